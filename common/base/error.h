@@ -18,7 +18,8 @@ struct error {
 int error_set(struct error *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Puts "context: " before the text that is there (or before strerror(-code) if there is none). */
-int error_prefix(struct error *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int error_prefix(struct error *error, int code, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
 
 /* The text, or strerror(-code) if nothing was written. Points into error or to static memory. */
 const char *error_text(const struct error *error, int code);

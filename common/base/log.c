@@ -15,8 +15,8 @@ void log_set_level(int level)
 
 void log_write(int level, const char *format, ...)
 {
-        static const char *const names[] = {"emergency", "alert", "critical", "error",
-                                            "warning",   "notice", "info",    "debug"};
+        static const char *const names[] = {"emergency", "alert",  "critical", "error",
+                                            "warning",   "notice", "info",     "debug"};
         char text[2048], line[2200];
         va_list arguments;
         int length;
@@ -33,7 +33,8 @@ void log_write(int level, const char *format, ...)
                 length = snprintf(line, sizeof(line), "<%d>%s\n", level, text);
         else
                 length = snprintf(line, sizeof(line), "%s: %s\n", names[level & 7], text);
-        /* One write a line: lines of two processes on one pipe stay whole. Nobody could be told of a failure. */
+        /* One write a line: lines of two processes on one pipe stay whole. Nobody could be told of a failure.
+         */
         if (write(STDERR_FILENO, line, (size_t)length) < 0)
                 return;
 }

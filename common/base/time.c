@@ -62,7 +62,8 @@ int time_duration_parse(const char *text, uint64_t *ret_us)
                 const char *suffix;
                 uint64_t us;
         } units[] = {
-                {"ms", 1000}, {"min", 60000000}, {"s", 1000000}, {"m", 60000000}, {"h", 3600000000}, {"", 1000000},
+                {"ms", 1000},    {"min", 60000000}, {"s", 1000000},
+                {"m", 60000000}, {"h", 3600000000}, {"", 1000000},
         };
 
         for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {

@@ -1,0 +1,66 @@
+/* Reading what stands on this host, without ever blocking the loop.
+ *
+ * A probe_set watches the host and the services it was told of. Each service has a reader for its kind (one
+ * file a kind, one table); the set decides when a reader runs (soon after a change, often while a service is
+ * not ready, seldom at rest), keeps the newest state and says when something changed. */
+#pragma once
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "common/base/error.h"
+#include "common/model/state.h"
+
+typedef struct probe_set probe_set;
+
+/* Something in the state changed, or ten seconds passed. Called from the loop, at most every 100 ms. */
+typedef void (*probe_changed)(probe_set *set, void *userdata);
+
+/* bus may be NULL where there is no systemd (unit facts are then absent and say so). */
+int probe_set_new(probe_set **ret, sd_event *event, sd_bus *bus, const char *agent_folder,
+                  probe_changed changed, void *userdata);
+probe_set *probe_set_free(probe_set *set);
+
+/* From now on watch exactly these services (copied). States of services that stay are kept. */
+int probe_set_configure(probe_set *set, const struct service_spec *services, size_t count);
+
+/* Read everything again now; changed is called when all readers have answered or timed out. */
+void probe_set_refresh(probe_set *set);
+
+/* The newest state; valid until the next turn of the loop. */
+const struct agent_state *probe_set_state(const probe_set *set);
+
+/* The boot id as 32 hex digits and PID 1's start in clock ticks. An unreadable or malformed id is an error.
+ */
+int probe_boot(char ret_boot_id[ID_SIZE], uint64_t *ret_pid1_start_ticks, struct error *error);
+
+/* --- what readers are made of ------------------------------------------------------------------------- */
+
+struct probe; /* one service being watched */
+
+struct probe_reader {
+        enum service_kind kind;
+        /* Begins one reading; ends with exactly one probe_done, perhaps at once. Negative errno: not begun.
+         */
+        int (*read)(struct probe *probe);
+        /* Stops a reading under way (no probe_done any more) and frees probe->state. */
+        void (*cancel)(struct probe *probe);
+};
+
+struct probe {
+        probe_set *set;
+        sd_event *event;
+        sd_bus *bus; /* may be NULL */
+        const char *agent_folder;
+        struct service_spec spec;
+        void *state; /* the reader's own, kept between readings */
+};
+
+/* The result of a reading: state (moved: what it owns is the set's now, *state is zeroed). The set fills in
+ * name, kind and ready_for_ms, and unit facts if the reader left them empty. */
+void probe_done(struct probe *probe, struct service_state *state);
+
+extern const struct probe_reader probe_unit;
+extern const struct probe_reader probe_redis;
+extern const struct probe_reader probe_tile38;
+extern const struct probe_reader probe_pm2;

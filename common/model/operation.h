@@ -1,0 +1,79 @@
+/* Operations: typed, idempotent things an agent does, and the one table of their kinds. Plain data. */
+#pragma once
+
+#include "common/model/service.h"
+
+enum operation_kind {
+        OPERATION_NONE = 0,
+        OPERATION_UNIT_START = 1,
+        OPERATION_UNIT_STOP = 2,
+        OPERATION_UNIT_ENABLE = 3,
+        OPERATION_REDIS_REWRITE = 4,
+        OPERATION_TILE38_SHRINK = 5,
+        OPERATION_PM2_SAVE = 6,
+        OPERATION_PM2_STOP = 7,
+        OPERATION_PM2_RESTORE = 8,
+        OPERATION_PM2_VERIFY = 9,
+        OPERATION_HOST_REBOOT = 10,
+        OPERATION_KIND_END,
+};
+
+/* How an operation that was interrupted is settled. */
+enum operation_settle {
+        SETTLE_REPEAT,  /* doing it again is harmless and ends in the same state */
+        SETTLE_BOOT_ID, /* done if and only if the boot id changed */
+};
+
+struct operation_type {
+        enum operation_kind kind;
+        const char *name;       /* "redis.rewrite" */
+        unsigned service_kinds; /* mask of 1u << service_kind; 0: the host itself */
+        enum operation_settle settle;
+        uint64_t deadline_us; /* unless the step says otherwise */
+        uint32_t retries;     /* before the step's policy decides */
+};
+
+/* NULL for an unknown kind or name. */
+const struct operation_type *operation_type(enum operation_kind kind);
+const struct operation_type *operation_type_named(const char *name);
+
+enum operation_state {
+        OPERATION_UNKNOWN = 0,
+        OPERATION_ACCEPTED = 1,
+        OPERATION_DONE = 2,
+        OPERATION_FAILED = 3,
+        OPERATION_INTERRUPTED = 4,
+};
+
+const char *operation_state_name(enum operation_state state);
+
+struct figure {
+        char name[NAME_SIZE];
+        char value[TEXT_SIZE];
+};
+#define FIGURE_MAX 16
+
+struct operation_request {
+        char id[ID_SIZE];
+        enum operation_kind kind;
+        struct service_spec service; /* kind SERVICE_NONE for host operations */
+        char snapshot[NAME_SIZE];
+        uint64_t deadline_us; /* a length of time from acceptance; 0: the type's own */
+        char boot_id[ID_SIZE];
+};
+
+/* 0, or -EINVAL with a text: unknown kind, bad id, a service of the wrong kind, a bad spec. */
+struct error;
+int operation_request_check(const struct operation_request *request, struct error *error);
+
+struct operation_report {
+        char id[ID_SIZE];
+        enum operation_kind kind;
+        enum operation_state state;
+        char text[TEXT_SIZE * 2];
+        struct figure figures[FIGURE_MAX];
+        size_t figure_count;
+        char boot_id[ID_SIZE];
+        uint64_t accepted_us; /* realtime */
+        uint64_t finished_us;
+};

@@ -1,0 +1,90 @@
+/* See state.h. */
+#include "common/model/state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/text.h"
+
+const char *service_phase_name(enum service_phase phase)
+{
+        static const char *const names[] = {"unknown", "stopped",  "starting", "loading",
+                                            "ready",   "degraded", "failed"};
+
+        return (unsigned)phase < sizeof(names) / sizeof(names[0]) ? names[phase] : "unknown";
+}
+
+void host_state_clear(struct host_state *state)
+{
+        free(state->disks);
+        free(state->failed_units);
+        *state = (struct host_state){0};
+}
+
+void service_state_clear(struct service_state *state)
+{
+        free(state->pm2.apps);
+        *state = (struct service_state){0};
+}
+
+void agent_state_clear(struct agent_state *state)
+{
+        host_state_clear(&state->host);
+        for (size_t i = 0; i < state->service_count; i++)
+                service_state_clear(&state->services[i]);
+        free(state->services);
+        *state = (struct agent_state){0};
+}
+
+/* A copy of count elements; NULL with 0 for none. */
+static int copy_array(void *ret, const void *source, size_t count, size_t size)
+{
+        void *copy = NULL;
+
+        if (count) {
+                copy = reallocarray(NULL, count, size);
+                if (!copy)
+                        return -ENOMEM;
+                memcpy(copy, source, count * size);
+        }
+        memcpy(ret, &copy, sizeof(copy));
+        return 0;
+}
+
+int host_state_copy(struct host_state *ret, const struct host_state *state)
+{
+        struct host_state copy = *state;
+
+        copy.disks = NULL;
+        copy.failed_units = NULL;
+        if (copy_array(&copy.disks, state->disks, state->disk_count, sizeof(*state->disks)) < 0 ||
+            copy_array(&copy.failed_units, state->failed_units, state->failed_unit_count,
+                       sizeof(*state->failed_units)) < 0) {
+                host_state_clear(&copy);
+                *ret = (struct host_state){0};
+                return -ENOMEM;
+        }
+        *ret = copy;
+        return 0;
+}
+
+int service_state_copy(struct service_state *ret, const struct service_state *state)
+{
+        struct service_state copy = *state;
+
+        if (copy_array(&copy.pm2.apps, state->pm2.apps, state->pm2.app_count, sizeof(*state->pm2.apps)) < 0) {
+                *ret = (struct service_state){0};
+                return -ENOMEM;
+        }
+        *ret = copy;
+        return 0;
+}
+
+const struct service_state *agent_state_service(const struct agent_state *state, const char *name)
+{
+        for (size_t i = 0; i < state->service_count; i++)
+                if (text_equal(state->services[i].name, name))
+                        return &state->services[i];
+        return NULL;
+}
