@@ -1,0 +1,101 @@
+/* Plans: a DAG of steps; pure. plan_build(fleet, scope, facts) -> plan. A plan is self-contained (names and
+ * service specs, no indexes into the fleet), because the fleet file may change while its run goes on. */
+#pragma once
+
+#include "common/base/error.h"
+#include "common/model/fleet.h"
+#include "common/model/operation.h"
+#include "common/model/state.h"
+
+enum plan_kind {
+        PLAN_REBOOT = 1,
+        PLAN_RESTART = 2,
+};
+
+enum plan_phase {
+        PHASE_CHECK,
+        PHASE_COMPACT,
+        PHASE_SAVE,
+        PHASE_STOP,
+        PHASE_REBOOT,
+        PHASE_PLATFORM,
+        PHASE_LOAD,
+        PHASE_DEPEND,
+        PHASE_RESTORE,
+        PHASE_VERIFY,
+};
+
+enum step_kind {
+        STEP_OPERATION = 1, /* one operation on one host */
+        STEP_GATE = 2,      /* a service is ready, held for hold_us, on the host's present boot */
+};
+
+#define STEP_NAME_SIZE 192
+
+struct step {
+        char name[STEP_NAME_SIZE]; /* "db1/bds redis.rewrite", "db1/bds ready", "db1 host.reboot": unique in a
+                                      plan */
+        enum plan_phase phase;
+        enum step_kind kind;
+        char host[NAME_SIZE];
+        struct service_spec service;   /* kind SERVICE_NONE for host operations */
+        enum operation_kind operation; /* OPERATION_NONE for gates */
+        unsigned *after; /* owned: indexes of the steps it waits for, all smaller than its own */
+        size_t after_count;
+        uint64_t deadline_us; /* operations: from acceptance; gates: longest time without progress */
+        uint64_t hold_us;     /* gates */
+        uint32_t retries;
+        enum failure_policy on_failure;
+        double at_least;          /* pm2.restore and pm2.verify */
+        uint64_t low_us, high_us; /* estimate */
+        char basis[TEXT_SIZE];    /* what the estimate rests on, for people */
+};
+
+struct plan {
+        enum plan_kind kind;
+        char fleet[NAME_SIZE];
+        char scope[TEXT_SIZE];
+        struct step *steps; /* owned */
+        size_t step_count;
+        char (*warnings)[TEXT_SIZE]; /* owned */
+        size_t warning_count;
+};
+
+/* What is known of the fleet when the plan is made; index i is fleet->hosts[i], fleet->services[i]. */
+struct plan_host_fact {
+        bool connected;
+        const struct agent_state *state; /* NULL if never seen */
+};
+struct plan_rate {
+        double base_bytes_per_s, incremental_bytes_per_s; /* 0: not learned */
+        unsigned loads;
+};
+struct plan_facts {
+        const struct plan_host_fact *hosts;
+        const struct plan_rate *rates; /* per service */
+};
+
+/* Which hosts and services are meant; arrays as long as the fleet's (bool per index). */
+struct scope {
+        bool *hosts;    /* owned */
+        bool *services; /* owned: services in scope; for a reboot all services of the hosts in scope */
+};
+
+/* -EINVAL with a text: a host in scope is not there, nothing in scope, a service kind that cannot be
+ * restarted … */
+int plan_build(struct plan **ret, enum plan_kind kind, const struct fleet *fleet, const struct scope *scope,
+               const char *scope_text, const struct plan_facts *facts, struct error *error);
+struct plan *plan_free(struct plan *plan);
+
+/* Whether the plan is a DAG with unique names and sound indexes: 0 or -EINVAL. */
+int plan_check(const struct plan *plan, struct error *error);
+/* The critical path's length. */
+void plan_forecast(const struct plan *plan, uint64_t *ret_low_us, uint64_t *ret_high_us);
+
+/* JSON and back; reading checks everything. The caller frees *ret. */
+int plan_to_json(const struct plan *plan, char **ret);
+int plan_from_json(struct plan **ret, const char *json, struct error *error);
+
+/* "reboot", "restart"; "check" … "verify". */
+const char *plan_kind_name(enum plan_kind kind);
+const char *plan_phase_name(enum plan_phase phase);

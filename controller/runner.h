@@ -1,0 +1,58 @@
+/* Carries out the core's effects with real links, store and clock. All runs of the controller live here. */
+#pragma once
+
+#include "controller/agents.h"
+#include "controller/core/plan.h"
+#include "controller/store/store.h"
+
+typedef struct runner runner;
+
+enum steer_action {
+        STEER_PAUSE = 1,
+        STEER_RESUME = 2,
+        STEER_RETRY = 3,
+        STEER_SKIP = 4,
+        STEER_ABORT = 5,
+};
+
+struct run_summary {
+        char run[NAME_SIZE];
+        enum plan_kind kind;
+        char scope[TEXT_SIZE];
+        char state[NAME_SIZE]; /* "running", "paused", "done", "part", "failed", "aborted" */
+        char user[NAME_SIZE];
+        uint64_t started_us, finished_us;
+        uint32_t steps_done, steps_total;
+        char waiting_for[TEXT_SIZE * 2]; /* paused: what for, and the commands that move it */
+};
+
+/* One thing to show: a journaled event (event > 0) or progress (event 0). */
+struct run_news {
+        const char *run;
+        uint64_t event, time_us;
+        const char *text;
+        int step;               /* -1: the run itself */
+        const char *step_state; /* "" if unchanged */
+        uint64_t progress_done, progress_total;
+        const struct run_summary *summary; /* NULL unless the run's own state changed */
+        uint64_t left_low_us, left_high_us;
+};
+typedef void (*runner_news)(const struct run_news *news, void *userdata);
+
+/* Borrows all. Unfinished runs of the store are folded from their journals and go on as agents connect. */
+int runner_new(runner **ret, sd_event *event, store *store, agents *agents, struct error *error);
+runner *runner_free(runner *runner);
+
+/* Takes the plan on success. -EBUSY with a text if a host is held by another run. */
+int runner_start(runner *runner, struct plan *plan, const char *user, char ret_run[NAME_SIZE],
+                 struct error *error);
+/* -ENOENT, -EINVAL (the action does not fit the state; the text says what would). */
+int runner_steer(runner *runner, const char *run, enum steer_action action, int step, const char *user,
+                 const char *why, struct error *error);
+/* Of a live run or one of the store. -ENOENT. run "" is the newest. */
+int runner_summary(runner *runner, const char *run, struct run_summary *ret);
+/* Calls news for the run's journaled events from first on, then (if the run is not finished) subscribes it to
+ * what follows; *ret_watch is a handle for runner_unwatch, 0 when the run is finished. */
+int runner_watch(runner *runner, const char *run, uint64_t first, runner_news news, void *userdata,
+                 uint64_t *ret_watch);
+void runner_unwatch(runner *runner, uint64_t watch);
