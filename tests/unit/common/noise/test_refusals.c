@@ -143,21 +143,32 @@ static void test_every_cut_and_one_byte_more(void **state)
         }
 }
 
+/* Message 1 as an honest initiator would make it, but for its size. */
 static void test_larger_than_a_noise_message(void **state)
 {
-        cleanup_free uint8_t *bytes = calloc(1, NOISE_MESSAGE_MAX + 1);
+        const size_t size = NOISE_MESSAGE_MAX + 1;
+        cleanup_free uint8_t *bytes = calloc(1, size), *payload = calloc(1, size);
         cleanup_talk struct talk talk;
-        size_t size;
+        struct noise_symmetric forger;
+        uint8_t shared[NOISE_KEY_SIZE];
+        size_t ret_size;
 
-        assert_non_null(bytes);
+        assert_true(bytes && payload);
         talk_start(&talk);
-        assert_int_equal(noise_handshake_read(talk.sides[1], bytes, NOISE_MESSAGE_MAX + 1, bytes,
-                                              NOISE_MESSAGE_MAX, &size),
+        noise_symmetric_init(&forger, "p", 1);
+        noise_symmetric_mix_hash(&forger, talk.statics[1].public, NOISE_KEY_SIZE);
+        memcpy(bytes, talk.ephemerals[0].public, NOISE_KEY_SIZE);
+        noise_symmetric_mix_hash(&forger, bytes, NOISE_KEY_SIZE);
+        assert_int_equal(crypto_scalarmult(shared, talk.ephemerals[0].secret, talk.statics[1].public), 0);
+        noise_symmetric_mix_key(&forger, shared);
+        assert_int_equal(
+                noise_symmetric_seal(&forger, payload, size - NOISE_XK_OVERHEAD1, bytes + NOISE_KEY_SIZE), 0);
+        assert_int_equal(noise_handshake_read(talk.sides[1], bytes, size, payload, size, &ret_size),
                          -EBADMSG);
         assert_dead(talk.sides[1]);
-        assert_int_equal(noise_handshake_write(talk.sides[0], bytes,
-                                               NOISE_MESSAGE_MAX - NOISE_XK_OVERHEAD1 + 1, bytes,
-                                               NOISE_MESSAGE_MAX + 1, &size),
+        assert_int_equal(noise_handshake_write(talk.sides[0], payload,
+                                               NOISE_MESSAGE_MAX - NOISE_XK_OVERHEAD1 + 1, bytes, size,
+                                               &ret_size),
                          -EMSGSIZE);
         assert_dead(talk.sides[0]);
 }
@@ -227,6 +238,11 @@ static void test_split_happens_once(void **state)
         uint8_t message[ROOM] = {0};
         size_t size;
 
+        talk_start(&talk);
+        talk_until(&talk, MESSAGES - 1);
+        assert_null(noise_handshake_remote(talk.sides[1]));
+        assert_null(noise_handshake_hash(talk.sides[1]));
+        talk_end(&talk);
         talk_start(&talk);
         talk_until(&talk, MESSAGES);
         for (unsigned i = 0; i < 2; i++) {
@@ -498,6 +514,7 @@ static void test_the_counter_ends_before_it_wraps(void **state)
 {
         struct noise_cipher send[2], receive[2];
         uint8_t sealed[4 + NOISE_TAG_SIZE], plain[4] = {1, 2, 3, 4};
+        uint8_t nonce[crypto_aead_chacha20poly1305_ietf_NPUBBYTES] = {0};
 
         session_make(send, receive);
         send[0].counter = receive[1].counter = UINT64_MAX - 1;
@@ -506,6 +523,10 @@ static void test_the_counter_ends_before_it_wraps(void **state)
         assert_int_equal(noise_cipher_seal(&send[0], NULL, 0, plain, sizeof plain, sealed), -EOVERFLOW);
         assert_int_equal(noise_cipher_seal(&send[0], NULL, 0, plain, sizeof plain, sealed), -EOVERFLOW);
         assert_true(send[0].counter == UINT64_MAX);
+        /* what a peer that does not stop there would send */
+        memset(nonce + 4, 0xff, 8);
+        crypto_aead_chacha20poly1305_ietf_encrypt(sealed, NULL, plain, sizeof plain, NULL, 0, NULL, nonce,
+                                                  send[0].key);
         assert_int_equal(noise_cipher_open(&receive[1], NULL, 0, sealed, sizeof sealed, plain), -EBADMSG);
         assert_cipher_dead(&receive[1]);
 }
