@@ -5,6 +5,7 @@
 #include "common/base/error.h"
 #include "common/model/fleet.h"
 #include "common/model/operation.h"
+#include "common/model/scope.h"
 #include "common/model/state.h"
 
 enum plan_kind {
@@ -73,12 +74,6 @@ struct plan_rate {
 struct plan_facts {
         const struct plan_host_fact *hosts;
         const struct plan_rate *rates; /* per service */
-};
-
-/* Which hosts and services are meant; arrays as long as the fleet's (bool per index). */
-struct scope {
-        bool *hosts;    /* owned */
-        bool *services; /* owned: services in scope; for a reboot all services of the hosts in scope */
 };
 
 /* -EINVAL with a text: a host in scope is not there, nothing in scope, a service kind that cannot be
