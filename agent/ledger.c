@@ -1,0 +1,282 @@
+/* See ledger.h. */
+#include "agent/ledger.h"
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <limits.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "agent/ledger_json.h"
+#include "common/base/buffer.h"
+#include "common/base/cleanup.h"
+#include "common/base/file.h"
+#include "common/base/text.h"
+
+#define LEDGER_KEPT      1000u
+#define LEDGER_MOST      (4u * LEDGER_KEPT) /* in memory, until the next opening */
+#define LEDGER_FILE_MOST (64u << 20)
+#define CHECKSUM_DIGITS  16u
+
+struct ledger {
+        char path[PATH_MAX];
+        int fd;
+        struct operation_report *entries; /* oldest first */
+        size_t count, room;
+        size_t damaged;
+        off_t end; /* of the last whole line */
+};
+
+DEFINE_CLEANUP(ledger *, ledger_close);
+
+static void checksum(char out[CHECKSUM_DIGITS + 1], const char *json, size_t size)
+{
+        unsigned char hash[crypto_hash_sha256_BYTES];
+
+        crypto_hash_sha256(hash, (const unsigned char *)json, size);
+        text_hex(out, hash, CHECKSUM_DIGITS / 2);
+}
+
+static struct operation_report *find(const ledger *ledger, const char *id)
+{
+        for (size_t i = ledger->count; i-- > 0;)
+                if (text_equal(ledger->entries[i].id, id))
+                        return &ledger->entries[i];
+        return NULL;
+}
+
+/* Puts report in place of the entry of its id, or at the end. */
+static int remember(ledger *ledger, const struct operation_report *report)
+{
+        struct operation_report *known = find(ledger, report->id);
+
+        if (known) {
+                *known = *report;
+                return 0;
+        }
+        if (ledger->count == ledger->room) {
+                size_t room = ledger->room ? ledger->room * 2 : 64;
+                struct operation_report *larger = reallocarray(ledger->entries, room, sizeof(*larger));
+
+                if (!larger)
+                        return -ENOMEM;
+                ledger->entries = larger;
+                ledger->room = room;
+        }
+        ledger->entries[ledger->count++] = *report;
+        return 0;
+}
+
+/* One line without its newline. Returns 0, -EBADMSG or -ENOMEM. */
+static int read_line(ledger *ledger, const char *line, size_t size)
+{
+        char expected[CHECKSUM_DIGITS + 1];
+        struct operation_report report;
+        int r;
+
+        if (size < CHECKSUM_DIGITS + 2 || line[CHECKSUM_DIGITS] != ' ')
+                return -EBADMSG;
+        checksum(expected, line + CHECKSUM_DIGITS + 1, size - CHECKSUM_DIGITS - 1);
+        if (memcmp(expected, line, CHECKSUM_DIGITS) != 0)
+                return -EBADMSG;
+        r = ledger_json_read(&report, line + CHECKSUM_DIGITS + 1, size - CHECKSUM_DIGITS - 1);
+        return r < 0 ? r : remember(ledger, &report);
+}
+
+static int read_all(ledger *ledger, const char *data, size_t size)
+{
+        const char *at = data, *end = data + size;
+
+        while (at < end) {
+                const char *newline = memchr(at, '\n', (size_t)(end - at));
+                int r;
+
+                if (!newline)
+                        return 0; /* torn: its write never returned, so nothing rests on it */
+                r = read_line(ledger, at, (size_t)(newline - at));
+                if (r == -ENOMEM)
+                        return r;
+                if (r < 0)
+                        ledger->damaged++;
+                at = newline + 1;
+        }
+        return 0;
+}
+
+/* What was under way when an earlier life ended is in doubt; a reboot is settled by the boot id. */
+static void settle(ledger *ledger, const char *boot_id)
+{
+        for (size_t i = 0; i < ledger->count; i++) {
+                struct operation_report *entry = &ledger->entries[i];
+                const struct operation_type *type = operation_type(entry->kind);
+
+                if (entry->state != OPERATION_ACCEPTED)
+                        continue;
+                entry->state = OPERATION_INTERRUPTED;
+                text_copy_cut(entry->text, sizeof(entry->text), "the agent ended while it was under way");
+                if (type && type->settle == SETTLE_BOOT_ID && entry->boot_id[0] &&
+                    !text_equal(entry->boot_id, boot_id)) {
+                        entry->state = OPERATION_DONE;
+                        snprintf(entry->text, sizeof(entry->text), "boot id changed from %s to %s",
+                                 entry->boot_id, boot_id);
+                }
+        }
+}
+
+static int append_line(struct buffer *buffer, const struct operation_report *report)
+{
+        cleanup_free char *json = NULL;
+        char sum[CHECKSUM_DIGITS + 2];
+        int r = ledger_json_write(&json, report);
+
+        if (r < 0)
+                return r;
+        checksum(sum, json, strlen(json));
+        sum[CHECKSUM_DIGITS] = ' ';
+        r = buffer_append(buffer, sum, CHECKSUM_DIGITS + 1);
+        if (r == 0)
+                r = buffer_append(buffer, json, strlen(json));
+        if (r == 0)
+                r = buffer_append(buffer, "\n", 1);
+        return r;
+}
+
+/* Writes the newest entries anew and drops the rest. */
+static int compact(ledger *ledger, struct error *error)
+{
+        cleanup_buffer struct buffer buffer = {0};
+        size_t drop = ledger->count > LEDGER_KEPT ? ledger->count - LEDGER_KEPT : 0;
+        int r;
+
+        if (drop) {
+                ledger->count -= drop;
+                memmove(ledger->entries, ledger->entries + drop, ledger->count * sizeof(*ledger->entries));
+        }
+        for (size_t i = 0; i < ledger->count; i++) {
+                r = append_line(&buffer, &ledger->entries[i]);
+                if (r < 0)
+                        return r;
+        }
+        r = file_write_atomic(ledger->path, buffer.data ? (void *)buffer.data : "", buffer.size, 0600, error);
+        if (r == 0)
+                ledger->end = (off_t)buffer.size;
+        return r;
+}
+
+int ledger_open(ledger **ret, const char *folder, const char *boot_id, struct error *error)
+{
+        cleanup_with(ledger_closep) ledger *opened = calloc(1, sizeof(*opened));
+        cleanup_free char *data = NULL;
+        size_t size = 0;
+        int r;
+
+        if (!opened)
+                return -ENOMEM;
+        opened->fd = -1;
+        if (snprintf(opened->path, sizeof(opened->path), "%s/ledger", folder) >= (int)sizeof(opened->path))
+                return error_set(error, -ENAMETOOLONG, "path too long: %s", folder);
+        r = file_read(opened->path, LEDGER_FILE_MOST, &data, &size, error);
+        if (r < 0 && r != -ENOENT)
+                return r;
+        r = data ? read_all(opened, data, size) : 0;
+        if (r < 0)
+                return r;
+        settle(opened, boot_id);
+        r = compact(opened, error);
+        if (r < 0)
+                return r;
+        opened->fd = open(opened->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+        if (opened->fd < 0)
+                return error_set(error, -errno, "cannot open %s: %s", opened->path, strerror(errno));
+        *ret = TAKE(opened);
+        return 0;
+}
+
+ledger *ledger_close(ledger *ledger)
+{
+        if (!ledger)
+                return NULL;
+        if (ledger->fd >= 0)
+                close(ledger->fd);
+        free(ledger->entries);
+        free(ledger);
+        return NULL;
+}
+
+/* Appends one line so that after a failure the file ends where it ended before. */
+static int write_line(ledger *ledger, const struct buffer *line)
+{
+        size_t done = 0;
+        int r = 0;
+
+        while (done < line->size && r == 0) {
+                ssize_t n = write(ledger->fd, line->data + done, line->size - done);
+
+                if (n >= 0)
+                        done += (size_t)n;
+                else if (errno != EINTR)
+                        r = -errno;
+        }
+        if (r == 0 && fdatasync(ledger->fd) < 0)
+                r = -errno;
+        if (r == 0)
+                ledger->end += (off_t)line->size;
+        else if (ftruncate(ledger->fd, ledger->end) < 0)
+                return r; /* a torn line at most: the next opening cuts it or its checksum fails */
+        return r;
+}
+
+int ledger_record(ledger *ledger, const struct operation_report *report, struct error *error)
+{
+        cleanup_buffer struct buffer line = {0};
+        struct operation_report *known = find(ledger, report->id);
+        struct operation_report before;
+        int r;
+
+        if (report->state == OPERATION_ACCEPTED && known)
+                return error_set(error, -EEXIST, "operation %s was accepted before", report->id);
+        if (!known && ledger->count >= LEDGER_MOST) {
+                size_t drop = ledger->count - LEDGER_KEPT;
+
+                ledger->count = LEDGER_KEPT;
+                memmove(ledger->entries, ledger->entries + drop, ledger->count * sizeof(*ledger->entries));
+        }
+        if (known)
+                before = *known;
+        r = append_line(&line, report);
+        if (r == 0)
+                r = remember(ledger, report);
+        if (r < 0)
+                return r;
+        r = write_line(ledger, &line);
+        if (r == 0)
+                return 0;
+        if (known)
+                *known = before;
+        else
+                ledger->count--;
+        return error_set(error, r, "cannot write %s: %s; free space or repair the disk", ledger->path,
+                         strerror(-r));
+}
+
+const struct operation_report *ledger_find(const ledger *ledger, const char *id)
+{
+        return find(ledger, id);
+}
+
+size_t ledger_count(const ledger *ledger)
+{
+        return ledger->count;
+}
+
+const struct operation_report *ledger_entry(const ledger *ledger, size_t index)
+{
+        return &ledger->entries[index];
+}
+
+size_t ledger_damaged(const ledger *ledger)
+{
+        return ledger->damaged;
+}
