@@ -127,6 +127,6 @@ layer_remove() { # HOST
 layer_remove_all() {
         local host
         for host in $(host_names); do layer_remove "$host"; done
-        rm -rf "$TESTBED_DIR/hosts" "$TESTBED_DIR/numbers" "$TESTBED_DIR/lock"
+        rm -rf "$TESTBED_DIR/hosts" "$TESTBED_DIR/numbers" "$TESTBED_DIR/fleet" "$TESTBED_DIR/lock"
         rmdir "$TESTBED_DIR" 2>/dev/null || true
 }
