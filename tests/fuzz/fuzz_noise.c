@@ -4,6 +4,7 @@
  * 4: two honest sides carry it as the payload of a handshake, 5: as a message of a session, and it must
  * arrive. 6: the responder again and again, the rest being messages with a length byte each, as a stranger
  * who keeps talking. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,20 +64,22 @@ static void talk_carry(struct talk *talk, unsigned from, unsigned to, const uint
         }
 }
 
-/* No bytes but the other side's own may be taken; whoever refused is dead. The room is exact, so that a
+/* Whoever refuses is dead. The room is exact, so that a
  * sanitizer sees one byte too many. */
 static int step_refuses(noise_handshake *reader, const uint8_t *data, size_t size)
 {
         cleanup_free uint8_t *exact = malloc(size > 0 ? size : 1);
+        bool turn;
         size_t got;
         int r;
 
         if (!exact)
                 return 0;
+        turn = !noise_handshake_done(reader) && !noise_handshake_writes(reader);
         r = noise_handshake_read(reader, data, size, exact, size, &got);
         if (r < 0)
-                demand(!noise_handshake_writes(reader) && !noise_handshake_done(reader) &&
-                       noise_handshake_read(reader, data, size, exact, size, &got) < 0);
+                demand(r == (turn ? -EBADMSG : -EPROTO) &&
+                       noise_handshake_read(reader, data, size, exact, size, &got) == -EPROTO);
         return r;
 }
 
