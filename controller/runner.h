@@ -3,17 +3,10 @@
 
 #include "controller/agents.h"
 #include "controller/core/plan.h"
+#include "controller/core/run.h"
 #include "controller/store/store.h"
 
 typedef struct runner runner;
-
-enum steer_action {
-        STEER_PAUSE = 1,
-        STEER_RESUME = 2,
-        STEER_RETRY = 3,
-        STEER_SKIP = 4,
-        STEER_ABORT = 5,
-};
 
 struct run_summary {
         char run[NAME_SIZE];

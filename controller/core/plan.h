@@ -47,7 +47,9 @@ struct step {
         uint64_t hold_us;     /* gates */
         uint32_t retries;
         enum failure_policy on_failure;
-        double at_least;          /* pm2.restore and pm2.verify */
+        double at_least;         /* pm2.restore and pm2.verify */
+        char same_as[NAME_SIZE]; /* gate of a unit with a probe: the Redis to be seen through it; "" none */
+        char same_as_host[NAME_SIZE];
         uint64_t low_us, high_us; /* estimate */
         char basis[TEXT_SIZE];    /* what the estimate rests on, for people */
 };
