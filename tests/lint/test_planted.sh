@@ -1,0 +1,74 @@
+#!/bin/bash
+# Every lint must see what it is for: a small clean tree passes, and each planted violation is told by its lint.
+set -euo pipefail
+here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
+tree=$(mktemp -d)
+trap 'rm -rf "$tree"' EXIT
+failed=0
+
+clean_tree() {
+        rm -rf "${tree:?}"/*
+        mkdir -p "$tree"/{common/{base,model,noise,rpc},agent,cli,controller/{core,api},proto,deploy}
+        cp "$here/../../.clang-format" "$tree/"
+        echo 'syntax = "proto3";' >"$tree/proto/agent.proto"
+        printf '#include <errno.h>\nint error_set(int why);\n' >"$tree/common/base/error.h"
+        printf '#include "common/base/error.h"\nint state_parse(void);\n' >"$tree/common/model/state.h"
+        printf '#include "proto/agent.pb-c.h"\n#include <nng/nng.h>\n' >"$tree/common/rpc/link.c"
+        printf '#include "common/model/state.h"\n#include <stdio.h>\n' >"$tree/controller/core/plan.c"
+        printf '#include "proto/agent.pb-c.h"\n' >"$tree/cli/cmd_status.c"
+        printf '#include "proto/agent.pb-c.h"\n' >"$tree/agent/service.c"
+        printf '#!/bin/bash\nset -e\necho "$1"\n' >"$tree/deploy/demo"
+}
+
+# planted LINT FILE TEXT SAYS: with TEXT added to FILE the lint fails and prints SAYS.
+planted() {
+        local output status=0
+        clean_tree
+        mkdir -p "$(dirname "$tree/$2")"
+        printf '%b\n' "$3" >>"$tree/$2"
+        output=$("$here/$1" "$tree" 2>&1) || status=$?
+        if [[ $status -eq 77 ]]; then
+                echo "$1 cannot run here: $output"
+        elif [[ $status -eq 0 || $output != *"$4"* ]]; then
+                echo "$1 did not see this in $2: $3"
+                echo "  it said ($status): $output"
+                failed=1
+        fi
+}
+
+for lint in includes format shell words; do
+        clean_tree
+        status=0
+        output=$("$here/$lint" "$tree" 2>&1) || status=$?
+        if [[ $status -ne 0 && $status -ne 77 ]]; then
+                echo "$lint complains of a clean tree: $output"
+                failed=1
+        fi
+done
+
+planted includes common/base/error.h '#include "common/model/state.h"' 'common/base may not include common/model'
+planted includes common/model/state.h '#include "common/rpc/link.c"' 'may not include common/rpc'
+planted includes agent/service.c '#include "controller/core/plan.c"' 'agent may not include controller/core'
+planted includes controller/core/plan.c '#include "agent/service.c"' 'may not include agent'
+planted includes cli/cmd_status.c '#include "agent/service.c"' 'cli may not include agent'
+planted includes agent/ledger.c '#include "proto/agent.pb-c.h"' 'generated proto types stop'
+planted includes cli/table.c '#include "proto/agent.pb-c.h"' 'generated proto types stop'
+planted includes agent/service.c '#include <nng/nng.h>' 'nng is included in common/rpc only'
+planted includes controller/core/plan.c '#include <time.h>' 'takes no <time.h>'
+planted includes controller/core/plan.c '#include <sqlite3.h>' 'takes no <sqlite3.h>'
+planted includes common/model/state.h '#include <hiredis/hiredis.h>' 'takes no <hiredis/hiredis.h>'
+planted includes common/model/state.h '#include <sodium.h>' 'takes no <sodium.h>'
+planted includes common/noise/noise.c '#include <systemd/sd-bus.h>' 'takes no <systemd/sd-bus.h>'
+planted includes common/noise/noise.c 'void f(void) { randombytes_buf(0, 0); }' 'a pure room does no I/O'
+planted includes controller/core/plan.c 'void f(void) { fopen("x", "r"); }' 'a pure room does no I/O'
+planted includes controller/core/plan.c 'long f(void) { return time(0); }' 'a pure room does no I/O'
+planted includes agent/service.c '#include "service.h"' 'is not a path from the root'
+planted includes agent/service.c '#include "../common/base/error.h"' 'is not a path from the root'
+planted includes common/unknown/x.c '#include "common/base/error.h"' 'no line in tests/lint/rooms'
+planted format agent/service.c 'int  f( void ){return 1;}' 'not as clang-format'
+planted shell deploy/demo 'cd $missing; rm $*' 'SC'
+planted words agent/service.c '// TO''DO: later' 'unfinished'
+planted words deploy/demo '<<<<<<< HEAD' 'left from a merge'
+planted words deploy/demo 'cd /work''/main' 'speak of one machine'
+planted words agent/long.c "$(printf 'int a;\\n%.0s' {1..601})" '602 lines'
+exit "$failed"
