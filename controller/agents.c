@@ -143,7 +143,11 @@ static void on_state(rpc_call *call, const ProtobufCMessage *message, void *user
 {
         struct agent *agent = userdata;
         struct agent_state state;
-        int r = read_state(&state, (const Muster__V1__AgentState *)message);
+        int r;
+
+        if (rpc_call_peer(call) != agent->peer)
+                return; /* a link that was replaced by a newer one */
+        r = read_state(&state, (const Muster__V1__AgentState *)message);
 
         if (r < 0) {
                 log_warning("host %s sent a state that cannot be read (%s); its link is closed",
@@ -168,7 +172,7 @@ static void on_watch_end(rpc_call *call, enum rpc_status code, const char *text,
 {
         struct agent *agent = userdata;
 
-        if (!agent->peer || code == RPC_UNAVAILABLE)
+        if (rpc_call_peer(call) != agent->peer || code == RPC_UNAVAILABLE)
                 return; /* the link went down: agents_peer_down says so */
         log_warning("host %s stopped reporting: %s: %s; its link is closed", agent->host->name,
                     rpc_status_name(code), text);
