@@ -1,0 +1,34 @@
+#!/bin/bash
+# The runner must tell a pass from a failure, a skip, a test that never ends and one that leaves a process behind.
+set -uo pipefail
+cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
+work=$(mktemp -d)
+trap 'processes_end; rm -rf "$work"' EXIT
+unset MUSTER_TEST_RUN
+# shellcheck disable=SC2034 # the parts read them
+root=$work logs=$work
+. tests/runner/report.sh
+. tests/runner/processes.sh
+bad=0
+
+expect() { # PATTERN COMMAND...
+        local output
+        output=$(run_test sample 2 "${@:2}")
+        # shellcheck disable=SC2053
+        if [[ $output != $1 ]]; then
+                echo "expected '$1' from: ${*:2}"
+                echo "  got: $output"
+                bad=1
+        fi
+}
+
+expect 'pass sample (*' true
+expect 'FAIL sample (*: exit 3;*' bash -c 'exit 3'
+expect 'skip sample (*: no such server' bash -c 'echo no such server; exit 77'
+expect 'FAIL sample (*: not done within 2 s;*' sleep 60
+expect 'FAIL sample (*: left processes running;*' bash -c 'setsid sleep 60 & disown'
+if [[ -n $(processes_left) ]]; then
+        echo "the process that a test left behind still runs"
+        bad=1
+fi
+exit "$bad"
