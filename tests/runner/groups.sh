@@ -20,7 +20,7 @@ build() {
 # run_ctest GROUP BUILD-FOLDER CTEST-ARGUMENT...: each test of ctest's is one of ours.
 run_ctest() {
         local group=$1 folder=$2 log=$logs/$1-ctest.log line count=0
-        local line_pattern='^ *[0-9]+/[0-9]+ Test +#[0-9]+: ([^ ]+) \.*(\**[A-Za-z ]+[a-z]) +([0-9]+)\.([0-9]+) sec'
+        local line_pattern='^ *[0-9]+/[0-9]+ Test +#[0-9]+: ([^ ]+) [. ]*(\**[A-Za-z ]*[a-z]) +([0-9]+)\.([0-9]+) sec'
         shift 2
         timeout --kill-after=10 900 "${ctest_wrap[@]}" ctest --test-dir "$folder" --output-on-failure --timeout 60 \
                 -j "$jobs" "$@" </dev/null >"$log" 2>&1 &
@@ -28,7 +28,7 @@ run_ctest() {
         while IFS= read -r line; do
                 [[ $line =~ $line_pattern ]] || continue
                 count=$((count + 1))
-                ctest_outcome "$group/${BASH_REMATCH[1]#unit/}" "${BASH_REMATCH[2]# }" \
+                ctest_outcome "$group/${BASH_REMATCH[1]#unit/}" "${BASH_REMATCH[2]}" \
                         "$((BASH_REMATCH[3] * 1000 + 10#${BASH_REMATCH[4]} * 10))" "$log"
         done <"$log"
         [[ $count -gt 0 ]] || report fail "$group/ctest" 0 "no test ran; see ${log#"$root"/}"
