@@ -4,11 +4,10 @@
  *     bench_rpc_ours call PORT IN-FLIGHT SECONDS
  *
  * The keys are fixed: both ends are processes of the bench on loopback. */
-#include <signal.h>
+#include <bench/echo.pb-c.h> /* generated, in the build folder */
 #include <sodium.h>
 #include <string.h>
 
-#include "bench/echo.pb-c.h"
 #include "bench/measure.h"
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
