@@ -1,0 +1,449 @@
+/* From a fleet, a scope and what is known of it to a plan: the DAG of design.md's "What a restart does".
+ *
+ * Down: compact and save first, while all is up. A service is stopped when everything that needs it is; a
+ * host is rebooted when everything on it is.
+ *
+ * Up: every service with a unit gets a unit.start, enabled or not. For a unit that came up with the host it
+ * is a question with the answer "active"; for one that is not enabled it is what keeps the run from leaving a
+ * service down; and there is one rule instead of two that depend on what enablement was when the plan was
+ * made. A start comes after the gates of the service's own needs, a gate after the start: by the graph alone.
+ *
+ * Services outside the scope that something in it needs get a gate before anything is stopped: what could not
+ * come back is not taken down. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/cleanup.h"
+#include "common/base/text.h"
+#include "common/base/time.h"
+#include "controller/core/plan_internal.h"
+
+#define STEPS_A_SERVICE 6
+#define EDGES_MAX       4000000u
+#define STOP_SLACK_US   (30 * USEC_PER_SEC)
+
+static void builder_clear(struct builder *b)
+{
+        plan_free(b->plan);
+        free(b->steps);
+        free(b->reboot);
+        free(b->last_compact);
+        free(b->order);
+        free(b->dependants);
+        free(b->first);
+        free(b->seen);
+        free(b->stack);
+        free(b->marks);
+}
+
+/* --- making steps --------------------------------------------------------------------------------------- */
+
+/* A new last step with its host and service; service -1: the host itself. NULL: out of memory. */
+static struct step *add_step(struct builder *b, enum plan_phase phase, size_t host, int service)
+{
+        struct step *step;
+
+        if (b->plan->step_count == b->room)
+                return NULL; /* cannot be: room was counted */
+        step = &b->plan->steps[b->plan->step_count++];
+        step->phase = phase;
+        text_copy_cut(step->host, sizeof(step->host), b->fleet->hosts[host].name);
+        if (service >= 0) {
+                const struct fleet_service *s = &b->fleet->services[service];
+
+                step->service = s->spec;
+                step->on_failure = s->on_failure;
+                step->hold_us = s->hold_us;
+                step->at_least = s->at_least;
+        }
+        b->mark++;
+        return step;
+}
+
+/* The newest step comes after another one; -1 is none, and twice is once. */
+static int add_after(struct builder *b, int before)
+{
+        struct step *step = &b->plan->steps[b->plan->step_count - 1];
+
+        if (before < 0 || b->marks[before] == b->mark)
+                return 0;
+        if (++b->edges > EDGES_MAX)
+                return error_set(b->error, -E2BIG,
+                                 "the plan has more than %u dependencies; restart the fleet in parts",
+                                 EDGES_MAX);
+        if ((step->after_count & (step->after_count - 1)) == 0) {
+                size_t room = step->after_count ? step->after_count * 2 : 1;
+                unsigned *grown = reallocarray(step->after, room, sizeof(*grown));
+
+                if (!grown)
+                        return -ENOMEM;
+                step->after = grown;
+        }
+        step->after[step->after_count++] = (unsigned)before;
+        b->marks[before] = b->mark;
+        return 0;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+        return a > b ? a : b;
+}
+
+/* A unit's own time-out with room above it; a unit without one gets four times what is usual. */
+static uint64_t above_unit(uint64_t usual_us, uint64_t unit_us)
+{
+        return unit_us == UINT64_MAX ? usual_us * 4 : larger(usual_us, unit_us + STOP_SLACK_US);
+}
+
+static int add_operation(struct builder *b, enum plan_phase phase, size_t host, int service,
+                         enum operation_kind kind)
+{
+        const struct operation_type *type = operation_type(kind);
+        struct step *step = add_step(b, phase, host, service);
+        const struct service_state *state = service >= 0 ? builder_fact(b, (size_t)service) : NULL;
+
+        if (!step || !type)
+                return -ENOMEM;
+        step->kind = STEP_OPERATION;
+        step->operation = kind;
+        step->retries = type->retries;
+        step->deadline_us = type->deadline_us;
+        if (service < 0)
+                snprintf(step->name, sizeof(step->name), "%s %s", step->host, type->name);
+        else
+                snprintf(step->name, sizeof(step->name), "%s/%s %s", step->host, step->service.name,
+                         type->name);
+        plan_estimate_operation(step, state);
+        if (kind == OPERATION_UNIT_STOP && state)
+                step->deadline_us = above_unit(type->deadline_us, state->unit.timeout_stop_us);
+        else if (kind == OPERATION_UNIT_START && state)
+                step->deadline_us = above_unit(type->deadline_us, state->unit.timeout_start_us);
+        step->deadline_us = larger(step->deadline_us, step->high_us * 2);
+        return (int)b->plan->step_count - 1;
+}
+
+static int add_gate(struct builder *b, enum plan_phase phase, size_t service)
+{
+        const struct fleet_service *s = &b->fleet->services[service];
+        struct step *step = add_step(b, phase, s->host, (int)service);
+        const struct plan_rate *rate = b->facts->rates ? &b->facts->rates[service] : NULL;
+
+        if (!step)
+                return -ENOMEM;
+        step->kind = STEP_GATE;
+        step->deadline_us = larger(s->start_limit_us, USEC_PER_SEC);
+        snprintf(step->name, sizeof(step->name), "%s/%s %s", step->host, step->service.name,
+                 phase == PHASE_CHECK ? "is ready" : "ready");
+        if (s->same_as >= 0) {
+                const struct fleet_service *seen = &b->fleet->services[s->same_as];
+
+                text_copy_cut(step->same_as, sizeof(step->same_as), seen->spec.name);
+                text_copy_cut(step->same_as_host, sizeof(step->same_as_host),
+                              b->fleet->hosts[seen->host].name);
+        }
+        plan_estimate_gate(step, builder_fact(b, service), rate, b->steps[service].compact >= 0);
+        return (int)b->plan->step_count - 1;
+}
+
+/* --- the way down --------------------------------------------------------------------------------------- */
+
+static int build_checks(struct builder *b)
+{
+        for (size_t o = 0; o < b->fleet->service_count; o++) {
+                size_t needs[NEEDS_ALL_MAX], count = builder_needs(b, b->order[o], needs);
+
+                for (size_t i = 0; i < count && b->scope->services[b->order[o]]; i++) {
+                        struct service_steps *steps = &b->steps[needs[i]];
+
+                        if (b->scope->services[needs[i]] || steps->check >= 0)
+                                continue;
+                        steps->check = add_gate(b, PHASE_CHECK, needs[i]);
+                        if (steps->check < 0)
+                                return steps->check;
+                        steps->up = steps->check;
+                }
+        }
+        return 0;
+}
+
+/* Rewriting needs a server that is up, and is worth it where the AOF is what will be loaded. */
+static enum operation_kind compaction_of(const struct builder *b, size_t service)
+{
+        const struct service_spec *spec = &b->fleet->services[service].spec;
+        const struct service_state *state = builder_fact(b, service);
+
+        if (!state || state->phase != PHASE_READY)
+                return OPERATION_NONE;
+        if (spec->kind == SERVICE_REDIS && state->redis.aof_enabled &&
+            (spec->role == REDIS_MASTER ||
+             (spec->role == REDIS_ANY_ROLE && text_equal(state->redis.role, "master"))))
+                return OPERATION_REDIS_REWRITE;
+        if (spec->kind == SERVICE_TILE38 && !state->tile38.follower)
+                return OPERATION_TILE38_SHRINK;
+        return OPERATION_NONE;
+}
+
+static int build_compact(struct builder *b)
+{
+        for (size_t s = 0; s < b->fleet->service_count; s++) {
+                size_t host = b->fleet->services[s].host;
+                enum operation_kind kind = b->scope->services[s] ? compaction_of(b, s) : OPERATION_NONE;
+                int r;
+
+                if (kind == OPERATION_NONE)
+                        continue;
+                b->steps[s].compact = add_operation(b, PHASE_COMPACT, host, (int)s, kind);
+                if (b->steps[s].compact < 0)
+                        return b->steps[s].compact;
+                r = add_after(b, b->last_compact[host]);
+                if (r < 0)
+                        return r;
+                b->last_compact[host] = b->steps[s].compact;
+        }
+        return 0;
+}
+
+static int build_save(struct builder *b)
+{
+        for (size_t s = 0; s < b->fleet->service_count; s++) {
+                if (!b->scope->services[s] || b->fleet->services[s].spec.kind != SERVICE_PM2)
+                        continue;
+                b->steps[s].save =
+                        add_operation(b, PHASE_SAVE, b->fleet->services[s].host, (int)s, OPERATION_PM2_SAVE);
+                if (b->steps[s].save < 0)
+                        return b->steps[s].save;
+        }
+        return 0;
+}
+
+/* The newest step comes after the stops of all that need the service; where one of them cannot be stopped,
+ * of all that need that one. */
+static int after_dependants(struct builder *b, size_t service, bool *ret_any)
+{
+        size_t depth = 0;
+
+        memset(b->seen, 0, b->fleet->service_count);
+        b->stack[depth++] = service;
+        while (depth > 0) {
+                size_t at = b->stack[--depth];
+
+                for (size_t i = b->first[at]; i < b->first[at + 1]; i++) {
+                        size_t d = b->dependants[i];
+                        int r;
+
+                        if (!b->scope->services[d] || b->seen[d])
+                                continue;
+                        b->seen[d] = 1;
+                        if (b->steps[d].stop < 0) {
+                                b->stack[depth++] = d;
+                                continue;
+                        }
+                        *ret_any = true;
+                        r = add_after(b, b->steps[d].stop);
+                        if (r < 0)
+                                return r;
+                }
+        }
+        return 0;
+}
+
+/* A service that nothing needs is stopped first of all: only when everything that it stands on has been
+ * prepared, on its own host and below it. */
+static int after_preparations(struct builder *b, size_t service)
+{
+        size_t depth = 0;
+
+        memset(b->seen, 0, b->fleet->service_count);
+        b->stack[depth++] = service;
+        b->seen[service] = 1;
+        while (depth > 0) {
+                size_t at = b->stack[--depth], needs[NEEDS_ALL_MAX], count = builder_needs(b, at, needs);
+                int r = add_after(b, b->steps[at].check);
+
+                if (r >= 0 && b->scope->services[at])
+                        r = add_after(b, b->last_compact[b->fleet->services[at].host]);
+                if (r < 0)
+                        return r;
+                for (size_t i = 0; i < count; i++)
+                        if (!b->seen[needs[i]]) {
+                                b->seen[needs[i]] = 1;
+                                b->stack[depth++] = needs[i];
+                        }
+        }
+        return 0;
+}
+
+static int build_stop(struct builder *b)
+{
+        for (size_t o = b->fleet->service_count; o-- > 0;) {
+                size_t s = b->order[o];
+                const struct fleet_service *service = &b->fleet->services[s];
+                bool is_pm2 = service->spec.kind == SERVICE_PM2, any = false;
+                int r;
+
+                if (!b->scope->services[s] || (!is_pm2 && !service->spec.unit[0]))
+                        continue;
+                b->steps[s].stop = add_operation(b, PHASE_STOP, service->host, (int)s,
+                                                 is_pm2 ? OPERATION_PM2_STOP : OPERATION_UNIT_STOP);
+                if (b->steps[s].stop < 0)
+                        return b->steps[s].stop;
+                r = add_after(b, b->steps[s].save);
+                if (r >= 0)
+                        r = add_after(b, b->steps[s].compact);
+                if (r >= 0)
+                        r = after_dependants(b, s, &any);
+                if (r >= 0 && !any)
+                        r = after_preparations(b, s);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int build_reboot(struct builder *b)
+{
+        for (size_t h = 0; h < b->fleet->host_count && b->plan->kind == PLAN_REBOOT; h++) {
+                int r;
+
+                if (!b->scope->hosts[h])
+                        continue;
+                b->reboot[h] = add_operation(b, PHASE_REBOOT, h, -1, OPERATION_HOST_REBOOT);
+                if (b->reboot[h] < 0)
+                        return b->reboot[h];
+                r = add_after(b, b->last_compact[h]);
+                for (size_t s = 0; s < b->fleet->service_count && r >= 0; s++) {
+                        bool any = false;
+
+                        if (b->fleet->services[s].host != h || !b->scope->services[s])
+                                continue;
+                        r = b->steps[s].stop >= 0 ? add_after(b, b->steps[s].stop)
+                                                  : after_dependants(b, s, &any);
+                }
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* --- the way up ----------------------------------------------------------------------------------------- */
+
+/* The newest step comes after the boot (or stop) of its service and after all that the service needs. */
+static int after_needs(struct builder *b, size_t service)
+{
+        size_t needs[NEEDS_ALL_MAX], count = builder_needs(b, service, needs);
+        int r = add_after(b, b->reboot[b->fleet->services[service].host]);
+
+        if (r >= 0)
+                r = add_after(b, b->steps[service].stop);
+        for (size_t i = 0; i < count && r >= 0; i++)
+                r = add_after(b, b->steps[needs[i]].up);
+        return r;
+}
+
+static int build_up_pm2(struct builder *b, size_t service)
+{
+        size_t host = b->fleet->services[service].host;
+        int restore = add_operation(b, PHASE_RESTORE, host, (int)service, OPERATION_PM2_RESTORE);
+        int r = restore < 0 ? restore : after_needs(b, service);
+
+        if (r < 0)
+                return r;
+        b->steps[service].up = add_operation(b, PHASE_VERIFY, host, (int)service, OPERATION_PM2_VERIFY);
+        return b->steps[service].up < 0 ? b->steps[service].up : add_after(b, restore);
+}
+
+static int build_up_unit(struct builder *b, size_t service)
+{
+        const struct fleet_service *s = &b->fleet->services[service];
+        enum plan_phase phase = s->spec.kind != SERVICE_UNIT ? PHASE_LOAD
+                                : s->spec.probe_port         ? PHASE_DEPEND
+                                                             : PHASE_PLATFORM;
+        int r = 0;
+
+        if (s->spec.unit[0]) {
+                b->steps[service].start =
+                        add_operation(b, PHASE_PLATFORM, s->host, (int)service, OPERATION_UNIT_START);
+                r = b->steps[service].start < 0 ? b->steps[service].start : after_needs(b, service);
+        }
+        if (r < 0)
+                return r;
+        b->steps[service].up = add_gate(b, phase, service);
+        if (b->steps[service].up < 0)
+                return b->steps[service].up;
+        r = add_after(b, b->steps[service].start);
+        return r < 0 ? r : after_needs(b, service);
+}
+
+static int build_up(struct builder *b)
+{
+        for (size_t o = 0; o < b->fleet->service_count; o++) {
+                size_t s = b->order[o];
+                int r;
+
+                if (!b->scope->services[s])
+                        continue;
+                r = b->fleet->services[s].spec.kind == SERVICE_PM2 ? build_up_pm2(b, s) : build_up_unit(b, s);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* --- all of it ------------------------------------------------------------------------------------------ */
+
+static int builder_init(struct builder *b, enum plan_kind kind, const char *scope_text)
+{
+        size_t services = b->fleet->service_count, hosts = b->fleet->host_count;
+
+        b->room = services * STEPS_A_SERVICE + hosts;
+        b->plan = calloc(1, sizeof(*b->plan));
+        b->steps = calloc(services + 1, sizeof(*b->steps));
+        b->reboot = calloc(hosts + 1, sizeof(*b->reboot));
+        b->last_compact = calloc(hosts + 1, sizeof(*b->last_compact));
+        b->order = calloc(services + 1, sizeof(*b->order));
+        b->seen = calloc(services + 1, 1);
+        b->stack = calloc(services + 1, sizeof(*b->stack));
+        b->marks = calloc(b->room + 1, sizeof(*b->marks));
+        if (!b->seen || !b->stack || !b->plan || !b->steps || !b->reboot || !b->last_compact || !b->order ||
+            !b->marks)
+                return -ENOMEM;
+        b->plan->steps = calloc(b->room + 1, sizeof(*b->plan->steps));
+        if (!b->plan->steps)
+                return -ENOMEM;
+        b->plan->kind = kind;
+        text_copy_cut(b->plan->fleet, sizeof(b->plan->fleet), b->fleet->name);
+        text_copy_cut(b->plan->scope, sizeof(b->plan->scope), scope_text);
+        for (size_t s = 0; s < services; s++)
+                b->steps[s] = (struct service_steps){-1, -1, -1, -1, -1, -1};
+        for (size_t h = 0; h < hosts; h++)
+                b->reboot[h] = b->last_compact[h] = -1;
+        return 0;
+}
+
+int plan_build(struct plan **ret, enum plan_kind kind, const struct fleet *fleet, const struct scope *scope,
+               const char *scope_text, const struct plan_facts *facts, struct error *error)
+{
+        static int (*const parts[])(struct builder *) = {
+                builder_sort, builder_check_facts, build_checks, build_compact,        build_save,
+                build_stop,   build_reboot,        build_up,     builder_add_warnings,
+        };
+        cleanup_with(builder_clear) struct builder b = {
+                .fleet = fleet, .scope = scope, .facts = facts, .error = error};
+        struct step *fitted;
+        int r = builder_init(&b, kind, scope_text);
+
+        for (size_t i = 0; i < ELEMENTS(parts) && r >= 0; i++)
+                r = parts[i](&b);
+        if (r < 0)
+                return r;
+        r = plan_check(b.plan, error);
+        if (r < 0)
+                return r;
+        fitted = reallocarray(b.plan->steps, b.plan->step_count, sizeof(*fitted));
+        if (fitted)
+                b.plan->steps = fitted;
+        *ret = TAKE(b.plan);
+        return 0;
+}

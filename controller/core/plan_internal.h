@@ -1,0 +1,56 @@
+/* What the files of plan*.c share. */
+#pragma once
+
+#include "controller/core/plan.h"
+
+/* -1 for an unknown word. */
+int plan_phase_parse(const char *word);
+bool plan_phase_is_known(enum plan_phase phase);
+
+/* 0 or -ENOMEM; the text is cut at TEXT_SIZE. */
+int plan_add_warning(struct plan *plan, const char *text);
+
+/* Fill in low_us, high_us and basis of a step. state is what the agent said of its service (NULL: nothing).
+ * compacted: the plan rewrites this service's AOF before it is stopped. */
+void plan_estimate_operation(struct step *step, const struct service_state *state);
+void plan_estimate_gate(struct step *step, const struct service_state *state, const struct plan_rate *rate,
+                        bool compacted);
+
+/* --- building: what plan_build.c, plan_graph.c and plan_facts.c work on ----------------------------------
+ */
+
+/* The steps of a service, -1 none. up: its gate, or pm2's verify. */
+struct service_steps {
+        int check, compact, save, stop, start, up;
+};
+
+struct builder {
+        struct plan *plan;
+        const struct fleet *fleet;
+        const struct scope *scope;
+        const struct plan_facts *facts;
+        struct service_steps *steps; /* per service */
+        int *reboot, *last_compact;  /* per host */
+        size_t *order;               /* services, each behind its needs */
+        size_t *dependants;          /* service s: dependants[first[s]] up to dependants[first[s + 1]] */
+        size_t *first;
+        unsigned char *seen; /* per service, for walks */
+        size_t *stack;
+        unsigned *marks; /* per step, to add an edge once */
+        unsigned mark;
+        size_t room, edges;
+        struct error *error;
+};
+
+#define NEEDS_ALL_MAX (NEEDS_MAX + 2)
+
+/* What a service needs: as declared, a replica its master, a probe what is seen through it. */
+size_t builder_needs(const struct builder *b, size_t service, size_t needs[NEEDS_ALL_MAX]);
+/* Fills order, dependants and first. -EINVAL with a text if services need each other in a circle. */
+int builder_sort(struct builder *b);
+
+/* What the service's agent said of it, or NULL. */
+const struct service_state *builder_fact(const struct builder *b, size_t service);
+/* -EINVAL with a text: a host is not there, a service could not be brought back. */
+int builder_check_facts(struct builder *b);
+int builder_add_warnings(struct builder *b);

@@ -1,0 +1,265 @@
+/* Plans as JSON: how a run keeps its plan in the store. Reading trusts nothing: a plan that was read has
+ * passed plan_check. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/cleanup.h"
+#include "common/base/text.h"
+#include "controller/core/json.h"
+#include "controller/core/plan_internal.h"
+
+#define STEPS_MAX (FLEET_SERVICES_MAX * 6 + FLEET_HOSTS_MAX)
+
+static json_t *service_to_json(const struct service_spec *spec, int *result)
+{
+        json_t *object = json_object();
+
+        if (!object)
+                *result = -ENOMEM;
+        json_put_text(object, "name", spec->name, result);
+        json_put_text(object, "kind", service_kind_name(spec->kind), result);
+        json_put_text(object, "unit", spec->unit, result);
+        json_put_text(object, "address", spec->address, result);
+        json_put_number(object, "port", spec->port, result);
+        json_put_text(object, "socket", spec->socket, result);
+        json_put_number(object, "role", (uint64_t)spec->role, result);
+        json_put_text(object, "user", spec->user, result);
+        json_put_text(object, "home", spec->home, result);
+        json_put_number(object, "probe_port", spec->probe_port, result);
+        json_put_text(object, "probe_address", spec->probe_address, result);
+        json_put_text(object, "probe_run_id", spec->probe_run_id, result);
+        return object;
+}
+
+static json_t *after_to_json(const struct step *step, int *result)
+{
+        json_t *array = json_array();
+
+        if (!array)
+                *result = -ENOMEM;
+        for (size_t i = 0; i < step->after_count && *result >= 0; i++)
+                if (json_array_append_new(array, json_integer(step->after[i])) < 0)
+                        *result = -ENOMEM;
+        return array;
+}
+
+static json_t *step_to_json(const struct step *step, int *result)
+{
+        const struct operation_type *type = operation_type(step->operation);
+        json_t *object = json_object();
+
+        if (!object)
+                *result = -ENOMEM;
+        json_put_text(object, "name", step->name, result);
+        json_put_text(object, "phase", plan_phase_name(step->phase), result);
+        json_put_text(object, "host", step->host, result);
+        if (step->service.kind != SERVICE_NONE)
+                json_put(object, "service", service_to_json(&step->service, result), result);
+        if (step->kind == STEP_OPERATION && type)
+                json_put_text(object, "operation", type->name, result);
+        json_put(object, "after", after_to_json(step, result), result);
+        json_put_number(object, "deadline_us", step->deadline_us, result);
+        json_put_number(object, "hold_us", step->hold_us, result);
+        json_put_number(object, "retries", step->retries, result);
+        json_put_text(object, "on_failure", failure_policy_name(step->on_failure), result);
+        json_put(object, "at_least", json_real(step->at_least), result);
+        json_put_text(object, "same_as", step->same_as, result);
+        json_put_text(object, "same_as_host", step->same_as_host, result);
+        json_put_number(object, "low_us", step->low_us, result);
+        json_put_number(object, "high_us", step->high_us, result);
+        json_put_text(object, "basis", step->basis, result);
+        return object;
+}
+
+int plan_to_json(const struct plan *plan, char **ret)
+{
+        cleanup_json json_t *object = json_object();
+        json_t *steps = json_array(), *warnings = json_array();
+        int r = object ? 0 : -ENOMEM;
+        char *text;
+
+        for (size_t i = 0; i < plan->step_count && r >= 0; i++)
+                if (json_array_append_new(steps, step_to_json(&plan->steps[i], &r)) < 0)
+                        r = -ENOMEM;
+        for (size_t i = 0; i < plan->warning_count && r >= 0; i++)
+                if (json_array_append_new(warnings, json_string(plan->warnings[i])) < 0)
+                        r = -ENOMEM;
+        json_put(object, "kind", json_string(plan_kind_name(plan->kind)), &r);
+        json_put_text(object, "fleet", plan->fleet, &r);
+        json_put_text(object, "scope", plan->scope, &r);
+        json_put(object, "steps", steps, &r);
+        json_put(object, "warnings", warnings, &r);
+        if (r < 0)
+                return r;
+        text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(17));
+        if (!text)
+                return -ENOMEM;
+        *ret = text;
+        return 0;
+}
+
+/* A number with an upper end. */
+static uint64_t take_bounded(struct json_reader *reader, const char *key, uint64_t limit)
+{
+        uint64_t value = 0;
+
+        json_take_number(reader, key, &value);
+        if (value > limit && reader->result >= 0)
+                reader->result =
+                        error_set(reader->error, -EINVAL, "%s: '%s' is too large", reader->what, key);
+        return value > limit ? 0 : value;
+}
+
+static int service_from_json(struct service_spec *spec, json_t *object, const char *what, struct error *error)
+{
+        struct json_reader reader = json_reader_begin(object, what, error);
+        char kind[NAME_SIZE] = "";
+
+        json_take_text(&reader, "name", spec->name, sizeof(spec->name));
+        json_take_text(&reader, "kind", kind, sizeof(kind));
+        json_take_text(&reader, "unit", spec->unit, sizeof(spec->unit));
+        json_take_text(&reader, "address", spec->address, sizeof(spec->address));
+        spec->port = (uint16_t)take_bounded(&reader, "port", UINT16_MAX);
+        json_take_text(&reader, "socket", spec->socket, sizeof(spec->socket));
+        spec->role = (enum redis_role)take_bounded(&reader, "role", REDIS_REPLICA);
+        json_take_text(&reader, "user", spec->user, sizeof(spec->user));
+        json_take_text(&reader, "home", spec->home, sizeof(spec->home));
+        spec->probe_port = (uint16_t)take_bounded(&reader, "probe_port", UINT16_MAX);
+        json_take_text(&reader, "probe_address", spec->probe_address, sizeof(spec->probe_address));
+        json_take_text(&reader, "probe_run_id", spec->probe_run_id, sizeof(spec->probe_run_id));
+        spec->kind = service_kind_parse(kind);
+        return json_reader_end(&reader);
+}
+
+static int after_from_json(struct step *step, json_t *array, const char *what, struct error *error)
+{
+        size_t count = json_array_size(array);
+
+        step->after = count ? reallocarray(NULL, count, sizeof(*step->after)) : NULL;
+        if (count && !step->after)
+                return -ENOMEM;
+        for (size_t i = 0; i < count; i++) {
+                json_t *value = json_array_get(array, i);
+
+                if (!json_is_integer(value) || json_integer_value(value) < 0 ||
+                    json_integer_value(value) > STEPS_MAX)
+                        return error_set(error, -EINVAL, "%s: 'after' holds something that is no step", what);
+                step->after[step->after_count++] = (unsigned)json_integer_value(value);
+        }
+        return 0;
+}
+
+static int policy_from_name(enum failure_policy *ret, const char *name)
+{
+        for (int policy = ON_FAILURE_PAUSE; policy <= ON_FAILURE_ABORT; policy++)
+                if (text_equal(name, failure_policy_name((enum failure_policy)policy))) {
+                        *ret = (enum failure_policy)policy;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+static int step_from_json(struct step *step, json_t *object, const char *what, struct error *error)
+{
+        struct json_reader reader = json_reader_begin(object, what, error);
+        char phase[NAME_SIZE] = "", operation[NAME_SIZE] = "", policy[NAME_SIZE] = "";
+        const struct operation_type *type;
+        json_t *service, *after;
+        int r;
+
+        json_take_text(&reader, "name", step->name, sizeof(step->name));
+        json_take_text(&reader, "phase", phase, sizeof(phase));
+        json_take_text(&reader, "host", step->host, sizeof(step->host));
+        service = json_take(&reader, "service", JSON_OBJECT);
+        json_take_text(&reader, "operation", operation, sizeof(operation));
+        after = json_take(&reader, "after", JSON_ARRAY);
+        json_take_number(&reader, "deadline_us", &step->deadline_us);
+        json_take_number(&reader, "hold_us", &step->hold_us);
+        step->retries = (uint32_t)take_bounded(&reader, "retries", 1000);
+        json_take_text(&reader, "on_failure", policy, sizeof(policy));
+        json_take_real(&reader, "at_least", &step->at_least);
+        json_take_text(&reader, "same_as", step->same_as, sizeof(step->same_as));
+        json_take_text(&reader, "same_as_host", step->same_as_host, sizeof(step->same_as_host));
+        json_take_number(&reader, "low_us", &step->low_us);
+        json_take_number(&reader, "high_us", &step->high_us);
+        json_take_text(&reader, "basis", step->basis, sizeof(step->basis));
+        r = json_reader_end(&reader);
+        if (r >= 0 && (plan_phase_parse(phase) < 0 || policy_from_name(&step->on_failure, policy) < 0))
+                r = error_set(error, -EINVAL, "%s has a phase or a policy that is not known", what);
+        if (r >= 0 && service)
+                r = service_from_json(&step->service, service, what, error);
+        if (r >= 0 && after)
+                r = after_from_json(step, after, what, error);
+        if (r < 0)
+                return r;
+        type = operation_type_named(operation);
+        if (operation[0] && !type)
+                return error_set(error, -EINVAL, "%s: operation '%s' is not known", what, operation);
+        step->phase = (enum plan_phase)plan_phase_parse(phase);
+        step->kind = type ? STEP_OPERATION : STEP_GATE;
+        step->operation = type ? type->kind : OPERATION_NONE;
+        return 0;
+}
+
+static int lists_from_json(struct plan *plan, json_t *steps, json_t *warnings, struct error *error)
+{
+        size_t count = json_array_size(steps);
+
+        if (count == 0 || count > STEPS_MAX)
+                return error_set(error, -EINVAL, "the plan has %zu steps", count);
+        plan->steps = calloc(count, sizeof(*plan->steps));
+        if (!plan->steps)
+                return -ENOMEM;
+        for (size_t i = 0; i < count; i++) {
+                char what[64];
+                int r;
+
+                snprintf(what, sizeof(what), "step %zu of the plan", i);
+                plan->step_count++;
+                r = step_from_json(&plan->steps[i], json_array_get(steps, i), what, error);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; i < json_array_size(warnings); i++) {
+                const char *text = json_string_value(json_array_get(warnings, i));
+                int r = text ? plan_add_warning(plan, text)
+                             : error_set(error, -EINVAL, "a warning of the plan is not a text");
+
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+DEFINE_CLEANUP(struct plan *, plan_free);
+
+int plan_from_json(struct plan **ret, const char *json, struct error *error)
+{
+        cleanup_json json_t *object = json_loads(json, JSON_REJECT_DUPLICATES, NULL);
+        struct json_reader reader = json_reader_begin(object, "the plan", error);
+        cleanup_with(plan_freep) struct plan *plan = calloc(1, sizeof(*plan));
+        char kind[NAME_SIZE] = "";
+        json_t *steps, *warnings;
+        int r;
+
+        if (!plan)
+                return -ENOMEM;
+        json_take_text(&reader, "kind", kind, sizeof(kind));
+        json_take_text(&reader, "fleet", plan->fleet, sizeof(plan->fleet));
+        json_take_text(&reader, "scope", plan->scope, sizeof(plan->scope));
+        steps = json_take(&reader, "steps", JSON_ARRAY);
+        warnings = json_take(&reader, "warnings", JSON_ARRAY);
+        r = json_reader_end(&reader);
+        if (r >= 0)
+                r = lists_from_json(plan, steps, warnings, error);
+        if (r < 0)
+                return r;
+        for (int k = PLAN_REBOOT; k <= PLAN_RESTART; k++)
+                if (text_equal(kind, plan_kind_name((enum plan_kind)k)))
+                        plan->kind = (enum plan_kind)k;
+        r = plan_check(plan, error);
+        if (r < 0)
+                return r;
+        *ret = TAKE(plan);
+        return 0;
+}
