@@ -89,7 +89,7 @@ host_start() {
                 systemd-run --quiet --collect --unit="$(host_unit "$1")" --property=Delegate=yes \
                         --property=TasksMax=infinity --property=KillMode=mixed \
                         --setenv=TESTBED_DIR="$TESTBED_DIR" --setenv=TESTBED_PREFIX="$TESTBED_PREFIX" \
-                        --setenv=TESTBED_NET="$TESTBED_NET" \
+                        --setenv=TESTBED_NET="$TESTBED_NET" --setenv=TESTBED_NSPAWN="${TESTBED_NSPAWN:-}" \
                         unshare --mount --propagation slave "$TESTBED_HOME/testbed" supervise "$1"
         else
                 setsid unshare --mount --propagation slave "$TESTBED_HOME/testbed" supervise "$1" \
@@ -128,7 +128,7 @@ host_supervise() {
 }
 
 # Programs that the machine keeps on file systems of their own are not in the overlay.
-NSPAWN_MORE=()
+read -ra NSPAWN_MORE <<<"${TESTBED_NSPAWN:-}"
 for folder in /usr /opt; do
         mountpoint -q "$folder" && NSPAWN_MORE+=("--bind-ro=$folder")
 done
