@@ -1,0 +1,280 @@
+/* muster-agent: reports what stands on this host and does operations on it, for its controller alone. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#include "agent/join.h"
+#include "agent/ledger.h"
+#include "agent/operations.h"
+#include "agent/probe/probe.h"
+#include "agent/service.h"
+#include "common/base/cleanup.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/text.h"
+#include "common/conf/settings.h"
+
+#define DEFAULT_FOLDER "/var/lib/muster-agent"
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 5 };
+
+struct agent {
+        struct agent_service service; /* first: what the node's handlers take their userdata for */
+        const char *folder;
+        sd_event *event;
+        sd_bus *bus;
+        probe_set *probes;
+        ledger *ledger;
+        operations *operations;
+        rpc_node *node;
+        char boot_id[ID_SIZE];
+        bool refused; /* already said so: the controller does not know us */
+};
+
+static void usage(FILE *out)
+{
+        fputs("muster-agent [--state DIR] [--verbose]        run (usually by systemd)\n"
+              "muster-agent join LINE [--state DIR]          join a fleet; LINE is from `muster host "
+              "invite`\n"
+              "\n"
+              "  --state DIR   keys, ledger and snapshots (default " DEFAULT_FOLDER ")\n"
+              "  --verbose     log more\n"
+              "  --version\n",
+              out);
+}
+
+static void on_changed(probe_set *set, void *userdata)
+{
+        struct agent *agent = userdata;
+
+        agent_service_changed(&agent->service);
+}
+
+static void on_up(rpc_peer *peer, void *userdata)
+{
+        struct agent *agent = userdata;
+
+        agent->refused = false;
+        log_info("connected to the controller as %s", rpc_peer_name(peer));
+        sd_notifyf(0, "STATUS=connected as %s", rpc_peer_name(peer));
+}
+
+static void on_down(rpc_peer *peer, const char *reason, void *userdata)
+{
+        log_info("the link to the controller ended: %s", reason);
+        sd_notify(0, "STATUS=not connected");
+}
+
+static void on_failed(enum rpc_status code, const char *text, void *userdata)
+{
+        struct agent *agent = userdata;
+
+        if (code == RPC_UNAVAILABLE) {
+                log_debug("the controller cannot be reached: %s", text);
+                return;
+        }
+        if (!agent->refused)
+                log_error("the controller refused this host: %s", text);
+        agent->refused = true;
+}
+
+/* The system bus is how units are seen and worked; without it the agent says so instead of not starting. */
+static int open_bus(struct agent *agent)
+{
+        int r = sd_bus_open_system(&agent->bus);
+
+        if (r < 0) {
+                log_warning("no system bus (%s): units cannot be seen or worked on", strerror(-r));
+                agent->bus = NULL;
+                return 0;
+        }
+        r = sd_bus_attach_event(agent->bus, agent->event, SD_EVENT_PRIORITY_NORMAL);
+        if (r >= 0)
+                r = sd_bus_set_exit_on_disconnect(agent->bus, true);
+        return r;
+}
+
+static int open_ledger(struct agent *agent, struct error *error)
+{
+        int r = probe_boot(agent->boot_id, NULL, error);
+
+        if (r == 0)
+                r = ledger_open(&agent->ledger, agent->folder, agent->boot_id, error);
+        if (r == 0 && ledger_damaged(agent->ledger))
+                log_warning("%zu damaged lines of the ledger in %s were skipped",
+                            ledger_damaged(agent->ledger), agent->folder);
+        return r;
+}
+
+static int connect_controller(struct agent *agent, struct error *error)
+{
+        struct rpc_node_events events = {.up = on_up, .down = on_down};
+        struct rpc_dial_options options = {.failed = on_failed, .userdata = agent};
+        struct identity identity;
+        struct noise_keypair key;
+        char path[PATH_SIZE + 16];
+        const struct rpc_method *methods;
+        size_t count;
+        int r;
+
+        snprintf(path, sizeof(path), "%s/identity", agent->folder);
+        r = identity_read(&identity, path, error);
+        if (r == -ENOENT)
+                return error_set(
+                        error, r,
+                        "this host has not joined a fleet: run `muster host invite HOST` on the bastion, "
+                        "then `muster-agent join LINE` here");
+        if (r < 0)
+                return r;
+        r = noise_keypair_from_secret(&key, identity.secret);
+        methods = agent_service_methods(&count);
+        if (r == 0)
+                r = rpc_node_new(&agent->node, agent->event, RPC_AGENT, &key, methods, count, &events, agent);
+        options.address = identity.address;
+        memcpy(options.remote_key, identity.controller, sizeof(options.remote_key));
+        if (r == 0)
+                r = rpc_node_dial(agent->node, &options, error);
+        sodium_memzero(&key, sizeof(key));
+        sodium_memzero(&identity, sizeof(identity));
+        return r;
+}
+
+static int set_up(struct agent *agent, struct error *error)
+{
+        int r = sd_event_default(&agent->event);
+
+        if (r >= 0)
+                r = sd_event_add_signal(agent->event, NULL, SIGTERM, NULL, NULL);
+        if (r >= 0)
+                r = sd_event_add_signal(agent->event, NULL, SIGINT, NULL, NULL);
+        if (r >= 0)
+                r = sd_event_set_watchdog(agent->event, true);
+        if (r >= 0)
+                r = open_bus(agent);
+        if (r >= 0)
+                r = file_make_folders(agent->folder, 0700, error);
+        if (r >= 0)
+                r = open_ledger(agent, error);
+        if (r >= 0)
+                r = operations_new(&agent->operations, agent->event, agent->bus, agent->folder, agent->ledger,
+                                   agent->boot_id);
+        if (r >= 0)
+                r = probe_set_new(&agent->probes, agent->event, agent->bus, agent->folder, on_changed, agent);
+        if (r < 0)
+                return r;
+        agent->service = (struct agent_service){
+                .event = agent->event,
+                .probes = agent->probes,
+                .operations = agent->operations,
+                .ledger = agent->ledger,
+        };
+        return connect_controller(agent, error);
+}
+
+static void tear_down(struct agent *agent)
+{
+        agent_service_stop(&agent->service);
+        rpc_node_free(agent->node);
+        probe_set_free(agent->probes);
+        operations_free(agent->operations);
+        ledger_close(agent->ledger);
+        sd_bus_flush_close_unref(agent->bus);
+        sd_event_unref(agent->event);
+}
+
+static int run(const char *folder)
+{
+        struct agent agent = {.folder = folder};
+        struct error error = {0};
+        int r = set_up(&agent, &error);
+
+        if (r < 0) {
+                log_error("%s", error_text(&error, r));
+        } else {
+                sd_notify(0, "READY=1");
+                r = sd_event_loop(agent.event);
+                if (r < 0)
+                        log_error("the event loop ended: %s", strerror(-r));
+                sd_notify(0, "STOPPING=1");
+        }
+        tear_down(&agent);
+        return r < 0 ? EXIT_FAILED : EXIT_OK;
+}
+
+static int join(const char *folder, const char *text)
+{
+        struct error error = {0};
+        struct join_line line;
+        int r = join_line_parse(&line, text, &error);
+
+        if (r < 0) {
+                fprintf(stderr, "muster-agent: %s\n", error_text(&error, r));
+                return EXIT_USAGE;
+        }
+        r = join_fleet(&line, folder, &error);
+        if (r < 0) {
+                fprintf(stderr, "muster-agent: %s\n", error_text(&error, r));
+                return r == -EACCES || r == -EHOSTUNREACH ? EXIT_UNREACHABLE : EXIT_FAILED;
+        }
+        printf("joined as %s; start the agent: systemctl enable --now muster-agent\n", line.host);
+        return EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+        static const struct option options[] = {
+                {"state", required_argument, NULL, 's'},
+                {"verbose", no_argument, NULL, 'v'},
+                {"version", no_argument, NULL, 'V'},
+                {"help", no_argument, NULL, 'h'},
+                {NULL, 0, NULL, 0},
+        };
+        const char *folder = DEFAULT_FOLDER;
+        sigset_t blocked;
+        int option;
+
+        while ((option = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
+                switch (option) {
+                case 's':
+                        folder = optarg;
+                        break;
+                case 'v':
+                        log_set_level(LOG_DEBUG);
+                        break;
+                case 'V':
+                        puts("muster-agent " MUSTER_VERSION);
+                        return EXIT_OK;
+                case 'h':
+                        usage(stdout);
+                        return EXIT_OK;
+                default:
+                        usage(stderr);
+                        return EXIT_USAGE;
+                }
+        }
+        if (strlen(folder) >= PATH_SIZE || folder[0] != '/') {
+                fputs("muster-agent: --state takes an absolute folder\n", stderr);
+                return EXIT_USAGE;
+        }
+        if (sodium_init() < 0) {
+                fputs("muster-agent: libsodium cannot start\n", stderr);
+                return EXIT_FAILED;
+        }
+        /* Before nng starts its threads: the loop alone takes signals. */
+        sigemptyset(&blocked);
+        sigaddset(&blocked, SIGTERM);
+        sigaddset(&blocked, SIGINT);
+        sigaddset(&blocked, SIGCHLD);
+        sigprocmask(SIG_BLOCK, &blocked, NULL);
+        signal(SIGPIPE, SIG_IGN);
+        if (optind == argc)
+                return run(folder);
+        if (text_equal(argv[optind], "join") && optind + 2 == argc)
+                return join(folder, argv[optind + 1]);
+        usage(stderr);
+        return EXIT_USAGE;
+}

@@ -1,0 +1,113 @@
+/* See entry.h. */
+#include "controller/entry.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "common/base/text.h"
+#include "common/base/time.h"
+#include "common/conf/settings.h"
+
+#define ADMIN "admin"
+
+static enum rpc_status take_invitation(struct entry *entry, enum rpc_role role, const uint8_t *key,
+                                       const uint8_t *token, char ret_name[RPC_NAME_SIZE],
+                                       struct error *error)
+{
+        struct store_key added = {.role = role, .added_us = time_realtime_us()};
+        uint8_t hash[crypto_hash_sha256_BYTES];
+        struct store_key known;
+        int r;
+
+        crypto_hash_sha256(hash, token, RPC_TOKEN_SIZE);
+        r = store_invite_take(entry->store, role, hash, added.added_us, added.name);
+        if (r == -ENOENT || r == -ETIME) {
+                error_set(error, 0, "the invitation %s; make a new one with `muster host invite`",
+                          r == -ETIME ? "has expired" : "is unknown or was used before");
+                return RPC_UNAUTHENTICATED;
+        }
+        /* One key, one name: the same host may join anew, another may not take its key. */
+        if (r == 0 && store_key_find(entry->store, key, &known) == 0 &&
+            (known.role != added.role || !text_equal(known.name, added.name))) {
+                error_set(error, 0, "this key has joined already, as %s; it cannot also be %s", known.name,
+                          added.name);
+                return RPC_ALREADY_EXISTS;
+        }
+        memcpy(added.key, key, sizeof(added.key));
+        if (r == 0)
+                r = store_key_put(entry->store, &added);
+        if (r == 0)
+                r = store_audit_add(entry->store, added.added_us, added.name, "join",
+                                    "an invitation was used");
+        if (r < 0) {
+                error_set(error, 0, "the controller's store failed");
+                return RPC_INTERNAL;
+        }
+        log_info("%s joined", added.name);
+        return text_copy(ret_name, RPC_NAME_SIZE, added.name) < 0 ? RPC_INTERNAL : RPC_OK;
+}
+
+enum rpc_status entry_admit(struct entry *entry, enum rpc_role role, const uint8_t key[NOISE_KEY_SIZE],
+                            const uint8_t *token, char ret_name[RPC_NAME_SIZE], struct error *error)
+{
+        struct store_key known;
+        int r;
+
+        if (token)
+                return take_invitation(entry, role, key, token, ret_name, error);
+        r = store_key_find(entry->store, key, &known);
+        if (r < 0 && r != -ENOENT) {
+                error_set(error, 0, "the controller's store failed");
+                return RPC_INTERNAL;
+        }
+        if (r == -ENOENT || known.role != role) {
+                error_set(error, 0, "this key is not known here; join again with an invitation");
+                return RPC_UNAUTHENTICATED;
+        }
+        if (role == RPC_AGENT && fleet_host_find(entry->fleet, known.name) < 0) {
+                error_set(error, 0, "host %s is not in the fleet file", known.name);
+                return RPC_PERMISSION_DENIED;
+        }
+        text_copy(ret_name, RPC_NAME_SIZE, known.name);
+        return RPC_OK;
+}
+
+int entry_make_admin(struct entry *entry, const char *folder, const char *address,
+                     const uint8_t controller[NOISE_KEY_SIZE], struct error *error)
+{
+        struct store_key admin = {.name = ADMIN, .role = RPC_USER, .added_us = time_realtime_us()};
+        struct identity identity = {0};
+        struct noise_keypair key;
+        char path[PATH_SIZE + 16];
+        int r;
+
+        snprintf(path, sizeof(path), "%s/" ADMIN, folder);
+        if (store_key_named(entry->store, RPC_USER, ADMIN, &admin) == 0 && access(path, F_OK) == 0)
+                return 0;
+        randombytes_buf(identity.secret, sizeof(identity.secret));
+        r = noise_keypair_from_secret(&key, identity.secret);
+        if (r < 0)
+                return r;
+        memcpy(identity.controller, controller, sizeof(identity.controller));
+        memcpy(admin.key, key.public, sizeof(admin.key));
+        r = TEXT_COPY(identity.address, address);
+        if (r == 0)
+                r = store_key_put(entry->store, &admin);
+        if (r == 0)
+                r = store_audit_add(entry->store, admin.added_us, ADMIN, "user-add",
+                                    "made at the first start");
+        if (r == 0)
+                r = store_commit(entry->store, error);
+        if (r == 0)
+                r = identity_write(&identity, path, error);
+        sodium_memzero(&identity, sizeof(identity));
+        sodium_memzero(&key, sizeof(key));
+        if (r < 0)
+                return error_prefix(error, r, "cannot make the admin's identity %s", path);
+        log_info("made the identity of user %s: %s", ADMIN, path);
+        return 0;
+}

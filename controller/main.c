@@ -1,0 +1,331 @@
+/* muster-controller: knows the fleet, plans and runs restarts, keeps the journal, answers the command line.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#include "common/base/cleanup.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/text.h"
+#include "common/conf/fleet_file.h"
+#include "common/conf/settings.h"
+#include "controller/agents.h"
+#include "controller/api/api.h"
+#include "controller/entry.h"
+#include "controller/runner.h"
+#include "controller/store/store.h"
+
+#define DEFAULT_CONFIG "/etc/muster/controller.yaml"
+#define DEFAULT_FLEET  "/etc/muster/fleet.yaml"
+#define DEFAULT_LISTEN "0.0.0.0:7117"
+#define DEFAULT_FOLDER "/var/lib/muster"
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct arguments {
+        const char *config;                              /* NULL: the default file, if it is there */
+        const char *fleet, *listen, *advertise, *folder; /* NULL: as the settings say */
+        bool check_config;
+};
+
+struct controller {
+        struct api_context api; /* first: what the node's handlers take their userdata for */
+        struct controller_settings settings;
+        sd_event *event;
+        struct fleet *fleet;
+        store *store;
+        agents *agents;
+        runner *runner;
+        rpc_node *node;
+        struct noise_keypair key;
+        struct entry entry;
+};
+
+static void usage(FILE *out)
+{
+        fputs("muster-controller [options]\n"
+              "\n"
+              "  --config FILE       settings (default " DEFAULT_CONFIG ", if it is there)\n"
+              "  --fleet FILE        the fleet (default " DEFAULT_FLEET ")\n"
+              "  --listen ADDR:PORT  where agents and users connect (default " DEFAULT_LISTEN ")\n"
+              "  --advertise ADDR:PORT  the address that invitations name (default: that of --listen)\n"
+              "  --state DIR         keys, journal, admin identity (default " DEFAULT_FOLDER ")\n"
+              "  --check-config      read the fleet file, say what is wrong, exit\n"
+              "  --verbose, --version, --help\n",
+              out);
+}
+
+static void on_up(rpc_peer *peer, void *userdata)
+{
+        struct controller *controller = userdata;
+
+        if (rpc_peer_role(peer) == RPC_AGENT)
+                agents_peer_up(controller->agents, peer);
+}
+
+static void on_down(rpc_peer *peer, const char *reason, void *userdata)
+{
+        struct controller *controller = userdata;
+
+        if (rpc_peer_role(peer) == RPC_AGENT)
+                agents_peer_down(controller->agents, peer);
+}
+
+static enum rpc_status on_admit(rpc_node *node, enum rpc_role role, const uint8_t key[NOISE_KEY_SIZE],
+                                const uint8_t *token, const char *version, char ret_name[RPC_NAME_SIZE],
+                                struct error *error, void *userdata)
+{
+        struct controller *controller = userdata;
+
+        return entry_admit(&controller->entry, role, key, token, ret_name, error);
+}
+
+/* Everything of this turn is durable before any of its frames leaves. A store that fails is final. */
+static int on_commit(void *userdata)
+{
+        struct controller *controller = userdata;
+        struct error error = {0};
+        int r = store_commit(controller->store, &error);
+
+        if (r < 0)
+                log_error("the journal cannot be written: %s", error_text(&error, r));
+        return r;
+}
+
+static int open_state(struct controller *controller, struct error *error)
+{
+        const struct controller_settings *settings = &controller->settings;
+        uint8_t secret[NOISE_KEY_SIZE];
+        char path[PATH_SIZE + 32];
+        int r = file_make_folders(settings->state, 0700, error);
+
+        if (r < 0)
+                return r;
+        snprintf(path, sizeof(path), "%s/key", settings->state);
+        r = settings_key(secret, path, error);
+        if (r == 0)
+                r = noise_keypair_from_secret(&controller->key, secret);
+        sodium_memzero(secret, sizeof(secret));
+        if (r < 0)
+                return r;
+        snprintf(path, sizeof(path), "%s/muster.db", settings->state);
+        r = store_open(&controller->store, path, error);
+        if (r < 0)
+                return r;
+        controller->entry = (struct entry){.store = controller->store, .fleet = controller->fleet};
+        return entry_make_admin(&controller->entry, settings->state, settings->advertise,
+                                controller->key.public, error);
+}
+
+static int open_node(struct controller *controller, struct error *error)
+{
+        struct rpc_node_events events = {
+                .admit = on_admit,
+                .up = on_up,
+                .down = on_down,
+                .commit = on_commit,
+        };
+        size_t count;
+        const struct rpc_method *methods = api_methods(&count);
+        int r;
+
+        r = agents_new(&controller->agents, controller->event, controller->fleet);
+        if (r == 0)
+                r = runner_new(&controller->runner, controller->event, controller->store, controller->agents,
+                               error);
+        if (r < 0)
+                return r;
+        r = rpc_node_new(&controller->node, controller->event, RPC_CONTROLLER, &controller->key, methods,
+                         count, &events, controller);
+        if (r < 0)
+                return r;
+        controller->api = (struct api_context){
+                .event = controller->event,
+                .fleet = controller->fleet,
+                .store = controller->store,
+                .agents = controller->agents,
+                .runner = controller->runner,
+                .node = controller->node,
+                .controller_public_key = controller->key.public,
+                .advertised_address = controller->settings.advertise,
+        };
+        r = api_start(&controller->api);
+        if (r < 0)
+                return r;
+        return rpc_node_listen(controller->node, controller->settings.listen, NULL, error);
+}
+
+static int set_up(struct controller *controller, struct error *error)
+{
+        int r = sd_event_default(&controller->event);
+
+        if (r >= 0)
+                r = sd_event_add_signal(controller->event, NULL, SIGTERM, NULL, NULL);
+        if (r >= 0)
+                r = sd_event_add_signal(controller->event, NULL, SIGINT, NULL, NULL);
+        if (r >= 0)
+                r = sd_event_set_watchdog(controller->event, true);
+        if (r >= 0)
+                r = open_state(controller, error);
+        if (r >= 0)
+                r = open_node(controller, error);
+        return r;
+}
+
+static void tear_down(struct controller *controller)
+{
+        rpc_node_free(controller->node);
+        api_stop(&controller->api);
+        runner_free(controller->runner);
+        agents_free(controller->agents);
+        store_close(controller->store);
+        fleet_free(controller->fleet);
+        sd_event_unref(controller->event);
+        sodium_memzero(&controller->key, sizeof(controller->key));
+}
+
+/* Defaults, then the settings file, then the command line. */
+static int read_settings(struct controller_settings *settings, const struct arguments *arguments,
+                         struct error *error)
+{
+        const char *config = arguments->config ? arguments->config : DEFAULT_CONFIG;
+        int r;
+
+        *settings = (struct controller_settings){
+                .listen = DEFAULT_LISTEN, .fleet = DEFAULT_FLEET, .state = DEFAULT_FOLDER};
+        r = controller_settings_read(settings, config, error);
+        if (r == -ENOENT && !arguments->config)
+                r = 0;
+        if (r == 0 && ((arguments->fleet && TEXT_COPY(settings->fleet, arguments->fleet) < 0) ||
+                       (arguments->listen && TEXT_COPY(settings->listen, arguments->listen) < 0) ||
+                       (arguments->advertise && TEXT_COPY(settings->advertise, arguments->advertise) < 0) ||
+                       (arguments->folder && TEXT_COPY(settings->state, arguments->folder) < 0)))
+                return error_set(error, -ENAMETOOLONG, "an option's value is too long");
+        if (r == 0 && !settings->advertise[0])
+                text_copy_cut(settings->advertise, sizeof(settings->advertise), settings->listen);
+        return r;
+}
+
+static int check_config(const struct controller *controller)
+{
+        printf("%s: fleet %s: %zu hosts, %zu services\n", controller->settings.fleet, controller->fleet->name,
+               controller->fleet->host_count, controller->fleet->service_count);
+        return EXIT_OK;
+}
+
+static int serve(struct controller *controller)
+{
+        struct error error = {0};
+        int r = set_up(controller, &error);
+
+        if (r < 0) {
+                log_error("%s", error_text(&error, r));
+                return EXIT_FAILED;
+        }
+        log_info("fleet %s: %zu hosts, %zu services; listening on %s", controller->fleet->name,
+                 controller->fleet->host_count, controller->fleet->service_count,
+                 controller->settings.listen);
+        sd_notify(0, "READY=1");
+        r = sd_event_loop(controller->event);
+        if (r < 0)
+                log_error("ends: %s", strerror(-r));
+        sd_notify(0, "STOPPING=1");
+        return r < 0 ? EXIT_FAILED : EXIT_OK;
+}
+
+static int work(const struct arguments *arguments)
+{
+        struct controller controller = {0};
+        struct error error = {0};
+        int r, exit_code;
+
+        r = read_settings(&controller.settings, arguments, &error);
+        if (r == 0)
+                r = fleet_file_read(&controller.fleet, controller.settings.fleet, &error);
+        if (r < 0) {
+                fprintf(stderr, "%s\n", error_text(&error, r));
+                return EXIT_USAGE;
+        }
+        exit_code = arguments->check_config ? check_config(&controller) : serve(&controller);
+        tear_down(&controller);
+        return exit_code;
+}
+
+/* Returns -1 to go on, or an exit code. */
+static int parse(struct arguments *arguments, int argc, char **argv)
+{
+        static const struct option options[] = {
+                {"config", required_argument, NULL, 'C'}, {"fleet", required_argument, NULL, 'f'},
+                {"listen", required_argument, NULL, 'l'}, {"advertise", required_argument, NULL, 'a'},
+                {"state", required_argument, NULL, 's'},  {"check-config", no_argument, NULL, 'c'},
+                {"verbose", no_argument, NULL, 'v'},      {"version", no_argument, NULL, 'V'},
+                {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+        };
+        int option;
+
+        while ((option = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
+                switch (option) {
+                case 'C':
+                        arguments->config = optarg;
+                        break;
+                case 'f':
+                        arguments->fleet = optarg;
+                        break;
+                case 'l':
+                        arguments->listen = optarg;
+                        break;
+                case 'a':
+                        arguments->advertise = optarg;
+                        break;
+                case 's':
+                        arguments->folder = optarg;
+                        break;
+                case 'c':
+                        arguments->check_config = true;
+                        break;
+                case 'v':
+                        log_set_level(LOG_DEBUG);
+                        break;
+                case 'V':
+                        puts("muster-controller " MUSTER_VERSION);
+                        return EXIT_OK;
+                case 'h':
+                        usage(stdout);
+                        return EXIT_OK;
+                default:
+                        usage(stderr);
+                        return EXIT_USAGE;
+                }
+        }
+        if (optind != argc) {
+                usage(stderr);
+                return EXIT_USAGE;
+        }
+        return -1;
+}
+
+int main(int argc, char **argv)
+{
+        struct arguments arguments = {0};
+        int exit_code = parse(&arguments, argc, argv);
+        sigset_t blocked;
+
+        if (exit_code >= 0)
+                return exit_code;
+        if (sodium_init() < 0) {
+                fputs("muster-controller: libsodium cannot start\n", stderr);
+                return EXIT_FAILED;
+        }
+        /* Before nng starts its threads: the loop alone takes signals. */
+        sigemptyset(&blocked);
+        sigaddset(&blocked, SIGTERM);
+        sigaddset(&blocked, SIGINT);
+        sigprocmask(SIG_BLOCK, &blocked, NULL);
+        signal(SIGPIPE, SIG_IGN);
+        return work(&arguments);
+}
