@@ -1,6 +1,7 @@
 #!/bin/bash
 # timeout: 300
 # The testbed itself: hosts boot, see each other, reboot for real, lose power, lose the network, and leave nothing.
+# shellcheck disable=SC2154,SC2034 # lib.sh sets some, eval reads others
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"

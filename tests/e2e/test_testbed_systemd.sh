@@ -1,6 +1,7 @@
 #!/bin/bash
 # timeout: 420
 # The testbed where PID 1 is systemd and owns the cgroups: the same test, run inside one of its own hosts.
+# shellcheck disable=SC2154 # lib.sh sets them
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
