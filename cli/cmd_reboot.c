@@ -1,0 +1,14 @@
+/* muster reboot: all hosts in scope, in order; shows the plan, asks, runs, follows. */
+#include "cli/start.h"
+
+static int run(const struct cli *cli, int argc, char **argv)
+{
+        return start_run(cli, MUSTER__V1__PLAN_KIND__PLAN_KIND_REBOOT, argc, argv);
+}
+
+const struct command command_reboot = {
+        .name = "reboot",
+        .usage = "[SCOPE] [--yes] [--detach] [--json]",
+        .summary = "reboot hosts and bring all back",
+        .run = run,
+};

@@ -1,0 +1,241 @@
+/* muster run: the runs, what one did, and the words that steer it. */
+#include <stdio.h>
+
+#include "cli/connect.h"
+#include "cli/follow.h"
+#include "cli/json.h"
+#include "cli/options.h"
+#include "cli/plan_view.h"
+#include "cli/subcommand.h"
+#include "cli/table.h"
+#include "common/base/cleanup.h"
+
+#include "common/base/text.h"
+#include "common/base/time.h"
+#include "proto/fleet.pb-c.h"
+
+#define RUNS_SHOWN 20
+#define RUNS_MOST  1000
+
+struct showing {
+        bool json;
+        bool one; /* only the summary named by run, in full */
+        const char *run;
+        bool found;
+        int failure;
+};
+
+static enum style state_style(const char *state)
+{
+        if (text_equal(state, "done"))
+                return STYLE_GOOD;
+        if (text_equal(state, "failed") || text_equal(state, "aborted"))
+                return STYLE_BAD;
+        return text_equal(state, "paused") || text_equal(state, "part") ? STYLE_WARN : STYLE_PLAIN;
+}
+
+/* "2026-11-23 21:05:09"; "" for 0. */
+static void when_text(char out[TIME_TEXT_SIZE], uint64_t us)
+{
+        out[0] = '\0';
+        if (us == 0)
+                return;
+        time_text(out, us);
+        out[10] = ' ';
+        out[19] = '\0';
+}
+
+static void took_text(char *out, size_t size, const Muster__V1__RunSummary *run)
+{
+        out[0] = '\0';
+        if (run->finished_us > run->started_us)
+                time_duration_text(out, size, run->finished_us - run->started_us);
+}
+
+static int runs_table(const Muster__V1__RunsReply *reply)
+{
+        static const char *const heads[] = {"RUN",  "KIND",          "SCOPE", "STATE",      "STEPS",
+                                            "USER", "STARTED (UTC)", "TOOK",  "WAITING FOR"};
+        cleanup_with(table_freep) table *table = NULL;
+        struct terminal terminal;
+        int r = table_new(&table, heads, ELEMENTS(heads));
+
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < reply->n_runs; i++) {
+                const Muster__V1__RunSummary *run = reply->runs[i];
+                char when[TIME_TEXT_SIZE], took[40];
+
+                when_text(when, run->started_us);
+                took_text(took, sizeof(took), run);
+                table_cell(table, STYLE_BOLD, "%s", run->run);
+                table_cell(table, STYLE_PLAIN, "%s", plan_word(run->kind));
+                table_cell(table, STYLE_PLAIN, "%s", run->scope[0] ? run->scope : "(all)");
+                table_cell(table, state_style(run->state), "%s", run->state);
+                table_cell(table, STYLE_PLAIN, "%u/%u", run->steps_done, run->steps_total);
+                table_cell(table, STYLE_PLAIN, "%s", run->user);
+                table_cell(table, STYLE_PLAIN, "%s", when);
+                table_cell(table, STYLE_PLAIN, "%s", took);
+                table_cell(table, STYLE_WARN, "%s", run->waiting_for);
+        }
+        terminal_read(&terminal, stdout);
+        if (reply->n_runs == 0)
+                puts("no runs yet");
+        return reply->n_runs ? table_print(table, stdout, &terminal) : 0;
+}
+
+static void on_runs(const ProtobufCMessage *message, void *userdata)
+{
+        struct showing *showing = userdata;
+
+        showing->failure = showing->json ? json_print(message, false)
+                                         : runs_table((const Muster__V1__RunsReply *)message);
+}
+
+static int list_runs(const struct cli *cli, int argc, char **argv)
+{
+        struct showing showing = {0};
+        const char *limit = NULL;
+        const struct option list[] = {
+                {"limit", NULL, &limit, "N", "how many of the newest (default 20)"},
+                {"json", &showing.json, NULL, NULL, "as JSON"},
+        };
+        const struct options options = {"run ls", "", list, ELEMENTS(list), 0, 0, false};
+        Muster__V1__RunsRequest request = MUSTER__V1__RUNS_REQUEST__INIT;
+        cleanup_with(session_freep) session *session = NULL;
+        struct arguments arguments;
+        struct ending ending;
+        uint64_t number = RUNS_SHOWN;
+        int exit;
+
+        if (!options_read(&options, argc, argv, &arguments, &exit))
+                return exit;
+        if (limit && (text_to_u64(limit, &number) < 0 || number < 1 || number > RUNS_MOST))
+                return cli_fail(CLI_USAGE, "run ls: --limit '%s' is not a number from 1 to %d", limit,
+                                RUNS_MOST);
+        if (!session_open(&session, cli, &exit))
+                return exit;
+        request.limit = (uint32_t)number;
+        session_call(session, "Runs", &request.base, CALL_DEADLINE_US, on_runs, &showing, &ending);
+        if (showing.failure < 0)
+                return cli_fail(CLI_FAILED, "out of memory");
+        return ending_exit(&ending);
+}
+
+/* show and watch: the journal so far, or to the end. */
+static int follow(const struct cli *cli, int argc, char **argv, const char *command, bool once)
+{
+        struct follow_options follow = {.run = "", .once = once};
+        const struct option list[] = {{"json", &follow.json, NULL, NULL, "as JSON, one object a line"}};
+        const struct options options = {command, "[RUN]", list, ELEMENTS(list), 0, 1, false};
+        cleanup_with(session_freep) session *session = NULL;
+        struct arguments arguments;
+        int exit;
+
+        if (!options_read(&options, argc, argv, &arguments, &exit))
+                return exit;
+        if (arguments.words[0])
+                follow.run = arguments.words[0];
+        if (!session_open(&session, cli, &exit))
+                return exit;
+        return follow_run(session, &follow);
+}
+
+static int show(const struct cli *cli, int argc, char **argv)
+{
+        return follow(cli, argc, argv, "run show", true);
+}
+
+static int watch(const struct cli *cli, int argc, char **argv)
+{
+        return follow(cli, argc, argv, "run watch", false);
+}
+
+static void on_steered(const ProtobufCMessage *message, void *userdata)
+{
+        const Muster__V1__RunSummary *summary = ((const Muster__V1__SteerReply *)message)->summary;
+        char text[1024];
+
+        if (!summary)
+                return;
+        snprintf(text, sizeof(text), "run %.63s is %.63s%s%.768s", summary->run, summary->state,
+                 summary->waiting_for[0] ? ": " : "", summary->waiting_for);
+        clean_text(text);
+        puts(text);
+}
+
+static int steer(const struct cli *cli, int argc, char **argv, const char *command,
+                 Muster__V1__SteerAction action, bool with_step)
+{
+        const char *why = NULL;
+        const struct option list[] = {{"why", NULL, &why, "TEXT", "kept in the journal and the audit trail"}};
+        const struct options options = {command,
+                                        with_step ? "RUN STEP" : "RUN",
+                                        list,
+                                        ELEMENTS(list),
+                                        with_step ? 2 : 1,
+                                        with_step ? 2 : 1,
+                                        false};
+        Muster__V1__SteerRequest request = MUSTER__V1__STEER_REQUEST__INIT;
+        cleanup_with(session_freep) session *session = NULL;
+        struct arguments arguments;
+        struct ending ending;
+        uint64_t step = 0;
+        int exit;
+
+        if (!options_read(&options, argc, argv, &arguments, &exit))
+                return exit;
+        if (with_step && (text_to_u64(arguments.words[1], &step) < 0 || step > INT32_MAX))
+                return cli_fail(CLI_USAGE, "%s: '%s' is not a step's number (muster run show %s names them)",
+                                command, arguments.words[1], arguments.words[0]);
+        if (!session_open(&session, cli, &exit))
+                return exit;
+        request.run = (char *)arguments.words[0];
+        request.action = action;
+        request.step = with_step ? (int32_t)step : -1;
+        request.why = (char *)(why ? why : "");
+        session_call(session, "Steer", &request.base, CALL_DEADLINE_US, on_steered, NULL, &ending);
+        return ending_exit(&ending);
+}
+
+static int pause_run(const struct cli *cli, int argc, char **argv)
+{
+        return steer(cli, argc, argv, "run pause", MUSTER__V1__STEER_ACTION__STEER_ACTION_PAUSE, false);
+}
+
+static int resume(const struct cli *cli, int argc, char **argv)
+{
+        return steer(cli, argc, argv, "run resume", MUSTER__V1__STEER_ACTION__STEER_ACTION_RESUME, false);
+}
+
+static int retry(const struct cli *cli, int argc, char **argv)
+{
+        return steer(cli, argc, argv, "run retry", MUSTER__V1__STEER_ACTION__STEER_ACTION_RETRY, true);
+}
+
+static int skip(const struct cli *cli, int argc, char **argv)
+{
+        return steer(cli, argc, argv, "run skip", MUSTER__V1__STEER_ACTION__STEER_ACTION_SKIP, true);
+}
+
+static int abort_run(const struct cli *cli, int argc, char **argv)
+{
+        return steer(cli, argc, argv, "run abort", MUSTER__V1__STEER_ACTION__STEER_ACTION_ABORT, false);
+}
+
+static int run(const struct cli *cli, int argc, char **argv)
+{
+        static const struct subcommand list[] = {
+                {"ls", list_runs},  {"show", show},   {"watch", watch}, {"pause", pause_run},
+                {"resume", resume}, {"retry", retry}, {"skip", skip},   {"abort", abort_run},
+        };
+
+        return subcommand_run("run", list, ELEMENTS(list), cli, argc, argv);
+}
+
+const struct command command_run = {
+        .name = "run",
+        .usage = "ls|show|watch|pause|resume|retry|skip|abort",
+        .summary = "runs, and how to steer them",
+        .run = run,
+};

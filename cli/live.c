@@ -1,0 +1,126 @@
+/* See live.h. */
+#include "cli/live.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/plan_view.h"
+#include "common/base/text.h"
+#include "common/base/time.h"
+
+#define BLOCK_STEPS  10u
+#define DRAW_EACH_US (100 * USEC_PER_MSEC)
+#define BAR_COLUMNS  20u
+
+void live_clear(struct live *live)
+{
+        free(live->steps);
+        *live = (struct live){0};
+}
+
+static struct live_step *step_at(struct live *live, int step)
+{
+        if (step < 0 || step >= LIVE_STEPS_MAX)
+                return NULL;
+        if ((size_t)step >= live->step_count) {
+                size_t count = (size_t)step + 64;
+                struct live_step *larger = reallocarray(live->steps, count, sizeof(*larger));
+
+                if (!larger)
+                        return NULL;
+                memset(larger + live->step_count, 0, (count - live->step_count) * sizeof(*larger));
+                live->steps = larger;
+                live->step_count = count;
+        }
+        return &live->steps[step];
+}
+
+void live_step(struct live *live, int step, const char *state, const char *label, uint64_t done,
+               uint64_t total)
+{
+        struct live_step *known = step_at(live, step);
+
+        if (!known)
+                return;
+        if (state[0] && state[0] != known->state) {
+                known->state = state[0];
+                known->done = known->total = 0;
+        }
+        if (label[0]) {
+                text_copy_cut(known->label, sizeof(known->label), label);
+                clean_text(known->label);
+        }
+        if (total) {
+                known->done = done < total ? done : total;
+                known->total = total;
+        }
+}
+
+size_t live_settled(const struct live *live)
+{
+        size_t settled = 0;
+
+        for (size_t i = 0; i < live->step_count; i++)
+                settled += live->steps[i].state == 'd' || live->steps[i].state == 's';
+        return settled;
+}
+
+void live_erase(struct live *live)
+{
+        if (live->drawn)
+                printf("\033[%uA\r\033[J", live->drawn);
+        live->drawn = 0;
+}
+
+static void draw_step(const struct live *live, const struct live_step *step)
+{
+        char bar[BAR_COLUMNS + 1] = "", percent[8] = "";
+        size_t room = live->terminal.width > 4 ? live->terminal.width - 4 : 1;
+
+        if (step->total) {
+                double share = (double)step->done / (double)step->total;
+                unsigned full = (unsigned)(share * BAR_COLUMNS);
+
+                for (unsigned i = 0; i < BAR_COLUMNS; i++)
+                        bar[i] = i < full ? '=' : i == full ? '>' : ' ';
+                bar[BAR_COLUMNS] = '\0';
+                snprintf(percent, sizeof(percent), "%3.0f%%", 100.0 * share);
+                room = room > BAR_COLUMNS + 9 ? room - (BAR_COLUMNS + 9) : 1;
+        }
+        printf("  %s%s%s%s%s%s%.*s\n", style_begin(&live->terminal, STYLE_BOLD), bar[0] ? "[" : "", bar,
+               bar[0] ? "] " : "", percent, style_end(&live->terminal, STYLE_BOLD),
+               (int)text_fit(step->label, room), step->label);
+}
+
+void live_draw(struct live *live, bool force)
+{
+        uint64_t now = time_monotonic_us();
+        unsigned shown = 0, more = 0;
+        char left[96];
+
+        if (!live->terminal.tty || (!force && now - live->drawn_us < DRAW_EACH_US))
+                return;
+        live_erase(live);
+        terminal_read(&live->terminal, stdout);
+        live->drawn_us = now;
+        for (size_t i = 0; i < live->step_count; i++) {
+                if (live->steps[i].state != 'r')
+                        continue;
+                if (shown == BLOCK_STEPS) {
+                        more++;
+                        continue;
+                }
+                draw_step(live, &live->steps[i]);
+                shown++;
+        }
+        live->drawn = shown;
+        if (more) {
+                printf("  and %u more\n", more);
+                live->drawn++;
+        }
+        range_text(left, sizeof(left), live->left_low_ms, live->left_high_ms);
+        printf("%s%zu of %zu steps%s%s%s\n", style_begin(&live->terminal, STYLE_DIM), live_settled(live),
+               live->total, left[0] ? ", left: " : "", left, style_end(&live->terminal, STYLE_DIM));
+        live->drawn++;
+        fflush(stdout);
+}
