@@ -1,0 +1,316 @@
+/* Operations under way: accepted once, told once, recorded before told.
+ *
+ * The operation here is a stand-in, because a real one cannot be made to end at a chosen moment. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "agent/op/op.h"
+#include "agent/operations.h"
+#include "common/base/time.h"
+
+#define BOOT "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+/* --- the stand-in: starts as told, ends when told --- */
+static struct {
+        int start_result;
+        bool end_in_start;
+        struct op *op;
+        unsigned starts, cancels;
+} stand_in;
+
+static int stand_in_start(struct op *op, struct error *error)
+{
+        stand_in.starts++;
+        stand_in.op = op;
+        if (stand_in.start_result < 0)
+                return error_set(error, stand_in.start_result, "the stand-in will not start");
+        if (stand_in.end_in_start)
+                op_finish(op, 0, "at once");
+        return 0;
+}
+
+static void stand_in_cancel(struct op *op)
+{
+        stand_in.cancels++;
+        stand_in.op = NULL;
+}
+
+const struct op_type *op_type_find(enum operation_kind kind)
+{
+        static const struct op_type types[] = {
+                {OPERATION_PM2_STOP, stand_in_start, stand_in_cancel},
+                {OPERATION_HOST_REBOOT, stand_in_start, stand_in_cancel},
+        };
+
+        for (size_t i = 0; i < 2; i++)
+                if (types[i].kind == kind)
+                        return &types[i];
+        return NULL;
+}
+
+struct fixture {
+        char folder[64];
+        sd_event *event;
+        ledger *ledger;
+        operations *operations;
+};
+
+/* What the caller of one operation was told. */
+struct told {
+        unsigned progress, reports;
+        struct operation_report report;
+};
+
+static void on_progress(uint64_t done, uint64_t total, const char *text, void *userdata)
+{
+        ((struct told *)userdata)->progress++;
+}
+
+static void on_report(const struct operation_report *report, void *userdata)
+{
+        struct told *told = userdata;
+
+        told->reports++;
+        told->report = *report;
+}
+
+static void open_all(struct fixture *f)
+{
+        assert_int_equal(ledger_open(&f->ledger, f->folder, BOOT, NULL), 0);
+        assert_int_equal(operations_new(&f->operations, f->event, NULL, f->folder, f->ledger, BOOT), 0);
+}
+
+static void close_all(struct fixture *f)
+{
+        f->operations = operations_free(f->operations);
+        f->ledger = ledger_close(f->ledger);
+}
+
+static int setup(void **state)
+{
+        struct fixture *f = calloc(1, sizeof(*f));
+
+        memset(&stand_in, 0, sizeof(stand_in));
+        strcpy(f->folder, "/tmp/muster-operations-XXXXXX");
+        assert_non_null(mkdtemp(f->folder));
+        assert_true(sd_event_new(&f->event) >= 0);
+        open_all(f);
+        *state = f;
+        return 0;
+}
+
+static int teardown(void **state)
+{
+        struct fixture *f = *state;
+        char path[128];
+
+        close_all(f);
+        sd_event_unref(f->event);
+        snprintf(path, sizeof(path), "%s/ledger", f->folder);
+        unlink(path);
+        rmdir(f->folder);
+        free(f);
+        return 0;
+}
+
+static struct operation_request request(unsigned number, const char *service)
+{
+        struct operation_request made = {.kind = service ? OPERATION_PM2_STOP : OPERATION_HOST_REBOOT};
+
+        snprintf(made.id, sizeof(made.id), "%032x", number);
+        if (service) {
+                made.service.kind = SERVICE_PM2;
+                snprintf(made.service.name, sizeof(made.service.name), "%s", service);
+                strcpy(made.service.user, "nobody");
+                strcpy(made.service.home, "/tmp/none");
+        }
+        return made;
+}
+
+static int submit(struct fixture *f, const struct operation_request *wanted, struct told *told,
+                  const struct operation_report **report)
+{
+        const struct operation_report *ignored;
+        struct operations_watcher watcher = {on_progress, on_report, told};
+
+        return operations_submit(f->operations, wanted, &watcher, report ? report : &ignored, NULL);
+}
+
+/* Turns of the loop until the condition holds, five seconds at most. */
+#define RUN_UNTIL(f, condition)                                                                              \
+        do {                                                                                                 \
+                uint64_t until_ = time_monotonic_us() + 5 * USEC_PER_SEC;                                    \
+                while (!(condition) && time_monotonic_us() < until_)                                         \
+                        assert_true(sd_event_run((f)->event, 100000) >= 0);                                  \
+                assert_true(condition);                                                                      \
+        } while (0)
+
+static void test_done(void **state)
+{
+        struct fixture *f = *state;
+        struct operation_request wanted = request(1, "apps");
+        const struct operation_report *known = NULL;
+        struct told told = {0}, again = {0};
+
+        assert_int_equal(submit(f, &wanted, &told, NULL), 0);
+        assert_int_equal(ledger_find(f->ledger, wanted.id)->state, OPERATION_ACCEPTED);
+        op_progress(stand_in.op, 1, 2, "half");
+        op_figure(stand_in.op, "apps", "%d", 7);
+        assert_int_equal(told.progress, 1);
+        assert_int_equal(told.reports, 0);
+        op_finish(stand_in.op, 0, "stopped");
+        assert_int_equal(told.reports, 1);
+        assert_int_equal(told.report.state, OPERATION_DONE);
+        assert_string_equal(told.report.figures[0].value, "7");
+        assert_int_equal(operations_running(f->operations), 0);
+        RUN_UNTIL(f, sd_event_run(f->event, 0) == 0);
+        /* The same id again is answered from the ledger, and nothing runs twice. */
+        assert_int_equal(submit(f, &wanted, &again, &known), 1);
+        assert_int_equal(known->state, OPERATION_DONE);
+        assert_int_equal(stand_in.starts, 1);
+        assert_int_equal(again.reports, 0);
+}
+
+static void test_attach(void **state)
+{
+        struct fixture *f = *state;
+        struct operation_request wanted = request(1, "apps");
+        struct told first = {0}, second = {0}, gone = {0};
+
+        assert_int_equal(submit(f, &wanted, &first, NULL), 0);
+        assert_int_equal(submit(f, &wanted, &gone, NULL), 0);
+        assert_int_equal(submit(f, &wanted, &second, NULL), 0);
+        operations_unwatch(f->operations, &gone);
+        op_finish(stand_in.op, -EIO, "no");
+        assert_int_equal(stand_in.starts, 1);
+        assert_int_equal(first.reports, 1);
+        assert_int_equal(second.reports, 1);
+        assert_int_equal(gone.reports, 0);
+        assert_int_equal(second.report.state, OPERATION_FAILED);
+}
+
+static void test_ends_in_start(void **state)
+{
+        struct fixture *f = *state;
+        struct operation_request wanted = request(1, "apps");
+        struct told told = {0};
+
+        stand_in.end_in_start = true;
+        assert_int_equal(submit(f, &wanted, &told, NULL), 0);
+        assert_int_equal(told.reports, 1);
+        assert_string_equal(told.report.text, "at once");
+}
+
+static void test_start_fails(void **state)
+{
+        struct fixture *f = *state;
+        struct operation_request wanted = request(1, "apps");
+        struct told told = {0};
+
+        stand_in.start_result = -ENOENT;
+        assert_int_equal(submit(f, &wanted, &told, NULL), 0);
+        assert_int_equal(told.reports, 1);
+        assert_int_equal(told.report.state, OPERATION_FAILED);
+        assert_string_equal(told.report.text, "the stand-in will not start");
+}
+
+static void test_deadline(void **state)
+{
+        struct fixture *f = *state;
+        struct operation_request wanted = request(1, "apps");
+        struct told told = {0};
+
+        wanted.deadline_us = 20 * USEC_PER_MSEC;
+        assert_int_equal(submit(f, &wanted, &told, NULL), 0);
+        RUN_UNTIL(f, told.reports == 1);
+        assert_int_equal(stand_in.cancels, 1);
+        assert_int_equal(told.report.state, OPERATION_FAILED);
+        assert_non_null(strstr(told.report.text, "20 ms"));
+}
+
+static void test_refusals(void **state)
+{
+        struct fixture *f = *state;
+        struct operation_request wanted = request(1, "apps"), same = request(2, "apps");
+        struct operation_request reboot = request(3, NULL), other = request(4, "more"),
+                                 rewrite = request(5, "apps");
+        struct told told = {0};
+
+        strcpy(wanted.boot_id, "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb");
+        assert_int_equal(submit(f, &wanted, &told, NULL), -ESTALE);
+        assert_null(ledger_find(f->ledger, wanted.id));
+        strcpy(wanted.boot_id, BOOT);
+        assert_int_equal(submit(f, &wanted, &told, NULL), 0);
+        assert_int_equal(submit(f, &same, &told, NULL), -EBUSY);
+        rewrite.kind = OPERATION_REDIS_REWRITE;
+        assert_int_equal(submit(f, &rewrite, &told, NULL), -EINVAL);
+        assert_int_equal(submit(f, &reboot, &told, NULL), 0);
+        /* Nothing is begun while the host is about to go down. */
+        assert_int_equal(submit(f, &other, &told, NULL), -EBUSY);
+        assert_int_equal(stand_in.starts, 2);
+}
+
+static void test_interrupted(void **state)
+{
+        struct fixture *f = *state;
+        struct operation_request wanted = request(1, "apps");
+        const struct operation_report *known = NULL;
+        struct told told = {0};
+
+        assert_int_equal(submit(f, &wanted, &told, NULL), 0);
+        close_all(f);
+        assert_int_equal(stand_in.cancels, 1);
+        assert_int_equal(told.reports, 0);
+        open_all(f);
+        assert_int_equal(submit(f, &wanted, &told, &known), 1);
+        assert_int_equal(known->state, OPERATION_INTERRUPTED);
+        assert_int_equal(stand_in.starts, 1);
+}
+
+/* The result waits for the disk; nobody is told what a crash could still take back. */
+static void test_result_waits(void **state)
+{
+        struct fixture *f = *state;
+        struct operation_request wanted = request(1, "apps");
+        struct rlimit limit, tight;
+        struct told told = {0};
+
+        assert_int_equal(submit(f, &wanted, &told, NULL), 0);
+        signal(SIGXFSZ, SIG_IGN);
+        assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+        tight = limit;
+        tight.rlim_cur = 100;
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+        op_finish(stand_in.op, 0, "stopped");
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        assert_int_equal(told.reports, 0);
+        assert_int_equal(ledger_find(f->ledger, wanted.id)->state, OPERATION_ACCEPTED);
+        RUN_UNTIL(f, told.reports == 1);
+        assert_int_equal(ledger_find(f->ledger, wanted.id)->state, OPERATION_DONE);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_done, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_attach, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_ends_in_start, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_start_fails, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_deadline, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_interrupted, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_result_waits, setup, teardown),
+        };
+
+        return cmocka_run_group_tests_name("operations", tests, NULL, NULL);
+}
