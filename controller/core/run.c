@@ -1,0 +1,453 @@
+/* Runs as objects: made from a plan, looked at, told about. See run.h; run_fold.c reads the journal,
+ * run_apply.c and its helpers decide. */
+#include "controller/core/run.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/cleanup.h"
+#include "common/base/text.h"
+#include "common/base/time.h"
+#include "controller/core/run_internal.h"
+
+run *run_free(run *run)
+{
+        if (!run)
+                return NULL;
+        plan_free(run->plan);
+        free(run->hosts);
+        free(run->services);
+        free(run->steps);
+        free(run);
+        return NULL;
+}
+DEFINE_CLEANUP(run *, run_free);
+
+static int compare_hosts(const void *a, const void *b)
+{
+        return strcmp(((const struct run_host *)a)->name, ((const struct run_host *)b)->name);
+}
+
+static int compare_services(const void *a, const void *b)
+{
+        const struct run_service *left = a, *right = b;
+
+        if (left->host != right->host)
+                return left->host < right->host ? -1 : 1;
+        return strcmp(left->name, right->name);
+}
+
+int run_host_find(const run *run, const char *name)
+{
+        struct run_host key = {0};
+        const struct run_host *found;
+
+        if (!name || TEXT_COPY(key.name, name) < 0)
+                return -1;
+        found = bsearch(&key, run->hosts, run->host_count, sizeof(key), compare_hosts);
+        return found ? (int)(found - run->hosts) : -1;
+}
+
+int run_service_find(const run *run, size_t host, const char *name)
+{
+        struct run_service key = {.host = host};
+        const struct run_service *found;
+
+        if (TEXT_COPY(key.name, name) < 0)
+                return -1;
+        found = bsearch(&key, run->services, run->service_count, sizeof(key), compare_services);
+        return found ? (int)(found - run->services) : -1;
+}
+
+/* Sorts and drops what is there twice. Returns how many are left. */
+static size_t sort_unique(void *items, size_t count, size_t size, int (*compare)(const void *, const void *))
+{
+        char *base = items;
+        size_t kept = 0;
+
+        qsort(items, count, size, compare);
+        for (size_t i = 0; i < count; i++) {
+                if (kept > 0 && compare(base + (kept - 1) * size, base + i * size) == 0)
+                        continue;
+                if (kept != i)
+                        memcpy(base + kept * size, base + i * size, size);
+                kept++;
+        }
+        return kept;
+}
+
+static void index_hosts(run *run)
+{
+        const struct plan *plan = run->plan;
+        size_t count = 0;
+
+        for (size_t i = 0; i < plan->step_count; i++) {
+                text_copy_cut(run->hosts[count++].name, NAME_SIZE, plan->steps[i].host);
+                if (plan->steps[i].same_as[0])
+                        text_copy_cut(run->hosts[count++].name, NAME_SIZE, plan->steps[i].same_as_host);
+        }
+        run->host_count = sort_unique(run->hosts, count, sizeof(*run->hosts), compare_hosts);
+        for (size_t h = 0; h < run->host_count; h++) {
+                run->hosts[h].reboot = -1;
+                run->hosts[h].down_since_us = run->born_us;
+        }
+}
+
+static void index_services(run *run)
+{
+        const struct plan *plan = run->plan;
+        size_t count = 0;
+
+        for (size_t i = 0; i < plan->step_count; i++) {
+                const struct step *step = &plan->steps[i];
+
+                if (step->service.kind != SERVICE_NONE) {
+                        run->services[count].host = (size_t)run_host_find(run, step->host);
+                        text_copy_cut(run->services[count++].name, NAME_SIZE, step->service.name);
+                }
+                if (step->same_as[0]) {
+                        run->services[count].host = (size_t)run_host_find(run, step->same_as_host);
+                        text_copy_cut(run->services[count++].name, NAME_SIZE, step->same_as);
+                }
+        }
+        run->service_count = sort_unique(run->services, count, sizeof(*run->services), compare_services);
+        for (size_t s = run->service_count; s-- > 0;) {
+                run->hosts[run->services[s].host].first_service = s;
+                run->hosts[run->services[s].host].service_count++;
+        }
+}
+
+static int index_steps(run *run)
+{
+        cleanup_free int *stops = reallocarray(NULL, run->service_count + 1, sizeof(*stops));
+
+        if (!stops)
+                return -ENOMEM;
+        for (size_t s = 0; s < run->service_count; s++)
+                stops[s] = -1;
+        for (size_t i = 0; i < run->plan->step_count; i++) {
+                const struct step *plan = &run->plan->steps[i];
+                struct run_step *step = &run->steps[i];
+
+                step->host = (size_t)run_host_find(run, plan->host);
+                step->service = plan->service.kind == SERVICE_NONE
+                                        ? -1
+                                        : run_service_find(run, step->host, plan->service.name);
+                step->same_as =
+                        plan->same_as[0]
+                                ? run_service_find(run, (size_t)run_host_find(run, plan->same_as_host),
+                                                   plan->same_as)
+                                : -1;
+                step->stop = step->service >= 0 ? stops[step->service] : -1;
+                if (plan->operation == OPERATION_UNIT_STOP || plan->operation == OPERATION_PM2_STOP)
+                        stops[step->service] = (int)i;
+                if (plan->operation == OPERATION_HOST_REBOOT)
+                        run->hosts[step->host].reboot = (int)i;
+        }
+        return 0;
+}
+
+int run_new(run **ret, const char *id, struct plan *plan, uint64_t now_us, struct error *error)
+{
+        cleanup_with(run_freep) run *run = calloc(1, sizeof(*run));
+        size_t count = plan->step_count;
+        int r;
+
+        if (!run)
+                return -ENOMEM;
+        r = plan_check(plan, error);
+        if (r < 0)
+                return r;
+        if (!text_is_name(id))
+                return error_set(error, -EINVAL, "'%s' is not a run's name", id);
+        text_copy_cut(run->id, sizeof(run->id), id);
+        run->born_us = run->wake_us = now_us;
+        run->hosts = calloc(count * 2, sizeof(*run->hosts));
+        run->services = calloc(count * 2, sizeof(*run->services));
+        run->steps = calloc(count, sizeof(*run->steps));
+        if (!run->hosts || !run->services || !run->steps)
+                return -ENOMEM;
+        run->plan = plan;
+        index_hosts(run);
+        index_services(run);
+        r = index_steps(run);
+        if (r < 0) {
+                run->plan = NULL; /* still the caller's */
+                return r;
+        }
+        *ret = TAKE(run);
+        return 0;
+}
+
+void run_effects_clear(struct run_effects *effects)
+{
+        for (size_t i = 0; i < effects->count; i++)
+                free(effects->items[i].event);
+        free(effects->items);
+        *effects = (struct run_effects){0};
+}
+
+/* --- looking ---------------------------------------------------------------------------------------------
+ */
+
+const struct plan *run_plan(const run *run)
+{
+        return run->plan;
+}
+
+const char *run_id(const run *run)
+{
+        return run->id;
+}
+
+enum run_state run_state(const run *run)
+{
+        if (run->final)
+                return run->final;
+        return run->held || run->blocked ? RUN_PAUSED : RUN_RUNNING;
+}
+
+uint64_t run_wake_us(const run *run)
+{
+        return run->final ? UINT64_MAX : run->wake_us;
+}
+
+bool run_finished(const run *run)
+{
+        return run->final != 0;
+}
+
+uint64_t run_events(const run *run)
+{
+        return run->events;
+}
+
+uint64_t run_started_us(const run *run)
+{
+        return run->started_us;
+}
+
+uint64_t run_finished_us(const run *run)
+{
+        return run->finished_us;
+}
+
+const char *run_user(const run *run)
+{
+        return run->user;
+}
+
+const char *step_state_name(enum step_state state)
+{
+        static const char *const names[] = {"waiting", "running", "retrying", "in doubt",
+                                            "failed",  "done",    "skipped",  "cancelled"};
+
+        return (unsigned)state < ELEMENTS(names) ? names[state] : "unknown";
+}
+
+void run_step(const run *run, size_t index, struct step_view *ret)
+{
+        const struct run_step *step = &run->steps[index];
+
+        *ret = (struct step_view){
+                .state = step->state,
+                .attempt = step->attempt,
+                .begun_us = step->begun_us,
+                .ended_us = step->ended_us,
+                .done = step->done,
+                .total = step->total,
+                .text = step->text,
+        };
+        text_copy_cut(ret->operation, sizeof(ret->operation), step->operation);
+}
+
+size_t run_steps_settled(const run *run)
+{
+        size_t count = 0;
+
+        for (size_t i = 0; i < run->plan->step_count; i++)
+                count += run->steps[i].state >= STEP_DONE;
+        return count;
+}
+
+void run_request(const run *run, size_t index, struct operation_request *ret)
+{
+        const struct step *plan = &run->plan->steps[index];
+        const struct run_step *step = &run->steps[index];
+
+        *ret = (struct operation_request){
+                .kind = plan->operation,
+                .service = plan->service,
+                .deadline_us = plan->deadline_us,
+        };
+        text_copy_cut(ret->id, sizeof(ret->id), step->operation);
+        text_copy_cut(ret->boot_id, sizeof(ret->boot_id), step->boot_id);
+        if (plan->service.kind == SERVICE_PM2)
+                text_copy_cut(ret->snapshot, sizeof(ret->snapshot), run->id);
+}
+
+size_t run_pending(const run *run, const char *host, char (*ids)[ID_SIZE], size_t limit)
+{
+        int index = run_host_find(run, host);
+        size_t count = 0;
+
+        for (size_t i = 0; i < run->plan->step_count && count < limit && index >= 0; i++) {
+                const struct run_step *step = &run->steps[i];
+
+                if (step->host == (size_t)index && step->state == STEP_RUNNING &&
+                    run->plan->steps[i].kind == STEP_OPERATION && step->link == LINK_ASKED)
+                        text_copy_cut(ids[count++], ID_SIZE, step->operation);
+        }
+        return count;
+}
+
+int run_step_of_operation(const run *run, const char *operation)
+{
+        for (size_t i = 0; i < run->plan->step_count; i++)
+                if (run->steps[i].operation[0] && text_equal(run->steps[i].operation, operation))
+                        return (int)i;
+        return -1;
+}
+
+static void say_blocked(const run *run, size_t index, char *out, size_t size)
+{
+        const struct run_step *step = &run->steps[index];
+        const char *id = run->id;
+        char more[64] = "", line[4 * TEXT_SIZE];
+
+        if (run->blocked > 1)
+                snprintf(more, sizeof(more), " (and %zu more)", run->blocked - 1);
+        snprintf(line, sizeof(line),
+                 "step %zu '%.120s' %s: %.180s%s. muster run retry %s %zu | run skip %s %zu --why TEXT | run "
+                 "abort "
+                 "%s",
+                 index, run->plan->steps[index].name, step->state == STEP_DOUBT ? "is in doubt" : "failed",
+                 step->text, more, id, index, id, index, id);
+        text_copy_cut(out, size, line);
+}
+
+static void say_running(const run *run, char *out, size_t size)
+{
+        char line[2 * TEXT_SIZE] = "";
+        size_t used = 0;
+
+        for (size_t i = 0; i < run->plan->step_count && used < sizeof(line) - 1; i++)
+                if (run->steps[i].state == STEP_RUNNING)
+                        used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s", used ? ", " : "",
+                                                 run->plan->steps[i].name);
+        text_copy_cut(out, size, line);
+}
+
+void run_waiting_for(const run *run, char *out, size_t size)
+{
+        char line[2 * TEXT_SIZE];
+
+        out[0] = '\0';
+        if (run->final)
+                return;
+        for (size_t i = 0; i < run->plan->step_count && run->blocked; i++)
+                if (step_blocks(run, i)) {
+                        say_blocked(run, i, out, size);
+                        return;
+                }
+        if (run->held) {
+                snprintf(line, sizeof(line), "paused by hand: muster run resume %s | run abort %s", run->id,
+                         run->id);
+                text_copy_cut(out, size, line);
+                return;
+        }
+        say_running(run, out, size);
+}
+
+/* --- the forecast ----------------------------------------------------------------------------------------
+ */
+
+/* What a step that is under way still needs, by its progress if it shows any, else by its estimate. */
+static void left_of_running(const run *run, size_t index, uint64_t now_us, uint64_t *low, uint64_t *high)
+{
+        const struct run_step *step = &run->steps[index];
+        const struct step *plan = &run->plan->steps[index];
+        uint64_t elapsed = step->opened_us && now_us > step->opened_us ? now_us - step->opened_us : 0;
+
+        *low = plan->low_us > elapsed ? plan->low_us - elapsed : 0;
+        *high = plan->high_us > elapsed ? plan->high_us - elapsed : plan->hold_us;
+        if (step->total > 0 && step->done > step->total / 20 && step->done <= step->total && elapsed > 0) {
+                double left = (double)elapsed / (double)step->done * (double)(step->total - step->done);
+
+                *low = (uint64_t)(left * 0.7) + plan->hold_us;
+                *high = (uint64_t)(left * 1.5) + plan->hold_us + USEC_PER_SEC;
+        }
+}
+
+void run_left(const run *run, uint64_t now_us, uint64_t *ret_low_us, uint64_t *ret_high_us)
+{
+        size_t count = run->plan->step_count;
+        cleanup_free uint64_t *ends = reallocarray(NULL, count * 2, sizeof(*ends));
+
+        *ret_low_us = *ret_high_us = 0;
+        for (size_t i = 0; i < count && ends && !run->final; i++) {
+                const struct step *plan = &run->plan->steps[i];
+                uint64_t low = plan->low_us, high = plan->high_us, *end = ends + i * 2;
+
+                end[0] = end[1] = 0;
+                for (size_t j = 0; j < plan->after_count; j++)
+                        for (size_t k = 0; k < 2; k++)
+                                if (ends[plan->after[j] * 2 + k] > end[k])
+                                        end[k] = ends[plan->after[j] * 2 + k];
+                if (run->steps[i].state >= STEP_DONE)
+                        low = high = 0;
+                else if (run->steps[i].state == STEP_RUNNING)
+                        left_of_running(run, i, now_us, &low, &high);
+                end[0] += low;
+                end[1] += high;
+                if (end[0] > *ret_low_us)
+                        *ret_low_us = end[0];
+                if (end[1] > *ret_high_us)
+                        *ret_high_us = end[1];
+        }
+}
+
+/* --- soundness -------------------------------------------------------------------------------------------
+ */
+
+static const char *unsound(const run *run, size_t index)
+{
+        const struct run_step *step = &run->steps[index];
+        const struct step *plan = &run->plan->steps[index];
+        bool is_gate = plan->kind == STEP_GATE;
+
+        if (is_gate && (step->state == STEP_RETRYING || step->state == STEP_DOUBT || step->attempt))
+                return "is a gate in a state that gates do not have";
+        if (!is_gate &&
+            (step->state == STEP_RUNNING || step->state == STEP_DONE || step->state == STEP_DOUBT ||
+             step->state == STEP_RETRYING) &&
+            (!step->attempt || !step->operation[0] || !step->boot_id[0]))
+                return "was begun without an intent";
+        if (run->final && !step_is_final(run, index))
+                return "is open in a run that has ended";
+        if (step->link != LINK_LOST && (is_gate || step->state != STEP_RUNNING))
+                return "has a stream and is not running";
+        return NULL;
+}
+
+int run_check(const run *run, struct error *error)
+{
+        size_t blocked = 0;
+
+        for (size_t i = 0; i < run->plan->step_count; i++) {
+                const char *why = unsound(run, i);
+
+                blocked += step_blocks(run, i);
+                if (why)
+                        return error_set(error, -EPROTO, "run %s: step %zu '%s' (%s) %s", run->id, i,
+                                         run->plan->steps[i].name, step_state_name(run->steps[i].state), why);
+        }
+        if (blocked != run->blocked)
+                return error_set(error, -EPROTO, "run %s: %zu steps block it, counted were %zu", run->id,
+                                 blocked, run->blocked);
+        if (run->events > 0 && !run->started)
+                return error_set(error, -EPROTO, "run %s has events and no beginning", run->id);
+        return 0;
+}

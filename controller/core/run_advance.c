@@ -1,0 +1,389 @@
+/* What a run does when something has happened: everything that can go on, goes on. One pass over the steps in
+ * their order, so that what a step makes possible happens in the same turn; again until nothing moves. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/cleanup.h"
+#include "common/base/text.h"
+#include "common/base/time.h"
+#include "controller/core/run_internal.h"
+
+#define WHY_SIZE (2 * TEXT_SIZE)
+
+static void wake_at(struct turn *turn, uint64_t time_us)
+{
+        if (time_us > turn->now_us && time_us < turn->run->wake_us)
+                turn->run->wake_us = time_us;
+}
+
+/* Whether the time has come; if not, the run is woken then. */
+static bool is_due(struct turn *turn, uint64_t time_us)
+{
+        wake_at(turn, time_us);
+        return time_us <= turn->now_us;
+}
+
+static uint64_t doubled(uint64_t first_us, unsigned times, uint64_t max_us)
+{
+        return times >= 16 || first_us << times > max_us ? max_us : first_us << times;
+}
+
+bool step_may_begin(const run *run, size_t index)
+{
+        if (run->held || run->leaving)
+                return false;
+        return !phase_takes_down(run->plan->steps[index].phase) || (!run->aborting && !run->blocked);
+}
+
+/* --- reboots and boots -----------------------------------------------------------------------------------
+ */
+
+static bool is_fresh_boot(const run *run, size_t index)
+{
+        const struct run_host *host = &run->hosts[run->steps[index].host];
+
+        return host->connected && host->boot_now[0] && !text_equal(host->boot_now, run->steps[index].boot_id);
+}
+
+static int advance_reboot(struct turn *turn, size_t index)
+{
+        struct run_step *step = &turn->run->steps[index];
+        const struct run_host *host = &turn->run->hosts[step->host];
+        struct run_event event = turn_event(EVENT_DOUBT, (int)index);
+
+        if (is_fresh_boot(turn->run, index)) {
+                char text[TEXT_SIZE];
+
+                snprintf(text, sizeof(text), "up on a new boot (%.8s…, before %.8s…)", host->boot_now,
+                         step->boot_id);
+                return decide_done(turn, index, NULL, text);
+        }
+        if (step->state != STEP_RUNNING || !host->connected)
+                return 0;
+        if (!host->boot_now[0]) {
+                event_say(&event,
+                          "%s is connected, but its boot id cannot be read (%s): whether it was rebooted "
+                          "is not known",
+                          host->name, host->boot_error);
+                return turn_record(turn, &event);
+        }
+        if (!step->doubt_us)
+                return 0;
+        if (host->stopping) {
+                step->doubt_us = turn->now_us;
+                return 0;
+        }
+        if (!is_due(turn, step->doubt_us + DOUBT_GRACE_US))
+                return 0;
+        event_say(&event,
+                  "the agent of %s was interrupted while it rebooted its host, which is still up on the "
+                  "boot of before: whether the reboot is still to come is not known",
+                  host->name);
+        return turn_record(turn, &event);
+}
+
+/* A host on a boot that no step of this run accounts for. */
+static int advance_boot(struct turn *turn, size_t index)
+{
+        struct run_host *host = &turn->run->hosts[index];
+        struct run_event event = turn_event(EVENT_BOOTED, -1);
+        int r;
+
+        if (!host->connected || !host->boot_now[0] || !host->boot_id[0] ||
+            text_equal(host->boot_now, host->boot_id))
+                return 0;
+        text_copy_cut(event.host, sizeof(event.host), host->name);
+        text_copy_cut(event.boot_id, sizeof(event.boot_id), host->boot_now);
+        event_say(&event, "%s was booted anew, and not by this run: what that undid is done again",
+                  host->name);
+        r = turn_record(turn, &event);
+        if (r < 0 || host->surprises < SURPRISES_MAX || turn->run->held)
+                return r;
+        event = turn_event(EVENT_PAUSED, -1);
+        event_say(&event, "paused: %s was booted anew %u times, and not by this run", host->name,
+                  host->surprises);
+        return turn_record(turn, &event);
+}
+
+/* --- operations ------------------------------------------------------------------------------------------
+ */
+
+/* All gates that stand before a step, however far up, have to be open at the moment when it begins: a service
+ * may answer, and then go back to loading. The gates that are not are closed again. */
+static int check_gates_above(struct turn *turn, size_t index, bool *ret_open)
+{
+        const struct plan *plan = turn->run->plan;
+        cleanup_free bool *above = calloc(index + 1, sizeof(*above));
+
+        *ret_open = true;
+        if (!above)
+                return -ENOMEM;
+        above[index] = true;
+        for (size_t i = index + 1; i-- > 0;) {
+                struct run_event event = turn_event(EVENT_LOST, (int)i);
+                const struct run_step *step = &turn->run->steps[i];
+                const struct run_host *host = &turn->run->hosts[step->host];
+                char why[WHY_SIZE];
+                int r;
+
+                for (size_t j = 0; j < plan->steps[i].after_count && above[i]; j++)
+                        above[plan->steps[i].after[j]] = true;
+                if (!above[i] || plan->steps[i].kind != STEP_GATE)
+                        continue;
+                if (step->state == STEP_RUNNING || step->state == STEP_WAITING)
+                        *ret_open = false;
+                if (step->state != STEP_DONE || gate_is_ready(turn->run, i, why, sizeof(why)))
+                        continue;
+                *ret_open = false;
+                if (!host->connected && !is_due(turn, host->down_since_us + DOWN_GRACE_US))
+                        continue;
+                event_say(&event, "%s no longer: %s", plan->steps[i].name, why);
+                r = turn_record(turn, &event);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int try_begin(struct turn *turn, size_t index)
+{
+        struct run_step *step = &turn->run->steps[index];
+        char why[WHY_SIZE];
+        bool open;
+        int r;
+
+        if (!step_may_begin(turn->run, index) || !step_needs_settled(turn->run, index)) {
+                step->since_us = 0;
+                return 0;
+        }
+        r = check_gates_above(turn, index, &open);
+        if (r < 0 || !open)
+                return r;
+        if (host_is_there(turn->run, step->host, why, sizeof(why)))
+                return decide_intent(turn, index);
+        if (!step->since_us)
+                step->since_us = turn->now_us;
+        if (turn->run->hosts[step->host].connected && !turn->run->hosts[step->host].boot_now[0])
+                return decide_failed(turn, index, false, why, NULL);
+        return is_due(turn, step->since_us + UNREACHABLE_US) ? decide_failed(turn, index, false, why, NULL)
+                                                             : 0;
+}
+
+static int advance_retry(struct turn *turn, size_t index)
+{
+        struct run_step *step = &turn->run->steps[index];
+        uint64_t pause_us =
+                step->failures ? doubled(BACKOFF_FIRST_US, step->failures - 1, BACKOFF_MAX_US) : ASK_FIRST_US;
+
+        if (!step->opened_us)
+                step->opened_us = turn->now_us;
+        return is_due(turn, step->opened_us + pause_us) ? try_begin(turn, index) : 0;
+}
+
+static int advance_operation(struct turn *turn, size_t index)
+{
+        struct run_step *step = &turn->run->steps[index];
+        const struct run_host *host = &turn->run->hosts[step->host];
+        const struct step *plan = &turn->run->plan->steps[index];
+        bool is_known = plan->operation == OPERATION_HOST_REBOOT && host->connected && !host->stopping;
+        char limit[64], text[TEXT_SIZE * 2];
+
+        if (!step->since_us)
+                step->since_us = step->opened_us = turn->now_us;
+        if (!is_due(turn, step->since_us + plan->deadline_us + DEADLINE_SLACK))
+                return 0;
+        time_duration_text(limit, sizeof(limit), plan->deadline_us);
+        if (plan->operation == OPERATION_HOST_REBOOT && !host->connected)
+                snprintf(text, sizeof(text), "%s has not come back within %s; look at its console",
+                         host->name, limit);
+        else if (plan->operation == OPERATION_HOST_REBOOT)
+                snprintf(text, sizeof(text), "%s is still up on the boot of before after %s", host->name,
+                         limit);
+        else
+                snprintf(text, sizeof(text),
+                         "no result within %s; %s is %s, whether it happened is not known", limit, host->name,
+                         host->connected ? "connected" : "not connected");
+        return decide_failed(turn, index, !is_known, text, NULL);
+}
+
+/* One question a host at a time for all operations whose stream is gone. */
+static int advance_questions(struct turn *turn)
+{
+        run *run = turn->run;
+
+        for (size_t i = 0; i < run->plan->step_count; i++) {
+                struct run_step *step = &run->steps[i];
+                struct run_host *host = &run->hosts[step->host];
+                struct run_effect *effect;
+                int r;
+
+                if (run->plan->steps[i].kind != STEP_OPERATION || step->state != STEP_RUNNING ||
+                    step->link != LINK_LOST || !host->connected || host->asked ||
+                    !is_due(turn, step->ask_at_us))
+                        continue;
+                r = turn_effect(turn, EFFECT_LEDGER, &effect);
+                if (r < 0)
+                        return r;
+                text_copy_cut(effect->host, sizeof(effect->host), host->name);
+                host->asked = true;
+                for (size_t j = i; j < run->plan->step_count; j++)
+                        if (run->steps[j].host == step->host && run->steps[j].state == STEP_RUNNING &&
+                            run->plan->steps[j].kind == STEP_OPERATION && run->steps[j].link == LINK_LOST)
+                                run->steps[j].link = LINK_ASKED;
+        }
+        return 0;
+}
+
+/* --- gates -----------------------------------------------------------------------------------------------
+ */
+
+static int show_progress(struct turn *turn, size_t index, const struct run_service *service)
+{
+        struct run_effect *effect;
+        int r = turn_effect(turn, EFFECT_PROGRESS, &effect);
+
+        if (r < 0)
+                return r;
+        effect->step = (int)index;
+        effect->done = service->progress_done;
+        effect->total = service->progress_total;
+        text_copy_cut(effect->text, sizeof(effect->text), service->detail);
+        return 0;
+}
+
+static int pass_gate(struct turn *turn, size_t index)
+{
+        char text[TEXT_SIZE], wait[64];
+        const struct run_step *step = &turn->run->steps[index];
+        int r = gate_learn(turn, index);
+
+        if (r < 0)
+                return r;
+        time_duration_text(wait, sizeof(wait), step->opened_us ? turn->now_us - step->opened_us : 0);
+        snprintf(text, sizeof(text), "%s after %s", step->state == STEP_FAILED ? "ready after all" : "ready",
+                 wait);
+        return decide_done(turn, index, NULL, step->opened_us ? text : "ready");
+}
+
+static int advance_gate(struct turn *turn, size_t index)
+{
+        struct run_step *step = &turn->run->steps[index];
+        const struct step *plan = &turn->run->plan->steps[index];
+        const struct run_service *service = &turn->run->services[step->service];
+        char why[WHY_SIZE], text[WHY_SIZE + 128], limit[64];
+        int r = 0;
+
+        if (!step->since_us)
+                step->since_us = step->opened_us = turn->now_us;
+        if (gate_is_ready(turn->run, index, why, sizeof(why)))
+                return pass_gate(turn, index);
+        if (service->known && service->progress_total && service->progress_done > step->done) {
+                step->since_us = turn->now_us; /* it moves: the deadline begins anew */
+                r = show_progress(turn, index, service);
+        }
+        if (service->known) {
+                step->done = service->progress_done;
+                step->total = service->progress_total;
+        }
+        if (r < 0 || !is_due(turn, step->since_us + plan->deadline_us))
+                return r;
+        time_duration_text(limit, sizeof(limit), plan->deadline_us);
+        snprintf(text, sizeof(text), "no progress for %s: %s", limit, why);
+        return decide_failed(turn, index, false, text, NULL);
+}
+
+/* --- the pass --------------------------------------------------------------------------------------------
+ */
+
+static int advance_step(struct turn *turn, size_t index)
+{
+        struct run_step *step = &turn->run->steps[index];
+        bool is_gate = turn->run->plan->steps[index].kind == STEP_GATE;
+        struct run_event event = turn_event(EVENT_OPENED, (int)index);
+        char why[WHY_SIZE];
+
+        switch (step->state) {
+        case STEP_WAITING:
+                if (!is_gate)
+                        return try_begin(turn, index);
+                if (turn->run->held || !step_needs_settled(turn->run, index))
+                        return 0;
+                event_say(&event, "waiting for %s", turn->run->plan->steps[index].name);
+                return turn_record(turn, &event);
+        case STEP_RUNNING:
+                return is_gate ? advance_gate(turn, index) : advance_operation(turn, index);
+        case STEP_RETRYING:
+                return advance_retry(turn, index);
+        case STEP_FAILED:
+                /* A gate that opens late, while the run waits for a person: the person has helped. */
+                if (is_gate && step_blocks(turn->run, index) &&
+                    gate_is_ready(turn->run, index, why, sizeof(why)))
+                        return pass_gate(turn, index);
+                return 0;
+        default:
+                return 0;
+        }
+}
+
+static int advance_hosts(struct turn *turn)
+{
+        int r = 0;
+
+        for (size_t h = 0; h < turn->run->host_count && r >= 0; h++) {
+                int reboot = turn->run->hosts[h].reboot;
+                const struct run_step *step = reboot >= 0 ? &turn->run->steps[reboot] : NULL;
+
+                if (step && (step->state == STEP_RUNNING || step->state == STEP_DOUBT ||
+                             (step->state == STEP_FAILED && step->unknown)))
+                        r = advance_reboot(turn, (size_t)reboot);
+                if (r >= 0)
+                        r = advance_boot(turn, h);
+        }
+        return r;
+}
+
+static int finish(struct turn *turn)
+{
+        struct run_event event = turn_event(EVENT_FINISHED, -1);
+        struct run_effect *effect;
+        bool part = false;
+        char span[64];
+        int r;
+
+        for (size_t i = 0; i < turn->run->plan->step_count; i++) {
+                if (!step_is_final(turn->run, i))
+                        return 0;
+                part |= turn->run->steps[i].state != STEP_DONE;
+        }
+        event.state = turn->run->aborting ? (turn->run->aborted_by_policy ? RUN_FAILED : RUN_ABORTED)
+                      : part              ? RUN_PART
+                                          : RUN_DONE;
+        time_duration_text(span, sizeof(span),
+                           turn->clock_us > turn->run->started_us ? turn->clock_us - turn->run->started_us
+                                                                  : 0);
+        event_say(&event, "%s %s after %s", plan_kind_name(turn->run->plan->kind),
+                  run_state_name(event.state), span);
+        r = turn_record(turn, &event);
+        return r < 0 ? r : turn_effect(turn, EFFECT_FINISHED, &effect);
+}
+
+int run_advance(struct turn *turn)
+{
+        uint64_t before;
+        int r;
+
+        if (!turn->run->started || turn->run->final)
+                return 0;
+        do {
+                before = turn->moves;
+                turn->run->wake_us = UINT64_MAX;
+                r = advance_hosts(turn);
+                for (size_t i = 0; i < turn->run->plan->step_count && r >= 0; i++)
+                        r = advance_step(turn, i);
+        } while (r >= 0 && turn->moves != before);
+        if (r >= 0)
+                r = advance_questions(turn);
+        return r < 0 ? r : finish(turn);
+}

@@ -1,0 +1,360 @@
+/* The journal folded into a run: one table of which event may move a step from which states, checked at every
+ * move, live and in replay alike. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/cleanup.h"
+#include "common/base/text.h"
+#include "controller/core/run_internal.h"
+
+#define IN(state) (1u << (state))
+#define OPEN      (IN(STEP_WAITING) | IN(STEP_RUNNING) | IN(STEP_RETRYING) | IN(STEP_DOUBT) | IN(STEP_FAILED))
+
+enum {
+        FOR_OPERATION = 1,
+        FOR_GATE = 2,
+        NEEDS_SETTLED = 4,
+};
+
+/* What an event does to its step. to: the next state; -1: next_of decides. */
+static const struct move {
+        unsigned from;
+        unsigned flags;
+        int to;
+} moves[EVENT_KIND_END] = {
+        [EVENT_INTENT] = {IN(STEP_WAITING) | IN(STEP_RETRYING), FOR_OPERATION | NEEDS_SETTLED, STEP_RUNNING},
+        [EVENT_OPENED] = {IN(STEP_WAITING), FOR_GATE | NEEDS_SETTLED, STEP_RUNNING},
+        [EVENT_DONE] = {IN(STEP_RUNNING) | IN(STEP_DOUBT) | IN(STEP_FAILED), FOR_OPERATION | FOR_GATE,
+                        STEP_DONE},
+        [EVENT_ATTEMPT] = {IN(STEP_RUNNING), FOR_OPERATION, STEP_RETRYING},
+        [EVENT_FAILED] = {IN(STEP_WAITING) | IN(STEP_RUNNING) | IN(STEP_RETRYING), FOR_OPERATION | FOR_GATE,
+                          STEP_FAILED},
+        [EVENT_DOUBT] = {IN(STEP_RUNNING), FOR_OPERATION, STEP_DOUBT},
+        [EVENT_LOST] = {IN(STEP_DONE), FOR_GATE, STEP_RUNNING},
+        [EVENT_RETRIED] = {IN(STEP_FAILED) | IN(STEP_DOUBT) | IN(STEP_RETRYING), FOR_OPERATION | FOR_GATE,
+                           -1},
+        [EVENT_SKIPPED] = {OPEN, FOR_OPERATION | FOR_GATE, STEP_SKIPPED},
+};
+
+bool phase_takes_down(enum plan_phase phase)
+{
+        return phase <= PHASE_REBOOT;
+}
+
+bool step_is_settled(const run *run, size_t step)
+{
+        const struct step *plan = &run->plan->steps[step];
+
+        switch (run->steps[step].state) {
+        case STEP_DONE:
+        case STEP_SKIPPED:
+        case STEP_CANCELLED:
+                return true;
+        case STEP_FAILED:
+                return plan->on_failure == ON_FAILURE_CONTINUE ||
+                       (run->aborting && phase_takes_down(plan->phase));
+        case STEP_DOUBT:
+                return run->aborting && phase_takes_down(plan->phase);
+        default:
+                return false;
+        }
+}
+
+bool step_blocks(const run *run, size_t step)
+{
+        enum step_state state = run->steps[step].state;
+        enum failure_policy policy = run->plan->steps[step].on_failure;
+
+        if (run->leaving || (state != STEP_DOUBT && state != STEP_FAILED) || step_is_settled(run, step))
+                return false;
+        return state == STEP_DOUBT || policy == ON_FAILURE_PAUSE;
+}
+
+bool step_is_final(const run *run, size_t step)
+{
+        enum step_state state = run->steps[step].state;
+
+        if (state == STEP_FAILED || state == STEP_DOUBT)
+                return !step_blocks(run, step);
+        return state == STEP_DONE || state == STEP_SKIPPED || state == STEP_CANCELLED;
+}
+
+bool step_needs_settled(const run *run, size_t step)
+{
+        const struct step *plan = &run->plan->steps[step];
+
+        for (size_t i = 0; i < plan->after_count; i++)
+                if (!step_is_settled(run, plan->after[i]))
+                        return false;
+        return true;
+}
+
+static int refuse(const run *run, const struct run_event *event, struct error *error, const char *why)
+{
+        return error_set(error, -EPROTO, "run %s, event %llu (%s%s%s): %s", run->id,
+                         (unsigned long long)run->events + 1, run_event_kind_name(event->kind),
+                         event->step >= 0 ? ", " : "",
+                         event->step >= 0 && (size_t)event->step < run->plan->step_count
+                                 ? run->plan->steps[event->step].name
+                                 : "",
+                         why);
+}
+
+/* What only some moves ask for. */
+static const char *objection(const run *run, const struct run_event *event)
+{
+        const struct run_step *step = &run->steps[event->step];
+        const struct step *plan = &run->plan->steps[event->step];
+        bool is_reboot = plan->operation == OPERATION_HOST_REBOOT;
+
+        switch (event->kind) {
+        case EVENT_INTENT:
+                if (event->attempt != step->attempt + 1)
+                        return "is not the step's next attempt";
+                if (strlen(event->operation) != ID_SIZE - 1 || text_equal(event->operation, step->operation))
+                        return "has no operation id of its own";
+                return event->boot_id[0] ? NULL : "names no boot";
+        case EVENT_DONE:
+                if (is_reboot && (!event->boot_id[0] || text_equal(event->boot_id, step->boot_id)))
+                        return "proves no new boot";
+                if (step->state == STEP_FAILED && plan->kind == STEP_OPERATION && !step->unknown)
+                        return "comes after a failure that was known";
+                return NULL;
+        case EVENT_ATTEMPT:
+                return event->attempt == step->attempt ? NULL : "is not about the present attempt";
+        default:
+                return NULL;
+        }
+}
+
+static int check_move(const run *run, const struct run_event *event, struct error *error)
+{
+        const struct move *move = &moves[event->kind];
+        const struct step *plan;
+        const char *why;
+
+        if (event->step < 0 || (size_t)event->step >= run->plan->step_count)
+                return refuse(run, event, error, "the plan has no such step");
+        plan = &run->plan->steps[event->step];
+        if (!(move->flags & (plan->kind == STEP_GATE ? FOR_GATE : FOR_OPERATION)))
+                return refuse(run, event, error, "does not go with this kind of step");
+        if (!(move->from & IN(run->steps[event->step].state)))
+                return refuse(run, event, error, step_state_name(run->steps[event->step].state));
+        if ((move->flags & NEEDS_SETTLED) && !step_needs_settled(run, (size_t)event->step))
+                return refuse(run, event, error, "comes before what it has to come after");
+        why = objection(run, event);
+        return why ? refuse(run, event, error, why) : 0;
+}
+
+static void set_state(run *run, size_t step, enum step_state state)
+{
+        struct run_step *s = &run->steps[step];
+        bool blocked = step_blocks(run, step);
+
+        s->state = state;
+        s->since_us = s->opened_us = 0;
+        s->doubt_us = 0;
+        s->ask_at_us = 0;
+        s->asks = 0;
+        s->refused = false;
+        s->link = LINK_LOST;
+        if (state != STEP_DONE)
+                s->done = s->total = 0;
+        run->blocked += (size_t)step_blocks(run, step) - (size_t)blocked;
+}
+
+static void fold_step(run *run, const struct run_event *event)
+{
+        size_t index = (size_t)event->step;
+        struct run_step *step = &run->steps[index];
+        struct run_host *host = &run->hosts[step->host];
+        const struct step *plan = &run->plan->steps[index];
+        int to = moves[event->kind].to;
+
+        if (event->text[0])
+                text_copy_cut(step->text, sizeof(step->text), event->text);
+        switch (event->kind) {
+        case EVENT_INTENT:
+                step->attempt = event->attempt;
+                step->begun_us = event->clock_us;
+                step->ended_us = 0;
+                text_copy_cut(step->operation, sizeof(step->operation), event->operation);
+                text_copy_cut(step->boot_id, sizeof(step->boot_id), event->boot_id);
+                text_copy_cut(host->boot_id, sizeof(host->boot_id), event->boot_id);
+                if (event->identity[0])
+                        text_copy_cut(step->identity, sizeof(step->identity), event->identity);
+                break;
+        case EVENT_OPENED:
+                step->begun_us = event->clock_us;
+                break;
+        case EVENT_DONE:
+                if (plan->operation == OPERATION_HOST_REBOOT)
+                        text_copy_cut(host->boot_id, sizeof(host->boot_id), event->boot_id);
+                step->failures = 0;
+                break;
+        case EVENT_ATTEMPT:
+                if (event->interrupted)
+                        step->interruptions++;
+                else
+                        step->failures++;
+                break;
+        case EVENT_RETRIED:
+                to = step->state == STEP_FAILED && step->unknown && plan->kind == STEP_OPERATION
+                             ? STEP_RUNNING
+                             : STEP_WAITING;
+                step->failures = step->interruptions = 0;
+                break;
+        default:
+                break;
+        }
+        if (event->kind != EVENT_INTENT && event->kind != EVENT_OPENED)
+                step->ended_us = event->clock_us;
+        step->unknown = event->kind == EVENT_FAILED && event->unknown;
+        set_state(run, index, (enum step_state)to);
+}
+
+/* A boot that the run did not ask for undoes what does not survive one: services that were to be stopped may
+ * be up, services that were started may be down. */
+static void fold_booted(run *run, const struct run_event *event, size_t host)
+{
+        struct run_host *h = &run->hosts[host];
+        const struct run_step *reboot = h->reboot >= 0 ? &run->steps[h->reboot] : NULL;
+        bool reboot_to_come = reboot && (reboot->state == STEP_WAITING || reboot->state == STEP_RETRYING ||
+                                         (reboot->state == STEP_FAILED && !reboot->unknown));
+
+        text_copy_cut(h->boot_id, sizeof(h->boot_id), event->boot_id);
+        h->surprises++;
+        for (size_t i = 0; i < run->plan->step_count; i++) {
+                struct run_step *step = &run->steps[i];
+                enum plan_phase phase = run->plan->steps[i].phase;
+
+                if (step->host != host || step->state != STEP_DONE)
+                        continue;
+                if (phase > PHASE_REBOOT || (phase == PHASE_STOP && reboot_to_come)) {
+                        step->identity[0] = '\0';
+                        set_state(run, i, STEP_WAITING);
+                }
+        }
+}
+
+/* Whether the run has begun to take down what the step would bring up. */
+static bool was_taken_down(const run *run, size_t step)
+{
+        const struct run_step *s = &run->steps[step];
+        int reboot = run->hosts[s->host].reboot;
+
+        if (phase_takes_down(run->plan->steps[step].phase))
+                return false;
+        if (reboot >= 0 && run->steps[reboot].attempt > 0)
+                return true;
+        return s->stop >= 0 && run->steps[s->stop].attempt > 0;
+}
+
+/* What an abort leaves to be done: bringing up what was taken down, and the gates that this waits for. */
+static int fold_aborted(run *run, const struct run_event *event)
+{
+        size_t count = run->plan->step_count;
+        cleanup_free bool *kept = calloc(count, sizeof(*kept));
+
+        if (!kept)
+                return -ENOMEM;
+        for (size_t i = count; i-- > 0 && !event->leave;) {
+                kept[i] = kept[i] || was_taken_down(run, i);
+                for (size_t j = 0; j < run->plan->steps[i].after_count && kept[i]; j++)
+                        if (run->plan->steps[run->plan->steps[i].after[j]].kind == STEP_GATE)
+                                kept[run->plan->steps[i].after[j]] = true;
+        }
+        if (!run->aborting)
+                run->aborted_by_policy = !event->user[0];
+        run->aborting = true;
+        run->leaving = event->leave;
+        run->held = false;
+        for (size_t i = 0; i < count; i++) {
+                enum step_state state = run->steps[i].state;
+                bool is_gate = run->plan->steps[i].kind == STEP_GATE;
+
+                if (!kept[i] &&
+                    (state == STEP_WAITING || state == STEP_RETRYING || (is_gate && state == STEP_RUNNING)))
+                        set_state(run, i, STEP_CANCELLED);
+        }
+        run->blocked = 0;
+        for (size_t i = 0; i < count; i++)
+                run->blocked += step_blocks(run, i);
+        return 0;
+}
+
+static const char *run_objection(const run *run, const struct run_event *event)
+{
+        if (run->final)
+                return "the run has ended";
+        if (run->started != (event->kind != EVENT_STARTED))
+                return run->started ? "the run began before" : "the run has not begun";
+        switch (event->kind) {
+        case EVENT_STARTED:
+                return strlen(event->seed) == SEED_SIZE - 1 ? NULL : "has no seed";
+        case EVENT_BOOTED:
+                return run_host_find(run, event->host) >= 0 && event->boot_id[0] ? NULL
+                                                                                 : "names no host and boot";
+        case EVENT_PAUSED:
+                return run->held ? "the run is paused" : NULL;
+        case EVENT_RESUMED:
+                return run->held ? NULL : "the run is not paused by a person";
+        case EVENT_ABORTED:
+                return run->leaving || (run->aborting && !event->leave) ? "the run was aborted before" : NULL;
+        case EVENT_FINISHED:
+                for (size_t i = 0; i < run->plan->step_count; i++)
+                        if (!step_is_final(run, i))
+                                return "there are steps left";
+                return event->state >= RUN_DONE ? NULL : "names no final state";
+        default:
+                return NULL;
+        }
+}
+
+static int fold_run(run *run, const struct run_event *event)
+{
+        switch (event->kind) {
+        case EVENT_STARTED:
+                run->started = true;
+                run->started_us = event->clock_us;
+                text_copy_cut(run->seed, sizeof(run->seed), event->seed);
+                text_copy_cut(run->user, sizeof(run->user), event->user);
+                return 0;
+        case EVENT_BOOTED:
+                fold_booted(run, event, (size_t)run_host_find(run, event->host));
+                return 0;
+        case EVENT_PAUSED:
+        case EVENT_RESUMED:
+                run->held = event->kind == EVENT_PAUSED;
+                return 0;
+        case EVENT_ABORTED:
+                return fold_aborted(run, event);
+        default:
+                run->final = event->state;
+                run->finished_us = event->clock_us;
+                return 0;
+        }
+}
+
+int run_fold(run *run, const struct run_event *event, struct error *error)
+{
+        const char *why;
+        int r = 0;
+
+        if (event->kind < EVENT_STARTED || event->kind >= EVENT_KIND_END)
+                return error_set(error, -EPROTO, "run %s: an event of no known kind", run->id);
+        why = run_objection(run, event);
+        if (why)
+                return refuse(run, event, error, why);
+        if (moves[event->kind].from) {
+                r = check_move(run, event, error);
+                if (r >= 0)
+                        fold_step(run, event);
+        } else {
+                r = fold_run(run, event);
+        }
+        if (r < 0)
+                return r;
+        run->events++;
+        return 0;
+}

@@ -1,0 +1,199 @@
+/* What agents say of their hosts and services, and when a gate may open. A gate opens on what was observed in
+ * the present session on the present boot: ready, for as long as asked, a process of after the stop, and for
+ * a probe the very instance that it has to lead to. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/text.h"
+#include "common/base/time.h"
+#include "controller/core/run_internal.h"
+
+/* Loads shorter than this teach nothing. */
+#define LEARN_LEAST_US    (1 * USEC_PER_SEC)
+#define LEARN_LEAST_BYTES 1000000u
+
+/* The instance: a Redis names itself; other processes are known by their id and when they began. */
+static void identity_of(const struct service_state *state, char out[IDENTITY_SIZE])
+{
+        out[0] = '\0';
+        if (state->kind == SERVICE_REDIS && state->redis.run_id[0])
+                snprintf(out, IDENTITY_SIZE, "run %s", state->redis.run_id);
+        else if (state->unit.main_pid)
+                snprintf(out, IDENTITY_SIZE, "pid %" PRIu32 " of %" PRIu64, state->unit.main_pid,
+                         state->unit.active_enter_us);
+}
+
+static void sample_put(struct sample *first, struct sample *last, uint64_t now_us, uint64_t bytes)
+{
+        if (!first->time_us)
+                *first = (struct sample){now_us, bytes};
+        *last = (struct sample){now_us, bytes};
+}
+
+/* Follows a load through the base file and the incremental files, each with its own rate. */
+static void sample_load(struct run_service *service, uint64_t now_us)
+{
+        if (service->phase != PHASE_LOADING || !service->progress_total)
+                return;
+        if (!service->base_bytes || service->progress_done < service->base_bytes)
+                sample_put(&service->base_first, &service->base_last, now_us, service->progress_done);
+        else
+                sample_put(&service->more_first, &service->more_last, now_us, service->progress_done);
+}
+
+static void forget_samples(struct run_service *service)
+{
+        service->base_first = service->base_last = (struct sample){0};
+        service->more_first = service->more_last = (struct sample){0};
+}
+
+static void service_observe(struct run_service *service, const struct service_state *state, uint64_t now_us)
+{
+        uint64_t total = state->progress_total;
+
+        if (service->known && service->progress_done > state->progress_done)
+                forget_samples(service);
+        service->known = true;
+        service->phase = state->phase;
+        service->ready_for_us = state->ready_for_ms * USEC_PER_MSEC;
+        service->progress_done = state->progress_done;
+        service->progress_total = total;
+        service->base_bytes = state->kind == SERVICE_REDIS ? state->redis.base_bytes : 0;
+        text_copy_cut(service->run_id, sizeof(service->run_id), state->redis.run_id);
+        identity_of(state, service->identity);
+        text_copy_cut(service->detail, sizeof(service->detail), state->detail);
+        sample_load(service, now_us);
+}
+
+void host_observe(struct turn *turn, size_t index, const struct agent_state *state)
+{
+        struct run_host *host = &turn->run->hosts[index];
+
+        host->stopping = state->host.stopping;
+        text_copy_cut(host->boot_now, sizeof(host->boot_now), state->host.boot_id);
+        text_copy_cut(host->boot_error, sizeof(host->boot_error), state->host.boot_error);
+        for (size_t s = 0; s < host->service_count; s++) {
+                struct run_service *service = &turn->run->services[host->first_service + s];
+                const struct service_state *seen = agent_state_service(state, service->name);
+
+                if (seen)
+                        service_observe(service, seen, turn->now_us);
+                else
+                        service->known = false;
+        }
+}
+
+void host_forget(run *run, size_t index, uint64_t now_us)
+{
+        struct run_host *host = &run->hosts[index];
+
+        if (host->connected)
+                host->down_since_us = now_us;
+        host->connected = host->stopping = host->asked = false;
+        host->boot_now[0] = '\0';
+        for (size_t s = 0; s < host->service_count; s++) {
+                run->services[host->first_service + s].known = false;
+                forget_samples(&run->services[host->first_service + s]);
+        }
+}
+
+static bool say(char *why, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static bool say(char *why, size_t size, const char *format, ...)
+{
+        char line[2 * TEXT_SIZE];
+        va_list arguments;
+
+        va_start(arguments, format);
+        vsnprintf(line, sizeof(line), format, arguments);
+        va_end(arguments);
+        text_copy_cut(why, size, line);
+        return false;
+}
+
+bool host_is_there(const run *run, size_t index, char *why, size_t size)
+{
+        const struct run_host *host = &run->hosts[index];
+
+        if (!host->connected)
+                return say(why, size, "%s is not connected", host->name);
+        if (!host->boot_now[0])
+                return say(why, size, "the boot id of %s cannot be read: %s", host->name, host->boot_error);
+        if (host->stopping)
+                return say(why, size, "%s is shutting down", host->name);
+        if (host->boot_id[0] && !text_equal(host->boot_id, host->boot_now))
+                return say(why, size, "%s has been booted anew", host->name);
+        return true;
+}
+
+static bool sees_the_same(const run *run, const struct run_service *service, int same_as, char *why,
+                          size_t size)
+{
+        const struct run_service *other = &run->services[same_as];
+
+        if (!host_is_there(run, other->host, why, size))
+                return false;
+        if (!other->known || other->phase != PHASE_READY)
+                return say(why, size, "%s, which has to be seen through it, is not ready", other->name);
+        if (!other->run_id[0] || !text_equal(other->run_id, service->run_id))
+                return say(why, size, "it leads to the Redis with run_id '%s', %s is '%s'", service->run_id,
+                           other->name, other->run_id);
+        return true;
+}
+
+bool gate_is_ready(const run *run, size_t index, char *why, size_t size)
+{
+        const struct run_step *step = &run->steps[index];
+        const struct run_service *service = &run->services[step->service];
+        const struct run_step *stop = step->stop >= 0 ? &run->steps[step->stop] : NULL;
+        uint64_t hold_us = run->plan->steps[index].hold_us;
+
+        if (!host_is_there(run, step->host, why, size))
+                return false;
+        if (!service->known)
+                return say(why, size, "its agent has not spoken of it yet");
+        if (service->phase != PHASE_READY && service->progress_total)
+                return say(why, size, "%s, %.1f %%: %s", service_phase_name(service->phase),
+                           100.0 * (double)service->progress_done / (double)service->progress_total,
+                           service->detail);
+        if (service->phase != PHASE_READY)
+                return say(why, size, "%s: %s", service_phase_name(service->phase), service->detail);
+        if (stop && stop->state == STEP_DONE && stop->identity[0] &&
+            text_equal(stop->identity, service->identity))
+                return say(why, size, "the process of before the stop (%s) is still there",
+                           service->identity);
+        if (step->same_as >= 0 && !sees_the_same(run, service, step->same_as, why, size))
+                return false;
+        if (service->ready_for_us < hold_us)
+                return say(why, size, "ready, but not long enough yet");
+        return true;
+}
+
+static double rate_between(const struct sample *first, const struct sample *last)
+{
+        uint64_t span_us = last->time_us - first->time_us, bytes = last->bytes - first->bytes;
+
+        if (span_us < LEARN_LEAST_US || bytes < LEARN_LEAST_BYTES)
+                return 0;
+        return (double)bytes * (double)USEC_PER_SEC / (double)span_us;
+}
+
+int gate_learn(struct turn *turn, size_t index)
+{
+        struct run_service *service = &turn->run->services[turn->run->steps[index].service];
+        double base = rate_between(&service->base_first, &service->base_last);
+        double more = rate_between(&service->more_first, &service->more_last);
+        struct run_effect *effect;
+        int r;
+
+        forget_samples(service);
+        if (base <= 0 && more <= 0)
+                return 0;
+        r = turn_effect(turn, EFFECT_RATE, &effect);
+        if (r < 0)
+                return r;
+        text_copy_cut(effect->service, sizeof(effect->service), service->name);
+        effect->base_rate = base;
+        effect->incremental_rate = more;
+        return 0;
+}

@@ -1,0 +1,155 @@
+/* What the files of run*.c share: the run's insides. "folded" comes from the journal alone; "lived" is what
+ * this controller has seen since it began, and is never needed to read a journal. */
+#pragma once
+
+#include "controller/core/run.h"
+
+/* How long a service or a host may be out of sight before that counts. */
+#define DOWN_GRACE_US  (20 * USEC_PER_SEC)  /* a passed gate's host */
+#define UNREACHABLE_US (120 * USEC_PER_SEC) /* the host of a step that could start */
+#define DOUBT_GRACE_US (30 * USEC_PER_SEC)  /* an interrupted reboot may still happen */
+#define DEADLINE_SLACK                                                                                       \
+        (30 * USEC_PER_SEC) /* the agent ends an operation at its deadline; then it has to say so */
+#define BACKOFF_FIRST_US  (2 * USEC_PER_SEC)
+#define BACKOFF_MAX_US    (30 * USEC_PER_SEC)
+#define ASK_FIRST_US      (100 * USEC_PER_MSEC)
+#define ASK_MAX_US        (10 * USEC_PER_SEC)
+#define INTERRUPTIONS_MAX 8
+#define SURPRISES_MAX     4
+
+enum link_state {
+        LINK_LOST = 0, /* no stream: the ledger has to be asked */
+        LINK_ASKED = 1,
+        LINK_SENT = 2, /* a stream is open */
+};
+
+struct run_host {
+        char name[NAME_SIZE];
+        int reboot; /* its host.reboot step, -1 none */
+        size_t first_service, service_count;
+        /* folded */
+        char boot_id[ID_SIZE]; /* as far as an event has said; "" */
+        unsigned surprises;
+        /* lived */
+        bool connected, stopping, asked;
+        char boot_now[ID_SIZE]; /* "" unreadable or not connected */
+        char boot_error[TEXT_SIZE];
+        uint64_t down_since_us;
+};
+
+/* Where a load stood at one moment. */
+struct sample {
+        uint64_t time_us, bytes;
+};
+
+/* A service as its agent last described it; all of it lived. */
+struct run_service {
+        char name[NAME_SIZE];
+        size_t host;
+        bool known;
+        enum service_phase phase;
+        uint64_t ready_for_us, progress_done, progress_total, base_bytes;
+        char run_id[48];
+        char identity[IDENTITY_SIZE];
+        char detail[TEXT_SIZE];
+        struct sample base_first, base_last, more_first, more_last; /* of the load being watched */
+};
+
+struct run_step {
+        size_t host;
+        int service; /* -1: the host itself */
+        int same_as; /* service, -1 */
+        int stop;    /* gates: the step that stopped the service, -1 */
+        /* folded */
+        enum step_state state;
+        uint32_t attempt, failures, interruptions;
+        char operation[ID_SIZE];
+        char boot_id[ID_SIZE];        /* of the last intent */
+        char identity[IDENTITY_SIZE]; /* stops: of the process that was there */
+        bool unknown;                 /* failed, but whether it happened is not known */
+        uint64_t begun_us, ended_us;  /* realtime */
+        char text[TEXT_SIZE * 2];
+        /* lived */
+        enum link_state link;
+        uint64_t opened_us; /* when it began to run in this life; 0: not yet */
+        uint64_t since_us;  /* when waiting in this state began; 0: not yet */
+        uint64_t doubt_us;  /* an interrupted reboot that has not happened: since when; 0 not */
+        uint64_t ask_at_us; /* not before */
+        unsigned asks;
+        bool refused;
+        uint64_t done, total;
+};
+
+struct run {
+        char id[NAME_SIZE];
+        struct plan *plan;
+        struct run_host *hosts;
+        size_t host_count;
+        struct run_service *services; /* by host, then name */
+        size_t service_count;
+        struct run_step *steps;
+        uint64_t born_us, wake_us; /* monotonic */
+        /* folded */
+        uint64_t events;
+        char seed[SEED_SIZE], user[NAME_SIZE];
+        uint64_t started_us, finished_us;
+        bool started, held, aborting, leaving, aborted_by_policy;
+        enum run_state final; /* 0: not finished */
+        size_t blocked;       /* steps that only a person can move */
+};
+
+/* One run_apply: what everything that decides gets. */
+struct turn {
+        run *run;
+        uint64_t now_us, clock_us;
+        struct run_effects *effects;
+        struct error *error;
+        uint64_t moves; /* events recorded */
+};
+
+/* --- run.c --- */
+int run_host_find(const run *run, const char *name);
+int run_service_find(const run *run, size_t host, const char *name);
+int run_step_of_operation(const run *run, const char *operation);
+
+/* --- run_fold.c --- */
+/* Whether what comes after the step may begin; whether the run may end with it as it is; whether it keeps the
+ * run paused. */
+bool step_is_settled(const run *run, size_t step);
+bool step_is_final(const run *run, size_t step);
+bool step_blocks(const run *run, size_t step);
+bool step_needs_settled(const run *run, size_t step);
+bool phase_takes_down(enum plan_phase phase);
+
+/* --- run_gate.c --- */
+void host_observe(struct turn *turn, size_t host, const struct agent_state *state);
+void host_forget(run *run, size_t host, uint64_t now_us);
+/* Whether the gate's service is ready as the step asks; if not, why. */
+bool gate_is_ready(const run *run, size_t step, char *why, size_t size);
+/* What was learnt of the rates of the load that has just ended; an effect if anything. */
+int gate_learn(struct turn *turn, size_t step);
+
+/* --- run_advance.c --- */
+/* Whether steps of this kind may begin now: not while a person holds the run; nothing more is taken down
+ * while a failed step waits for a person or after an abort, but what is down may go on coming up. */
+bool step_may_begin(const run *run, size_t step);
+bool host_is_there(const run *run, size_t index, char *why, size_t size);
+/* Everything that can go on, goes on. */
+int run_advance(struct turn *turn);
+
+/* --- run_decide.c: single decisions, each recorded --- */
+struct run_event turn_event(enum run_event_kind kind, int step);
+__attribute__((format(printf, 2, 3))) void event_say(struct run_event *event, const char *format, ...);
+int turn_record(struct turn *turn, struct run_event *event);
+int turn_effect(struct turn *turn, enum run_effect_kind kind, struct run_effect **ret);
+int decide_intent(struct turn *turn, size_t step);
+int decide_send(struct turn *turn, size_t step);
+int decide_done(struct turn *turn, size_t step, const struct operation_report *report, const char *text);
+/* The attempt has failed: another one, or what the step's policy says. */
+int decide_failed_attempt(struct turn *turn, size_t step, const char *text,
+                          const struct operation_report *report);
+int decide_interrupted(struct turn *turn, size_t step, const char *text);
+int decide_failed(struct turn *turn, size_t step, bool unknown, const char *text,
+                  const struct operation_report *report);
+/* A report of the step's present attempt, from its stream or from the ledger. */
+int decide_report(struct turn *turn, size_t step, const struct operation_report *report);
