@@ -1,0 +1,31 @@
+/* A PM2 home: the folder that holds one daemon's sockets, and the user whom both belong to.
+ *
+ * Everything below a home is written by that user, who may be hostile to root: the agent never creates or
+ * opens for writing anything in it, checks who serves the socket, and reads only files the user owns. */
+#pragma once
+
+#include <sys/types.h>
+
+#include "common/base/error.h"
+#include "common/model/service.h"
+
+struct pm2_home {
+        char path[PATH_SIZE];      /* PM2_HOME, absolute, without a slash at its end */
+        char user[NAME_SIZE];      /* "" where the uid has no name */
+        char user_home[PATH_SIZE]; /* the user's own folder */
+        uid_t uid;
+        gid_t gid;
+};
+
+/* user NULL or "": the owner of path. path NULL or "": .pm2 in the user's folder. Looks into the user
+ * database, which is a short read of a local file on all but directory-backed hosts.
+ * -ENOENT: no such user or folder; -EINVAL: path not absolute. */
+int pm2_home_resolve(struct pm2_home *ret, const char *user, const char *path, struct error *error);
+
+/* A name for the home that is fit for files and units: 16 hex digits from its path. */
+#define PM2_HOME_ID_SIZE 17
+void pm2_home_id(const struct pm2_home *home, char ret[PM2_HOME_ID_SIZE]);
+
+/* The newest lines of a file that the home's user owns, for people: at most size bytes of text, control
+ * bytes replaced, lines joined by " | ". -EPERM for a file of somebody else, a link or a device. */
+int pm2_home_tail(const struct pm2_home *home, const char *path, char *ret, size_t size);

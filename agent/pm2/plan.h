@@ -1,0 +1,43 @@
+/* What it takes to bring a live PM2 to a snapshot. Pure: two lists in, steps out.
+ *
+ * pm_ids are part of the state (log and pid files carry them), and PM2 hands them out in sequence from the
+ * highest it ever gave, or from 0 when it holds no app at all. So an app whose id has been passed can only
+ * come back in its place by being started there at once; one that must not run, or whose files PM2 is to
+ * watch, cannot: then all apps are taken off and the list is built anew. */
+#pragma once
+
+#include "agent/pm2/state.h"
+
+enum pm2_action {
+        PM2_KEEP,  /* there, and in its state */
+        PM2_START, /* there, not running */
+        PM2_STOP,  /* there, running, must not */
+        PM2_ADD,   /* not there: register; starts if it runs in the snapshot */
+};
+
+struct pm2_plan {
+        enum pm2_action *actions; /* one for each app of the snapshot; owned */
+        int64_t *removals;        /* ids of live apps to delete first; owned */
+        size_t removal_count;
+        size_t add_count, start_count, stop_count, keep_count;
+        int64_t highest; /* of the ids that stay, or -1: where none stays, PM2 begins at 0 again */
+        bool rebuild;    /* all live apps are removed so that ids can be had */
+};
+
+struct pm2_plan_options {
+        bool start_errored; /* apps that were errored are started; else they come back stopped */
+        bool keep_extra;    /* apps that the snapshot does not know stay */
+        bool rebuild;       /* take all off in any case */
+};
+
+/* -ENOMEM; -ENOTSUP (text) where ids can only be had by removing extra apps that are to be kept. */
+int pm2_plan_make(struct pm2_plan *ret, const struct pm2_list *wanted, const struct pm2_list *live,
+                  const struct pm2_plan_options *options, struct error *error);
+void pm2_plan_clear(struct pm2_plan *plan);
+#define cleanup_pm2_plan cleanup_with(pm2_plan_clear)
+
+/* Whether the snapshot's app is to run after a restore. */
+bool pm2_plan_runs(const struct pm2_app *app, const struct pm2_plan_options *options);
+
+/* Whether it can be registered at an id that PM2 has already passed. */
+bool pm2_plan_can_insert(const struct pm2_app *app, const struct pm2_plan_options *options);

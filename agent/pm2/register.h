@@ -1,0 +1,39 @@
+/* Registering apps with PM2 at the ids they had, without running them. Part of restore.h.
+ *
+ * PM2 gives ids in sequence. Where nothing is registered the sequence begins at 0 and all can be sent at
+ * once; else it begins at an unknown id, which the first registration tells. Gaps are filled with stopped
+ * stand-ins (named muster-filler), deleted when all are in. */
+#pragma once
+
+#include "agent/pm2/client.h"
+#include "agent/pm2/plan.h"
+
+typedef struct pm2_register pm2_register;
+
+/* How an app is to be started later. */
+enum pm2_entry {
+        PM2_ENTRY_NONE,    /* was not to be registered */
+        PM2_ENTRY_PLAIN,   /* stands there as it was, stopped */
+        PM2_ENTRY_WATCHED, /* stands there with autostart off, so that PM2 watches its files */
+        PM2_ENTRY_INSERT,  /* its id has passed: comes in by being started */
+};
+
+/* r 0: entries holds one for each app of the snapshot, borrowed from the register until it is freed.
+ * -ESTALE: an id has passed that cannot be had any more without building the list anew. */
+typedef void (*pm2_register_done)(void *userdata, int r, const enum pm2_entry *entries,
+                                  const struct error *error);
+/* done of total apps are in. */
+typedef void (*pm2_register_progress)(void *userdata, size_t done, size_t total);
+
+/* client, wanted and plan are borrowed until it is freed. done comes from the loop, or from within where
+ * there is nothing to register. */
+int pm2_register_new(pm2_register **ret, pm2_client *client, const struct pm2_list *wanted,
+                     const struct pm2_plan *plan, const struct pm2_plan_options *options, uint64_t timeout_us,
+                     pm2_register_progress progress, pm2_register_done done, void *userdata);
+pm2_register *pm2_register_free(pm2_register *self);
+
+/* What is sent to PM2 for an app: its own pm2_env, changed as the entry needs. The caller owns it; NULL: out
+ * of memory. Pure. */
+json_t *pm2_entry_env(const struct pm2_app *app, enum pm2_entry entry);
+/* The options of restartProcessId that start an entry with what registering could not keep. Pure. */
+json_t *pm2_entry_restart(const struct pm2_app *app, enum pm2_entry entry);

@@ -1,0 +1,470 @@
+/* See restore.h. One phase after another, each an object of its own; what differs between homes is in the
+ * plan. */
+#include "agent/pm2/restore.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/pm2/client.h"
+#include "agent/pm2/daemon.h"
+#include "agent/pm2/plan.h"
+#include "agent/pm2/register.h"
+#include "agent/pm2/settle.h"
+#include "agent/pm2/start.h"
+#include "common/base/cleanup.h"
+#include "common/base/text.h"
+#include "common/base/time.h"
+
+#define DAEMON_US (60 * USEC_PER_SEC)
+#define ATTEMPTS  3 /* readings of the live list after somebody else changed it */
+
+struct pm2_restore {
+        sd_event *event;
+        sd_bus *bus;
+        struct pm2_home home;
+        const struct pm2_snapshot *snapshot;
+        struct pm2_restore_options options;
+        struct pm2_plan_options plan_options;
+        pm2_restore_progress progress;
+        pm2_restore_done done;
+        void *userdata;
+
+        sd_event_source *deadline, *begin;
+        pm2_daemon *daemon;
+        pm2_client *client;
+        struct pm2_list live;
+        struct pm2_plan plan;
+        unsigned attempts;
+        size_t removing; /* removals and stops under way */
+        pm2_register *registering;
+        pm2_start *starting;
+        struct pm2_start_item *starts;
+        size_t start_count;
+        pm2_settle *settling;
+        struct pm2_settle_item *settles;
+        size_t settle_count;
+        uint64_t begun;
+        struct pm2_restore_result result;
+};
+
+static void drop_work(pm2_restore *self)
+{
+        /* The connection first: its calls point into the others. */
+        self->client = pm2_client_free(self->client);
+        self->daemon = pm2_daemon_free(self->daemon);
+        self->registering = pm2_register_free(self->registering);
+        self->starting = pm2_start_free(self->starting);
+        self->settling = pm2_settle_free(self->settling);
+        pm2_plan_clear(&self->plan);
+        pm2_list_clear(&self->live);
+        free(TAKE(self->starts));
+        free(TAKE(self->settles));
+        self->start_count = self->settle_count = 0;
+}
+
+pm2_restore *pm2_restore_free(pm2_restore *self)
+{
+        if (!self)
+                return NULL;
+        drop_work(self);
+        sd_event_source_disable_unref(self->deadline);
+        sd_event_source_disable_unref(self->begin);
+        sd_bus_unref(self->bus);
+        sd_event_unref(self->event);
+        free(self->result.failed);
+        free(self->result.held);
+        pm2_diff_clear(&self->result.diff);
+        free(self);
+        return NULL;
+}
+DEFINE_CLEANUP(pm2_restore *, pm2_restore_free);
+
+/* The callee may free it: nothing is touched after. */
+static void finish(pm2_restore *self, int r, const struct error *error)
+{
+        drop_work(self);
+        self->deadline = sd_event_source_disable_unref(self->deadline);
+        self->begin = sd_event_source_disable_unref(self->begin);
+        self->done(self->userdata, r, r == 0 ? &self->result : NULL, error);
+}
+
+static void fail(pm2_restore *self, int r, const struct error *cause)
+{
+        struct error error = cause ? *cause : (struct error){0};
+
+        error_prefix(&error, r, "restoring PM2 home %s", self->home.path);
+        finish(self, r, &error);
+}
+
+static void tell(pm2_restore *self, uint64_t done, uint64_t total, const char *format, ...)
+        __attribute__((format(printf, 4, 5)));
+
+static void tell(pm2_restore *self, uint64_t done, uint64_t total, const char *format, ...)
+{
+        char text[TEXT_SIZE];
+        va_list arguments;
+
+        if (!self->progress)
+                return;
+        va_start(arguments, format);
+        vsnprintf(text, sizeof(text), format, arguments);
+        va_end(arguments);
+        self->progress(self->userdata, done, total, text);
+}
+
+static bool runs(const pm2_restore *self, const struct pm2_app *app)
+{
+        return pm2_plan_runs(app, &self->plan_options);
+}
+
+/* --- the end: what came of it --------------------------------------------------------------------- */
+
+static void describe_failure(pm2_restore *self, const struct pm2_app *app, const struct pm2_settle_item *item)
+{
+        struct pm2_failure *failure = &self->result.failed[self->result.failed_count++];
+
+        failure->pm_id = app->pm_id;
+        text_copy_cut(failure->name, sizeof(failure->name), app->name);
+        text_copy_cut(failure->reason, sizeof(failure->reason), item->reason);
+        for (size_t i = 0; i < self->start_count; i++)
+                if (self->starts[i].app == app && self->starts[i].failed)
+                        text_copy_cut(failure->reason, sizeof(failure->reason), self->starts[i].reason);
+        pm2_home_tail(&self->home, app->err_log, failure->log, sizeof(failure->log));
+}
+
+static void describe_held(pm2_restore *self, const struct pm2_app *app)
+{
+        struct pm2_failure *held = &self->result.held[self->result.held_count++];
+
+        held->pm_id = app->pm_id;
+        text_copy_cut(held->name, sizeof(held->name), app->name);
+        snprintf(held->reason, sizeof(held->reason), "was errored; it is registered and stopped");
+        pm2_home_tail(&self->home, app->err_log, held->log, sizeof(held->log));
+}
+
+/* A held app's errored that is stopped now is what was promised, no difference. */
+static void forget_held(pm2_restore *self)
+{
+        struct pm2_diff *diff = &self->result.diff;
+        size_t kept = 0;
+
+        for (size_t i = 0; i < diff->count; i++) {
+                const struct pm2_difference *item = &diff->items[i];
+
+                if (text_equal(item->what, "status") && text_equal(item->before, "errored") &&
+                    text_equal(item->after, "stopped") && !self->options.start_errored)
+                        continue;
+                if (self->options.keep_extra && text_equal(item->what, "extra"))
+                        continue;
+                diff->items[kept++] = *item;
+        }
+        diff->count = kept;
+}
+
+static int conclude(pm2_restore *self, const struct pm2_list *live)
+{
+        const struct pm2_list *wanted = &self->snapshot->list;
+        int r;
+
+        self->result.failed = calloc(wanted->count + 1, sizeof(*self->result.failed));
+        self->result.held = calloc(wanted->count + 1, sizeof(*self->result.held));
+        if (!self->result.failed || !self->result.held)
+                return -ENOMEM;
+        for (size_t i = 0, k = 0; i < wanted->count; i++) {
+                const struct pm2_app *app = &wanted->apps[i];
+
+                if (runs(self, app)) {
+                        const struct pm2_settle_item *item = &self->settles[k++];
+
+                        self->result.wanted++;
+                        if (item->state == PM2_SETTLED)
+                                self->result.online++;
+                        else
+                                describe_failure(self, app, item);
+                } else {
+                        const struct pm2_app *now = pm2_list_find(live, app->pm_id);
+
+                        self->result.stopped += now && now->status == PM2_STOPPED;
+                        if (app->status == PM2_ERRORED && now && now->status == PM2_STOPPED)
+                                describe_held(self, app);
+                }
+        }
+        r = pm2_diff_compute(&self->result.diff, wanted, live, PM2_DIFF_RUNS);
+        if (r == 0)
+                forget_held(self);
+        return r;
+}
+
+static void on_settled(void *userdata, int r, struct pm2_list *list, const struct error *error)
+{
+        pm2_restore *self = userdata;
+
+        if (r == 0) {
+                self->result.settled_us = time_monotonic_us() - self->begun;
+                r = conclude(self, list);
+        }
+        if (r < 0)
+                fail(self, r, error);
+        else
+                finish(self, 0, NULL);
+}
+
+static void on_settle_progress(void *userdata, size_t settled, size_t total)
+{
+        pm2_restore *self = userdata;
+
+        tell(self, settled, total, "settling: %zu of %zu have not restarted for long enough", settled, total);
+}
+
+static int settle(pm2_restore *self)
+{
+        const struct pm2_list *wanted = &self->snapshot->list;
+        uint64_t limit = 6 * self->options.settle_us + 30 * USEC_PER_SEC;
+
+        self->settles = calloc(wanted->count + 1, sizeof(*self->settles));
+        if (!self->settles)
+                return -ENOMEM;
+        for (size_t i = 0; i < wanted->count; i++)
+                if (runs(self, &wanted->apps[i]))
+                        self->settles[self->settle_count++] = (struct pm2_settle_item){
+                                .pm_id = wanted->apps[i].pm_id, .name = wanted->apps[i].name};
+        return pm2_settle_new(&self->settling, self->event, self->client, self->settles, self->settle_count,
+                              self->options.settle_us, limit, on_settle_progress, on_settled, self);
+}
+
+/* --- starting ----------------------------------------------------------------------------------------- */
+
+static void on_started(void *userdata, int r, const struct error *error)
+{
+        pm2_restore *self = userdata;
+
+        self->result.online_us = time_monotonic_us() - self->begun;
+        if (r == 0)
+                r = settle(self);
+        if (r < 0)
+                fail(self, r, error);
+}
+
+static void on_start_progress(void *userdata, size_t done, size_t total, unsigned at_once)
+{
+        pm2_restore *self = userdata;
+
+        tell(self, done, total, "starting: %zu of %zu are up, %u at once", done, total, at_once);
+}
+
+static int start(pm2_restore *self, const enum pm2_entry *entries)
+{
+        const struct pm2_list *wanted = &self->snapshot->list;
+
+        self->starts = calloc(wanted->count + 1, sizeof(*self->starts));
+        if (!self->starts)
+                return -ENOMEM;
+        for (size_t i = 0; i < wanted->count; i++) {
+                enum pm2_action action = self->plan.actions[i];
+
+                if (action == PM2_START || (action == PM2_ADD && runs(self, &wanted->apps[i])))
+                        self->starts[self->start_count++] =
+                                (struct pm2_start_item){.app = &wanted->apps[i], .entry = entries[i]};
+        }
+        return pm2_start_new(&self->starting, self->event, self->client, self->starts, self->start_count,
+                             self->options.most_at_once, self->options.call_timeout_us, on_start_progress,
+                             on_started, self);
+}
+
+/* --- registering -------------------------------------------------------------------------------------- */
+
+static int begin(pm2_restore *self, struct error *error);
+
+static void on_registered(void *userdata, int r, const enum pm2_entry *entries, const struct error *cause)
+{
+        pm2_restore *self = userdata;
+        struct error error = cause ? *cause : (struct error){0};
+
+        if ((r == -ESTALE || r == -EAGAIN) && ++self->attempts < ATTEMPTS) {
+                /* Look again, and take all off if the ids have passed. */
+                self->plan_options.rebuild = r == -ESTALE && !self->options.keep_extra;
+                drop_work(self);
+                r = begin(self, &error);
+        } else if (r == 0) {
+                self->result.started_us = time_monotonic_us() - self->begun;
+                r = start(self, entries);
+        }
+        if (r < 0)
+                fail(self, r, &error);
+}
+
+static void on_register_progress(void *userdata, size_t done, size_t total)
+{
+        pm2_restore *self = userdata;
+
+        if (total)
+                tell(self, done, total, "registering: %zu of %zu apps", done, total);
+}
+
+static int register_all(pm2_restore *self)
+{
+        return pm2_register_new(&self->registering, self->client, &self->snapshot->list, &self->plan,
+                                &self->plan_options, self->options.call_timeout_us, on_register_progress,
+                                on_registered, self);
+}
+
+/* --- taking off what does not belong ------------------------------------------------------------------ */
+
+static void on_removed(void *userdata, int r, json_t *answer, const struct error *error)
+{
+        pm2_restore *self = userdata;
+
+        self->removing--;
+        if (r == 0 && self->removing == 0)
+                r = register_all(self);
+        if (r < 0)
+                fail(self, r, error);
+}
+
+/* As PM2's own client does it: first its watcher, then the app. */
+static int take_off(pm2_restore *self, const char *method, int64_t id)
+{
+        const struct pm2_app *app = pm2_list_find(&self->live, id);
+        uint64_t timeout = self->options.call_timeout_us + (app ? app->kill_timeout_ms * USEC_PER_MSEC : 0);
+        int r;
+
+        r = pm2_client_tell(self->client, "stopWatch", json_pack("[s, I]", method, (json_int_t)id));
+        if (r == 0)
+                r = pm2_client_call(self->client, method, json_pack("[I]", (json_int_t)id), timeout,
+                                    on_removed, self);
+        if (r == 0)
+                self->removing++;
+        return r;
+}
+
+static int carry_out(pm2_restore *self)
+{
+        const struct pm2_list *wanted = &self->snapshot->list;
+        int r = 0;
+
+        tell(self, 0, wanted->count,
+             "%zu to register, %zu to start, %zu to stop, %zu to remove, %zu as they were",
+             self->plan.add_count, self->plan.start_count, self->plan.stop_count, self->plan.removal_count,
+             self->plan.keep_count);
+        for (size_t i = 0; i < self->plan.removal_count && r == 0; i++)
+                r = take_off(self, "deleteProcessId", self->plan.removals[i]);
+        for (size_t i = 0; i < wanted->count && r == 0; i++)
+                if (self->plan.actions[i] == PM2_STOP)
+                        r = take_off(self, "stopProcessId", wanted->apps[i].pm_id);
+        if (r == 0 && self->removing == 0)
+                r = register_all(self);
+        return r;
+}
+
+static void on_live(void *userdata, int r, json_t *answer, const struct error *cause)
+{
+        pm2_restore *self = userdata;
+        struct error error = cause ? *cause : (struct error){0};
+
+        if (r == 0)
+                r = pm2_list_decode(&self->live, answer, &error);
+        if (r == 0)
+                r = pm2_plan_make(&self->plan, &self->snapshot->list, &self->live, &self->plan_options,
+                                  &error);
+        if (r == 0) {
+                self->result.kept = self->plan.keep_count;
+                self->result.added = self->plan.add_count;
+                self->result.removed += self->plan.removal_count;
+                self->result.rebuilt = self->result.rebuilt || self->plan.rebuild;
+                r = carry_out(self);
+        }
+        if (r < 0)
+                fail(self, r, &error);
+}
+
+/* --- the beginning ----------------------------------------------------------------------------------------
+ */
+
+static void on_daemon(void *userdata, int r, const struct error *cause)
+{
+        pm2_restore *self = userdata;
+        struct error error = cause ? *cause : (struct error){0};
+
+        self->daemon = pm2_daemon_free(self->daemon);
+        if (r == 0) {
+                self->result.daemon_started = true;
+                r = begin(self, &error);
+        }
+        if (r < 0)
+                fail(self, r, &error);
+}
+
+static int begin(pm2_restore *self, struct error *error)
+{
+        int r = pm2_client_new(&self->client, self->event, &self->home, 0, error);
+
+        if ((r == -ENOENT || r == -ECONNREFUSED) && !self->result.daemon_started) {
+                tell(self, 0, 0, "starting PM2's daemon");
+                *error = (struct error){0};
+                return pm2_daemon_new(&self->daemon, self->event, self->bus, &self->home,
+                                      &self->snapshot->daemon, DAEMON_US, on_daemon, self, error);
+        }
+        if (r < 0)
+                return r;
+        return pm2_client_call(self->client, "getMonitorData", json_pack("[{}]"),
+                               self->options.call_timeout_us, on_live, self);
+}
+
+static int on_begin(sd_event_source *source, uint64_t now, void *userdata)
+{
+        pm2_restore *self = userdata;
+        struct error error = {0};
+        int r = begin(self, &error);
+
+        if (r < 0)
+                fail(self, r, &error);
+        return 0;
+}
+
+static int on_deadline(sd_event_source *source, uint64_t now, void *userdata)
+{
+        struct error error = {0};
+
+        error_set(&error, -ETIMEDOUT, "it took longer than allowed");
+        fail(userdata, -ETIMEDOUT, &error);
+        return 0;
+}
+
+int pm2_restore_new(pm2_restore **ret, sd_event *event, sd_bus *bus, const struct pm2_home *home,
+                    const struct pm2_snapshot *snapshot, const struct pm2_restore_options *options,
+                    pm2_restore_progress progress, pm2_restore_done done, void *userdata, struct error *error)
+{
+        cleanup_with(pm2_restore_freep) pm2_restore *self = calloc(1, sizeof(*self));
+        int r;
+
+        if (!self)
+                return -ENOMEM;
+        *self = (pm2_restore){.event = sd_event_ref(event),
+                              .bus = sd_bus_ref(bus),
+                              .home = *home,
+                              .snapshot = snapshot,
+                              .options = *options,
+                              .progress = progress,
+                              .done = done,
+                              .userdata = userdata,
+                              .begun = time_monotonic_us()};
+        self->plan_options.start_errored = options->start_errored;
+        self->plan_options.keep_extra = options->keep_extra;
+        if (self->options.settle_us == 0)
+                self->options.settle_us = 10 * USEC_PER_SEC;
+        if (self->options.deadline_us == 0)
+                self->options.deadline_us = 1800 * USEC_PER_SEC;
+        if (self->options.call_timeout_us == 0)
+                self->options.call_timeout_us = 60 * USEC_PER_SEC;
+        r = sd_event_add_time_relative(event, &self->deadline, CLOCK_BOOTTIME, self->options.deadline_us, 0,
+                                       on_deadline, self);
+        if (r >= 0)
+                r = sd_event_add_time_relative(event, &self->begin, CLOCK_BOOTTIME, 0, 1, on_begin, self);
+        if (r < 0)
+                return error_set(error, r, "cannot set a timer: %s", strerror(-r));
+        *ret = TAKE(self);
+        return 0;
+}

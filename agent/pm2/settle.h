@@ -1,0 +1,39 @@
+/* Waiting until apps that are to run do so and have not restarted for a while. Used by restore and verify.
+ *
+ * An app is settled when it is online and its last start is long enough ago; one that PM2 gave up on, that
+ * stopped by itself or is gone has failed, once it was seen so for a moment. */
+#pragma once
+
+#include "agent/pm2/client.h"
+#include "agent/pm2/state.h"
+
+typedef struct pm2_settle pm2_settle;
+
+enum pm2_settled { PM2_UNSETTLED, PM2_SETTLED, PM2_FAILED };
+
+struct pm2_settle_item {
+        int64_t pm_id;
+        const char *name; /* borrowed, for texts */
+        enum pm2_settled state;
+        char reason[TEXT_SIZE]; /* of one that is not settled */
+        /* the settle's own */
+        uint32_t first_restarts;
+        uint64_t failed_since;
+        bool seen;
+};
+
+typedef void (*pm2_settle_progress)(void *userdata, size_t settled, size_t total);
+/* r 0: every item is settled, failed, or out of time (UNSETTLED, with a reason). list is the last reading;
+ * the callee may move it out. Negative: PM2 could not be read. */
+typedef void (*pm2_settle_done)(void *userdata, int r, struct pm2_list *list, const struct error *error);
+
+/* Client and items are borrowed until it is freed; the client is to be freed first if that is before done.
+ * settle_us: how long without a restart; limit_us: how long to wait in all. */
+int pm2_settle_new(pm2_settle **ret, sd_event *event, pm2_client *client, struct pm2_settle_item *items,
+                   size_t count, uint64_t settle_us, uint64_t limit_us, pm2_settle_progress progress,
+                   pm2_settle_done done, void *userdata);
+pm2_settle *pm2_settle_free(pm2_settle *self);
+
+/* One reading of one item. app NULL: it is not in the list. now_us is monotonic, clock_us realtime. Pure. */
+void pm2_settle_look(struct pm2_settle_item *item, const struct pm2_app *app, uint64_t settle_us,
+                     uint64_t now_us, uint64_t clock_us);

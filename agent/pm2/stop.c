@@ -1,0 +1,411 @@
+/* See stop.h. */
+#include "agent/pm2/stop.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/pm2/client.h"
+#include "agent/pm2/reaper.h"
+#include "agent/pm2/state.h"
+#include "common/base/cleanup.h"
+#include "common/base/text.h"
+#include "common/base/time.h"
+
+#define DEADLINE_US     (120 * USEC_PER_SEC)
+#define CALL_US         (30 * USEC_PER_SEC)
+#define KILL_TIMEOUT_MS 1600 /* PM2's own, where nothing says otherwise */
+#define DAEMON_US       (5 * USEC_PER_SEC)
+#define ROUNDS          4 /* of looking whether something was started meanwhile */
+
+struct pm2_stop {
+        sd_event *event;
+        struct pm2_home home;
+        struct pm2_stop_options options;
+        pm2_stop_progress progress;
+        pm2_stop_done done;
+        void *userdata;
+        sd_event_source *deadline, *begin;
+        pm2_client *client;
+        struct pm2_list list;
+        reaper *reaper;
+        int signal;
+        uint32_t kill_timeout_ms;
+        size_t calls; /* under way */
+        unsigned round;
+        uint64_t begun;
+        struct pm2_stop_result result;
+};
+
+pm2_stop *pm2_stop_free(pm2_stop *self)
+{
+        if (!self)
+                return NULL;
+        pm2_client_free(self->client);
+        reaper_free(self->reaper);
+        pm2_list_clear(&self->list);
+        sd_event_source_disable_unref(self->deadline);
+        sd_event_source_disable_unref(self->begin);
+        sd_event_unref(self->event);
+        free(self);
+        return NULL;
+}
+DEFINE_CLEANUP(pm2_stop *, pm2_stop_free);
+
+/* The callee may free it: nothing is touched after. */
+static void finish(pm2_stop *self, int r, const struct error *cause)
+{
+        struct error error = cause ? *cause : (struct error){0};
+
+        if (r < 0)
+                error_prefix(&error, r, "stopping PM2 home %s", self->home.path);
+        self->client = pm2_client_free(self->client);
+        self->reaper = reaper_free(self->reaper);
+        self->deadline = sd_event_source_disable_unref(self->deadline);
+        self->begin = sd_event_source_disable_unref(self->begin);
+        self->result.took_us = time_monotonic_us() - self->begun;
+        self->done(self->userdata, r, &self->result, &error);
+}
+
+static bool is_running(const struct pm2_app *app)
+{
+        return app->status != PM2_STOPPED && app->status != PM2_ERRORED;
+}
+
+static size_t count_running(const struct pm2_list *list)
+{
+        size_t count = 0;
+
+        for (size_t i = 0; i < list->count; i++)
+                count += is_running(&list->apps[i]);
+        return count;
+}
+
+static uint64_t grace_us(const pm2_stop *self, const struct pm2_app *app)
+{
+        uint32_t own = app->kill_timeout_ms ? app->kill_timeout_ms : self->kill_timeout_ms;
+
+        return own * USEC_PER_MSEC;
+}
+
+/* --- the daemon's end --------------------------------------------------------------------------------- */
+
+static void on_daemon_end(void *userdata, size_t killed, size_t left)
+{
+        pm2_stop *self = userdata;
+        struct error error = {0};
+        int r = 0;
+
+        self->result.killed += killed;
+        if (left)
+                r = error_set(&error, -EBUSY, "its daemon does not end, not even when killed");
+        finish(self, r, &error);
+}
+
+/* killMe is not answered: the connection ends, or the time does. Then the process is waited for. */
+static void on_kill_me(void *userdata, int r, json_t *answer, const struct error *error)
+{
+        pm2_stop *self = userdata;
+        struct process_fact fact;
+        pid_t pid = pm2_client_pid(self->client);
+
+        self->client = pm2_client_free(self->client);
+        self->reaper = reaper_free(self->reaper);
+        r = reaper_new(&self->reaper, self->event, NULL, on_daemon_end, self);
+        if (r == 0 && process_read(pid, &fact) == 0)
+                r = reaper_add(self->reaper, &fact, 0, DAEMON_US);
+        if (r == 0)
+                r = reaper_wait(self->reaper);
+        if (r < 0)
+                finish(self, r, NULL);
+}
+
+static int end_daemon(pm2_stop *self)
+{
+        return pm2_client_call(self->client, "killMe", json_pack("[{}]"), 300 * USEC_PER_MSEC, on_kill_me,
+                               self);
+}
+
+/* --- signals to the apps ------------------------------------------------------------------------------ */
+
+static int look(pm2_stop *self);
+
+static void on_reaped(void *userdata, size_t killed, size_t left)
+{
+        pm2_stop *self = userdata;
+        struct error error = {0};
+        int r;
+
+        self->result.killed += killed;
+        if (left) {
+                error_set(&error, -EBUSY, "%zu processes do not end, not even when killed", left);
+                finish(self, -EBUSY, &error);
+                return;
+        }
+        r = look(self);
+        if (r < 0)
+                finish(self, r, NULL);
+}
+
+static void on_reap_progress(void *userdata, size_t ended, size_t total)
+{
+        pm2_stop *self = userdata;
+        char text[TEXT_SIZE];
+
+        snprintf(text, sizeof(text), "stopping: %zu of %zu processes have ended", ended, total);
+        if (self->progress)
+                self->progress(self->userdata, ended, total, text);
+}
+
+/* The app's process and, where PM2 would do so, all below it. Ids come from the home's daemon: only what the
+ * kernel shows below that daemon is touched. */
+static int signal_app(pm2_stop *self, const struct pm2_app *app, const struct process_fact *all, size_t count)
+{
+        pid_t daemon = pm2_client_pid(self->client);
+        int r = 0;
+
+        if (app->pid <= 1 || !process_is_below(all, count, app->pid, daemon))
+                return 0;
+        for (size_t i = 0; i < count && r == 0; i++)
+                if (all[i].pid == app->pid ||
+                    (app->treekill && process_is_below(all, count, all[i].pid, app->pid)))
+                        r = reaper_add(self->reaper, &all[i], self->signal, grace_us(self, app));
+        return r;
+}
+
+static int signal_all(pm2_stop *self)
+{
+        cleanup_free struct process_fact *all = NULL;
+        size_t count = 0;
+        int r;
+
+        self->reaper = reaper_free(self->reaper);
+        r = reaper_new(&self->reaper, self->event, on_reap_progress, on_reaped, self);
+        if (r == 0)
+                r = process_read_all(&all, &count);
+        for (size_t i = 0; i < self->list.count && r == 0; i++)
+                if (is_running(&self->list.apps[i]))
+                        r = signal_app(self, &self->list.apps[i], all, count);
+        return r < 0 ? r : reaper_wait(self->reaper);
+}
+
+/* --- stopping by PM2 ---------------------------------------------------------------------------------- */
+
+/* An app that PM2 would bring back by a timer of its own, or that it tells to stop by a message. */
+static bool needs_pm2(const pm2_stop *self, const struct pm2_app *app)
+{
+        return !self->options.end_daemon || app->status == PM2_WAITING || app->shutdown_message;
+}
+
+static void asked(pm2_stop *self)
+{
+        int r;
+
+        if (self->calls > 0)
+                return;
+        r = self->options.end_daemon ? signal_all(self) : look(self);
+        if (r < 0)
+                finish(self, r, NULL);
+}
+
+/* An app that was gone already is refused; whether all are stopped is seen in the list. */
+static void on_asked(void *userdata, int r, json_t *answer, const struct error *error)
+{
+        pm2_stop *self = userdata;
+        char text[TEXT_SIZE];
+
+        self->calls--;
+        if (r < 0 && r != -EREMOTEIO) {
+                finish(self, r, error);
+                return;
+        }
+        snprintf(text, sizeof(text), "stopping: PM2 is at work on %zu apps", self->calls);
+        if (self->progress && !self->options.end_daemon)
+                self->progress(self->userdata, self->result.running - self->calls, self->result.running,
+                               text);
+        asked(self);
+}
+
+static int ask(pm2_stop *self)
+{
+        int r = 0;
+
+        if (self->options.end_daemon) {
+                r = pm2_client_tell(self->client, "notifyKillPM2", json_array());
+                if (r == 0)
+                        r = pm2_client_call(self->client, "ping", json_pack("[{}]"), CALL_US, on_asked, self);
+                self->calls += r == 0;
+        }
+        for (size_t i = 0; i < self->list.count && r == 0; i++) {
+                const struct pm2_app *app = &self->list.apps[i];
+                json_int_t id = app->pm_id;
+
+                if (!is_running(app) || !needs_pm2(self, app))
+                        continue;
+                r = pm2_client_tell(self->client, "stopWatch", json_pack("[s, I]", "stopProcessId", id));
+                if (r == 0)
+                        r = pm2_client_call(self->client, "stopProcessId", json_pack("[I]", id),
+                                            CALL_US + 2 * grace_us(self, app), on_asked, self);
+                self->calls += r == 0;
+        }
+        if (r == 0)
+                asked(self);
+        return r;
+}
+
+/* --- looking ------------------------------------------------------------------------------------------ */
+
+static int still_running(const pm2_stop *self, struct error *error)
+{
+        for (size_t i = 0; i < self->list.count; i++)
+                if (is_running(&self->list.apps[i]))
+                        return error_set(error, -EBUSY, "app %s (%lld) is still %s", self->list.apps[i].name,
+                                         (long long)self->list.apps[i].pm_id, self->list.apps[i].status_text);
+        return 0;
+}
+
+/* With the daemon in its being-killed state a status may stay "stopping" or "launching" for good; there the
+ * processes count. */
+static size_t count_open(const pm2_stop *self)
+{
+        cleanup_free struct process_fact *all = NULL;
+        size_t count = 0, open = 0;
+
+        if (!self->options.end_daemon || process_read_all(&all, &count) < 0)
+                return count_running(&self->list);
+        for (size_t i = 0; i < self->list.count; i++) {
+                const struct pm2_app *app = &self->list.apps[i];
+
+                open += app->pid > 1 && process_is_below(all, count, app->pid, pm2_client_pid(self->client));
+                open += app->status == PM2_WAITING;
+        }
+        return open;
+}
+
+static void on_list(void *userdata, int r, json_t *answer, const struct error *cause)
+{
+        pm2_stop *self = userdata;
+        struct error error = cause ? *cause : (struct error){0};
+
+        pm2_list_clear(&self->list);
+        if (r == 0)
+                r = pm2_list_decode(&self->list, answer, &error);
+        if (r < 0) {
+                finish(self, r, &error);
+                return;
+        }
+        if (self->round++ == 0) {
+                self->result.apps = self->list.count;
+                self->result.running = count_running(&self->list);
+        } else if (count_open(self) == 0) {
+                r = self->options.end_daemon ? end_daemon(self) : 0;
+                if (r < 0 || !self->options.end_daemon)
+                        finish(self, r, NULL);
+                return;
+        }
+        r = self->round > ROUNDS ? still_running(self, &error) : 0;
+        if (r == 0)
+                r = ask(self);
+        if (r < 0)
+                finish(self, r, &error);
+}
+
+static int look(pm2_stop *self)
+{
+        return pm2_client_call(self->client, "getMonitorData", json_pack("[{}]"), CALL_US, on_list, self);
+}
+
+/* --- the beginning ----------------------------------------------------------------------------------------
+ */
+
+static int signal_number(const char *name)
+{
+        static const struct {
+                const char *name;
+                int number;
+        } signals[] = {{"SIGTERM", SIGTERM}, {"SIGINT", SIGINT},   {"SIGQUIT", SIGQUIT}, {"SIGHUP", SIGHUP},
+                       {"SIGKILL", SIGKILL}, {"SIGUSR1", SIGUSR1}, {"SIGUSR2", SIGUSR2}};
+
+        for (size_t i = 0; i < ELEMENTS(signals); i++)
+                if (text_equal(name, signals[i].name))
+                        return signals[i].number;
+        return SIGINT;
+}
+
+/* The daemon's environment sets the signal and the time for all of its apps. */
+static void on_report(void *userdata, int r, json_t *answer, const struct error *error)
+{
+        pm2_stop *self = userdata;
+        json_t *env = json_object_get(answer, "env");
+        json_int_t timeout;
+
+        if (r == 0) {
+                self->signal = signal_number(json_text(env, "PM2_KILL_SIGNAL"));
+                timeout = json_number(env, "PM2_KILL_TIMEOUT", 0);
+                if (timeout > 0 && timeout < 3600 * 1000 && self->options.kill_timeout_ms == 0)
+                        self->kill_timeout_ms = (uint32_t)timeout;
+                r = look(self);
+        }
+        if (r < 0)
+                finish(self, r, error);
+}
+
+static int on_begin(sd_event_source *source, uint64_t now, void *userdata)
+{
+        pm2_stop *self = userdata;
+        struct error error = {0};
+        int r = pm2_client_new(&self->client, self->event, &self->home, 0, &error);
+
+        if (r == -ENOENT || r == -ECONNREFUSED) {
+                self->result.no_daemon = true;
+                finish(self, 0, NULL);
+                return 0;
+        }
+        if (r == 0)
+                r = pm2_client_call(self->client, "getReport", json_pack("[{}]"), CALL_US, on_report, self);
+        if (r < 0)
+                finish(self, r, &error);
+        return 0;
+}
+
+static int on_deadline(sd_event_source *source, uint64_t now, void *userdata)
+{
+        pm2_stop *self = userdata;
+        struct error error = {0};
+
+        if (still_running(self, &error) == 0)
+                error_set(&error, -ETIMEDOUT, "it took longer than allowed");
+        finish(self, -ETIMEDOUT, &error);
+        return 0;
+}
+
+int pm2_stop_new(pm2_stop **ret, sd_event *event, const struct pm2_home *home,
+                 const struct pm2_stop_options *options, pm2_stop_progress progress, pm2_stop_done done,
+                 void *userdata, struct error *error)
+{
+        cleanup_with(pm2_stop_freep) pm2_stop *self = calloc(1, sizeof(*self));
+        uint64_t deadline = options->deadline_us ? options->deadline_us : DEADLINE_US;
+        int r;
+
+        if (!self)
+                return -ENOMEM;
+        *self = (pm2_stop){.event = sd_event_ref(event),
+                           .home = *home,
+                           .options = *options,
+                           .progress = progress,
+                           .done = done,
+                           .userdata = userdata,
+                           .signal = SIGINT,
+                           .begun = time_monotonic_us()};
+        self->kill_timeout_ms = options->kill_timeout_ms ? options->kill_timeout_ms : KILL_TIMEOUT_MS;
+        r = sd_event_add_time_relative(event, &self->deadline, CLOCK_BOOTTIME, deadline, 0, on_deadline,
+                                       self);
+        if (r >= 0)
+                r = sd_event_add_time_relative(event, &self->begin, CLOCK_BOOTTIME, 0, 1, on_begin, self);
+        if (r < 0)
+                return error_set(error, r, "cannot set a timer: %s", strerror(-r));
+        *ret = TAKE(self);
+        return 0;
+}

@@ -1,0 +1,40 @@
+/* Stopping all apps of a home at once.
+ *
+ * Each app gets PM2's signal and its own kill_timeout, then SIGKILL; its whole process tree where PM2 would
+ * take that. With end_daemon the daemon is told that it is being killed (so that it starts nothing again),
+ * the signals go out from here, to processes held by pidfd, and the daemon ends by its own killMe, which
+ * leaves its dump alone: a daemon that is terminated with its apps stopped writes that down as what to
+ * resurrect. Without it PM2 stops each app itself, all asked at once, and lives on. */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "agent/pm2/home.h"
+#include "common/base/error.h"
+
+typedef struct pm2_stop pm2_stop;
+
+struct pm2_stop_options {
+        bool end_daemon;
+        uint64_t deadline_us;     /* for all of it; 0: two minutes */
+        uint32_t kill_timeout_ms; /* of apps that have none of their own; 0: PM2's 1600 */
+};
+
+struct pm2_stop_result {
+        size_t apps;    /* in PM2's list */
+        size_t running; /* of these, running when it began */
+        size_t killed;  /* processes that had to be killed */
+        bool no_daemon; /* there was nothing to stop */
+        uint64_t took_us;
+};
+
+typedef void (*pm2_stop_progress)(void *userdata, uint64_t done, uint64_t total, const char *text);
+/* r 0: no app of the home runs any more. Negative: error says what still does. Once, from the loop. */
+typedef void (*pm2_stop_done)(void *userdata, int r, const struct pm2_stop_result *result,
+                              const struct error *error);
+
+int pm2_stop_new(pm2_stop **ret, sd_event *event, const struct pm2_home *home,
+                 const struct pm2_stop_options *options, pm2_stop_progress progress, pm2_stop_done done,
+                 void *userdata, struct error *error);
+/* What was signalled stays so. */
+pm2_stop *pm2_stop_free(pm2_stop *self);
