@@ -3,7 +3,9 @@
  * Everything written in one turn of the loop is one transaction: the first write opens it, store_commit ends
  * it durably (fsynced) before any frame of the turn leaves. One connection, exclusive: a second controller on
  * the same file is refused. A failed write or commit is final (-EIO …): the program exits and recovers by
- * reading. Times are realtime microseconds. The backend is SQLite (sqlite*.c). */
+ * reading; until then every call returns that error. Callbacks get what is valid during the callback only,
+ * and must not start the listing that calls them again (-EDEADLK). -EBADMSG: the file is damaged, or others
+ * wrote to it. Times are realtime microseconds. The backend is SQLite (sqlite*.c). */
 #pragma once
 
 #include "common/base/error.h"
@@ -29,7 +31,7 @@ struct store_key {
 int store_key_find(store *store, const uint8_t key[32], struct store_key *ret);
 /* -ENOENT if that name has none. */
 int store_key_named(store *store, unsigned role, const char *name, struct store_key *ret);
-/* Replaces the key that name had. */
+/* Replaces the key that name had. -EEXIST: the key is that of another name or role already. */
 int store_key_put(store *store, const struct store_key *key);
 /* -ENOENT if there was none. */
 int store_key_remove(store *store, unsigned role, const char *name);
@@ -52,10 +54,11 @@ struct store_run {
         char state[NAME_SIZE]; /* "running" until store_run_finish */
         uint64_t started_us, finished_us;
 };
-/* Adds the run with its plan (JSON) and locks its hosts, or -EBUSY with the holder in ret_holder. */
+/* Adds the run with its plan (JSON) and locks its hosts, or -EBUSY with the holder in ret_holder, -EEXIST
+ * where that run is there already, -EINVAL for a host named twice. */
 int store_run_add(store *store, const struct store_run *run, const char *plan_json, const char *const *hosts,
                   size_t host_count, char ret_holder[NAME_SIZE]);
-/* The run's last state; its locks end. */
+/* The run's last state; its locks end. -ENOENT. */
 int store_run_finish(store *store, const char *run, const char *state, uint64_t finished_us);
 /* -ENOENT. ret_plan_json (may be NULL) is the caller's to free. */
 int store_run_get(store *store, const char *run, struct store_run *ret, char **ret_plan_json);
@@ -66,6 +69,7 @@ int store_run_list(store *store, size_t limit, int (*each)(const struct store_ru
 int store_lock_holder(store *store, const char *host, char ret_run[NAME_SIZE]);
 
 /* --- the journal: events of a run, numbered from 1 without gaps ---------------------------------------- */
+/* -EINVAL: not the run's next number, or no such run; nothing was written, and the store goes on. */
 int store_journal_append(store *store, const char *run, uint64_t event, uint64_t time_us, const char *json);
 /* Calls each for events from first on, in order; what each returns other than 0 ends it and is returned. */
 int store_journal_read(store *store, const char *run, uint64_t first,
