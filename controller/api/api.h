@@ -3,7 +3,8 @@
  * node. Each call that changes something leaves an entry in the audit trail under the caller's name, which is
  * the name of its key and never one from a message.
  *
- * Handlers get the node's userdata: it has to be a struct api_context, or a struct whose first member is one. */
+ * Handlers get the node's userdata: it has to be a struct api_context, or a struct whose first member is one.
+ */
 #pragma once
 
 #include <systemd/sd-event.h>
@@ -31,5 +32,5 @@ const struct rpc_method *api_methods(size_t *count);
 
 /* Once, before the node listens: subscribes to the agents for the Watch calls. -ENOMEM, -ENOSPC. */
 int api_start(struct api_context *context);
-/* After rpc_node_free (all calls have ended) and before agents_free. */
+/* After rpc_node_free (all calls have ended) and agents_free (nobody is told any more). */
 void api_stop(struct api_context *context);

@@ -1,0 +1,50 @@
+/* What is known now: agents' newest states and the rates that were learned; see handlers.h. */
+#include <stdlib.h>
+
+#include "controller/api/handlers.h"
+
+int api_facts_get(const struct api_context *context, struct api_facts *ret)
+{
+        const struct fleet *fleet = context->fleet;
+        struct api_facts facts = {
+                .hosts = calloc(fleet->host_count + 1, sizeof(*facts.hosts)),
+                .rates = calloc(fleet->service_count + 1, sizeof(*facts.rates)),
+        };
+
+        if (!facts.hosts || !facts.rates) {
+                api_facts_clear(&facts);
+                return -ENOMEM;
+        }
+        for (size_t i = 0; i < fleet->host_count; i++) {
+                struct agent_view view;
+
+                agents_view(context->agents, i, &view);
+                facts.hosts[i] = (struct plan_host_fact){.connected = view.connected, .state = view.state};
+        }
+        for (size_t i = 0; i < fleet->service_count; i++) {
+                struct store_rate rate = {0};
+                int r = store_rate_get(context->store, fleet->services[i].spec.name, &rate);
+
+                if (r == -ENOENT)
+                        continue;
+                if (r < 0) {
+                        api_facts_clear(&facts);
+                        return r;
+                }
+                facts.rates[i] = (struct plan_rate){
+                        .base_bytes_per_s = rate.base_bytes_per_s,
+                        .incremental_bytes_per_s = rate.incremental_bytes_per_s,
+                        .loads = rate.loads,
+                };
+        }
+        facts.facts = (struct plan_facts){.hosts = facts.hosts, .rates = facts.rates};
+        *ret = facts;
+        return 0;
+}
+
+void api_facts_clear(struct api_facts *facts)
+{
+        free(facts->hosts);
+        free(facts->rates);
+        *facts = (struct api_facts){0};
+}

@@ -1,0 +1,227 @@
+/* Plan and Start. The plan that was shown is the plan that runs: Plan gives out a digest, Start builds the
+ * plan anew and goes on only if it is still the same in all that matters. */
+#include <sodium.h>
+#include <string.h>
+
+#include "common/base/cleanup.h"
+#include "common/base/log.h"
+#include "controller/api/handlers.h"
+
+#define DIGEST_SIZE crypto_hash_sha256_BYTES
+
+static void plan_freep(struct plan **plan)
+{
+        plan_free(*plan);
+}
+
+/* --- the digest --- */
+
+static void hash_text(crypto_hash_sha256_state *state, const char *text)
+{
+        crypto_hash_sha256_update(state, (const unsigned char *)text, strlen(text) + 1);
+}
+
+static void hash_number(crypto_hash_sha256_state *state, uint64_t number)
+{
+        uint8_t bytes[8];
+
+        for (int i = 0; i < 8; i++)
+                bytes[i] = (uint8_t)(number >> (8 * i));
+        crypto_hash_sha256_update(state, bytes, sizeof(bytes));
+}
+
+/* What a person agreed to: what is done where, in which order, and what happens when it fails. Estimates,
+ * what rests on them (deadlines) and warnings move with every second and are left out. */
+static void plan_digest(const struct plan *plan, uint8_t ret[DIGEST_SIZE])
+{
+        crypto_hash_sha256_state state;
+
+        crypto_hash_sha256_init(&state);
+        hash_number(&state, (uint64_t)plan->kind);
+        hash_text(&state, plan->fleet);
+        hash_text(&state, plan->scope);
+        hash_number(&state, plan->step_count);
+        for (size_t i = 0; i < plan->step_count; i++) {
+                const struct step *step = &plan->steps[i];
+
+                hash_text(&state, step->name);
+                hash_number(&state, (uint64_t)step->phase);
+                hash_number(&state, (uint64_t)step->kind);
+                hash_text(&state, step->host);
+                hash_text(&state, step->service.name);
+                hash_text(&state, step->service.unit);
+                hash_text(&state, step->service.home);
+                hash_number(&state, (uint64_t)step->operation);
+                hash_number(&state, step->after_count);
+                for (size_t k = 0; k < step->after_count; k++)
+                        hash_number(&state, step->after[k]);
+                hash_number(&state, step->retries);
+                hash_number(&state, (uint64_t)step->on_failure);
+                hash_number(&state, (uint64_t)(step->at_least * 1e6));
+        }
+        crypto_hash_sha256_final(&state, ret);
+}
+
+/* --- building --- */
+
+/* All hosts that have to be there and are not: one text names them all. */
+static bool all_connected(const struct api_context *context, rpc_call *call, const struct scope *scope)
+{
+        char names[512] = "";
+        size_t used = 0, count = 0;
+
+        for (size_t i = 0; i < context->fleet->host_count; i++) {
+                struct agent_view view;
+
+                agents_view(context->agents, i, &view);
+                if (!scope->hosts[i] || view.connected)
+                        continue;
+                if (used < sizeof(names))
+                        used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s",
+                                                 count ? ", " : "", view.name);
+                count++;
+        }
+        if (count == 0)
+                return true;
+        rpc_call_end(
+                call, RPC_UNAVAILABLE,
+                "no plan without all of its hosts; not connected: %s (start muster-agent there, join it with "
+                "'muster host invite', or leave it out with '!NAME')",
+                names);
+        return false;
+}
+
+/* NULL: the call has been ended. */
+static struct plan *build(const struct api_context *context, rpc_call *call, unsigned kind, const char *text)
+{
+        cleanup_scope struct scope scope = {0};
+        struct api_facts facts = {0};
+        struct error error = {0};
+        struct plan *plan = NULL;
+        int r;
+
+        if (kind != PLAN_REBOOT && kind != PLAN_RESTART) {
+                rpc_call_end(call, RPC_INVALID_ARGUMENT, "a plan is of a reboot or of a restart");
+                return NULL;
+        }
+        if (!api_scope(context, call, text, &scope) || !all_connected(context, call, &scope))
+                return NULL;
+        r = api_facts_get(context, &facts);
+        if (r < 0) {
+                api_fail(call, "what is known of the fleet cannot be read", r);
+                return NULL;
+        }
+        r = plan_build(&plan, (enum plan_kind)kind, context->fleet, &scope, text, &facts.facts, &error);
+        api_facts_clear(&facts);
+        if (r < 0) {
+                rpc_call_end(call, r == -ENOMEM ? RPC_RESOURCE_EXHAUSTED : RPC_FAILED_PRECONDITION, "%s",
+                             error_text(&error, r));
+                return NULL;
+        }
+        return plan;
+}
+
+static Muster__V1__PlanStep *step_message(struct wire_arena *arena, const struct step *step, size_t index)
+{
+        Muster__V1__PlanStep *message = wire_alloc(arena, sizeof(*message));
+
+        if (!message)
+                return NULL;
+        muster__v1__plan_step__init(message);
+        message->index = (uint32_t)index;
+        message->name = wire_text(arena, step->name);
+        message->phase = wire_text(arena, plan_phase_name(step->phase));
+        message->host = wire_text(arena, step->host);
+        message->service = wire_text(arena, step->service.name);
+        message->estimate_low_ms = step->low_us / 1000;
+        message->estimate_high_ms = step->high_us / 1000;
+        message->estimate_basis = wire_text(arena, step->basis);
+        message->after = wire_alloc(arena, (step->after_count + 1) * sizeof(*message->after));
+        if (!message->after)
+                return NULL;
+        for (size_t i = 0; i < step->after_count; i++)
+                message->after[message->n_after++] = step->after[i];
+        return message;
+}
+
+static Muster__V1__PlanReply *plan_message(struct wire_arena *arena, const struct plan *plan)
+{
+        Muster__V1__PlanReply *message = wire_alloc(arena, sizeof(*message));
+        uint64_t low, high;
+
+        if (!message)
+                return NULL;
+        muster__v1__plan_reply__init(message);
+        plan_forecast(plan, &low, &high);
+        message->kind = (Muster__V1__PlanKind)plan->kind;
+        message->estimate_low_ms = low / 1000;
+        message->estimate_high_ms = high / 1000;
+        message->steps = wire_alloc(arena, (plan->step_count + 1) * sizeof(*message->steps));
+        message->warnings = wire_alloc(arena, (plan->warning_count + 1) * sizeof(*message->warnings));
+        message->digest.data = wire_alloc(arena, DIGEST_SIZE);
+        if (!message->steps || !message->warnings || !message->digest.data)
+                return NULL;
+        message->digest.len = DIGEST_SIZE;
+        plan_digest(plan, message->digest.data);
+        for (size_t i = 0; i < plan->step_count; i++) {
+                message->steps[i] = step_message(arena, &plan->steps[i], i);
+                if (!message->steps[i])
+                        return NULL;
+                message->n_steps++;
+        }
+        for (size_t i = 0; i < plan->warning_count; i++)
+                message->warnings[message->n_warnings++] = wire_text(arena, plan->warnings[i]);
+        return message;
+}
+
+void api_plan(rpc_call *call, const ProtobufCMessage *request, void *userdata)
+{
+        const Muster__V1__PlanRequest *wanted = (const Muster__V1__PlanRequest *)request;
+        const struct api_context *context = userdata;
+        cleanup_with(plan_freep) struct plan *plan =
+                build(context, call, (unsigned)wanted->kind, wanted->scope);
+        struct wire_arena arena = {0};
+        Muster__V1__PlanReply *message;
+
+        if (!plan)
+                return;
+        message = plan_message(&arena, plan);
+        api_reply(call, &arena, message ? &message->base : NULL);
+}
+
+void api_start_run(rpc_call *call, const ProtobufCMessage *request, void *userdata)
+{
+        const Muster__V1__StartRequest *wanted = (const Muster__V1__StartRequest *)request;
+        const struct api_context *context = userdata;
+        const char *user = rpc_peer_name(rpc_call_peer(call));
+        Muster__V1__StartReply reply = MUSTER__V1__START_REPLY__INIT;
+        cleanup_with(plan_freep) struct plan *plan = NULL;
+        uint8_t digest[DIGEST_SIZE];
+        char run[NAME_SIZE];
+        struct error error = {0};
+        const char *kind;
+        int r;
+
+        plan = build(context, call, (unsigned)wanted->kind, wanted->scope);
+        if (!plan)
+                return;
+        kind = plan_kind_name(plan->kind);
+        plan_digest(plan, digest);
+        if (wanted->digest.len != DIGEST_SIZE || memcmp(wanted->digest.data, digest, DIGEST_SIZE) != 0) {
+                rpc_call_end(call, RPC_FAILED_PRECONDITION,
+                             "the fleet changed since the plan was shown; look at the plan again");
+                return;
+        }
+        r = runner_start(context->runner, plan, user, run, &error);
+        if (r < 0) {
+                rpc_call_end(call, r == -EBUSY ? RPC_FAILED_PRECONDITION : RPC_INTERNAL, "%s",
+                             error_text(&error, r));
+                return;
+        }
+        (void)TAKE(plan); /* the runner's now */
+        log_info("run %s: %s of %s, started by %s", run, kind, api_scope_name(wanted->scope), user);
+        if (!api_record(context, call, "start", "run %s: %s of %s", run, kind, api_scope_name(wanted->scope)))
+                return;
+        reply.run = run;
+        rpc_call_reply(call, &reply.base);
+}
