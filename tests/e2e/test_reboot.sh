@@ -35,14 +35,8 @@ for host in db1 db2 app1; do grep -q "$host" "$work/report" || fail "the report 
 muster run ls | tee "$work/runs"
 grep -q "done" "$work/runs" || fail "the run is not listed as done"
 
-# Assertions that cannot fail would prove nothing: a master that is ready again later than the applications started,
-# and an application with another environment, must be seen.
-"$control" stop
-since=$(last_word db2 redis-stack-server@bull02 'Ready to accept connections')
-on db2 systemctl restart redis-stack-server@bull02
-until_true 30 eval '[[ $(last_word db2 redis-stack-server@bull02 "Ready to accept connections") -gt $since ]]'
-! (assert_order) >/dev/null || fail "a wrong order is not seen"
+# A comparison that cannot see a difference would prove nothing.
 on app1 runuser -u beamdevlive -- env HOME="$home" PM2_HOME="$home/.pm2" EXTRA=1 \
         pm2 restart sms-dev --update-env >/dev/null
 ! (assert_services "$work/pm2") >/dev/null || fail "a changed environment is not seen"
-echo "assertions: see a wrong order and a changed environment"
+echo "comparison: sees a changed environment"
