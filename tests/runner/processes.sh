@@ -21,10 +21,16 @@ processes_settle() {
         while [[ -n $(processes_left) ]] && ((tries-- > 0)); do sleep 0.05; done
 }
 
+# Told first, so that a test can take its hosts down; then killed.
 processes_end() {
-        local left
+        local left tries=400
         left=$(processes_left)
+        [[ -n $left ]] || return 0
         # shellcheck disable=SC2086 # pids
+        kill -TERM $left 2>/dev/null
+        while [[ -n $(processes_left) ]] && ((tries-- > 0)); do sleep 0.05; done
+        left=$(processes_left)
+        # shellcheck disable=SC2086
         [[ -z $left ]] || kill -KILL $left 2>/dev/null
 }
 
@@ -34,7 +40,7 @@ run_test() {
         shift 2
         log=$logs/${name//\//-}.log
         start=$(now_ms)
-        timeout --kill-after=10 "$limit" "$@" </dev/null >"$log" 2>&1 &
+        timeout --kill-after=30 "$limit" "$@" </dev/null >"$log" 2>&1 &
         wait $! || status=$?
         took=$(($(now_ms) - start))
         processes_settle
