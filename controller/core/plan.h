@@ -89,6 +89,10 @@ int plan_check(const struct plan *plan, struct error *error);
 /* The critical path's length. */
 void plan_forecast(const struct plan *plan, uint64_t *ret_low_us, uint64_t *ret_high_us);
 
+/* The hosts that the plan does something to; a run holds them for itself. The caller frees *ret (pointers
+ * into the plan). */
+int plan_hosts(const struct plan *plan, const char ***ret, size_t *ret_count);
+
 /* JSON and back; reading checks everything. The caller frees *ret. */
 int plan_to_json(const struct plan *plan, char **ret);
 int plan_from_json(struct plan **ret, const char *json, struct error *error);

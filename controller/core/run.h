@@ -144,9 +144,6 @@ const char *step_state_name(enum step_state state);
 void run_request(const run *run, size_t step, struct operation_request *ret);
 /* The operations of a host whose fate is to be asked for. Returns how many (at most limit). */
 size_t run_pending(const run *run, const char *host, char (*ids)[ID_SIZE], size_t limit);
-/* The hosts that the run does something to: it needs them for itself. The caller frees *ret (of pointers into
- * the plan). */
-int plan_hosts(const struct plan *plan, const char ***ret, size_t *ret_count);
 
 /* What the run waits for and the commands that move it; "" when finished. */
 void run_waiting_for(const run *run, char *out, size_t size);

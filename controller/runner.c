@@ -1,0 +1,431 @@
+/* The runner: carries out what the core decides. Inputs go into a run, its effects come out: events into the
+ * store, operations to agents, news to watchers. That an event is durable before the operation that it
+ * announces leaves is the store's commit at the end of the turn, before any frame; nothing here waits for it.
+ *
+ * See runner.h. Calls to agents are in runner_calls.c, what is read from the store in runner_runs.c, watching
+ * in runner_watch.c. */
+#include "controller/runner.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/base/cleanup.h"
+#include "common/base/log.h"
+#include "common/base/text.h"
+#include "common/base/time.h"
+#include "controller/runner_internal.h"
+
+#define TIMER_ACCURACY_US 1000
+
+struct live *live_find(const runner *runner, const char *id)
+{
+        for (struct live *live = runner->live; live; live = live->next)
+                if (text_equal(run_id(live->run), id))
+                        return live;
+        return NULL;
+}
+
+static struct live *live_free(struct live *live)
+{
+        if (!live)
+                return NULL;
+        sd_event_source_disable_unref(live->timer);
+        run_free(live->run);
+        free(live);
+        return NULL;
+}
+
+/* What failed leaves memory and store apart: the program ends and recovers by reading. */
+static int fatal(runner *runner, const char *what, const char *run, int code, const struct error *error)
+{
+        log_error("run %s: %s: %s; the controller ends and goes on from its journal", run, what,
+                  error_text(error, code));
+        sd_event_exit(runner->event, code);
+        return code;
+}
+
+/* --- effects ---------------------------------------------------------------------------------------------
+ */
+
+static int write_event(struct live *live, const struct run_effect *effect)
+{
+        cleanup_free char *json = NULL;
+        int r = run_event_to_json(effect->event, &json);
+
+        return r < 0 ? r
+                     : store_journal_append(live->runner->store, run_id(live->run), effect->number,
+                                            effect->event->clock_us, json);
+}
+
+static void tell_event(struct live *live, const struct run_effect *effect, const struct run_summary *summary,
+                       struct run_news *news)
+{
+        news->event = effect->number;
+        news->time_us = effect->event->clock_us;
+        news->text = effect->event->text;
+        news->step = effect->event->step;
+        news->step_state = run_event_step_state(effect->event);
+        news->progress_done = news->progress_total = 0;
+        news->summary = summary;
+        runner_tell(live->runner, news);
+}
+
+/* The journal first, whole; then watchers hear of it. */
+static int journal(struct live *live, const struct run_effects *effects)
+{
+        bool watched = runner_is_watched(live->runner, run_id(live->run));
+        struct run_news news = {.run = run_id(live->run)};
+        struct run_summary summary;
+        size_t last = effects->count;
+
+        for (size_t i = 0; i < effects->count; i++) {
+                int r = effects->items[i].kind == EFFECT_JOURNAL ? write_event(live, &effects->items[i]) : 0;
+
+                if (r < 0)
+                        return r;
+                if (effects->items[i].kind == EFFECT_JOURNAL)
+                        last = i;
+        }
+        if (!watched || last == effects->count)
+                return 0;
+        run_left(live->run, time_monotonic_us(), &news.left_low_us, &news.left_high_us);
+        summary_of(live->run, &summary);
+        for (size_t i = 0; i < effects->count; i++)
+                if (effects->items[i].kind == EFFECT_JOURNAL)
+                        tell_event(live, &effects->items[i],
+                                   i == last && run_state(live->run) != live->told ? &summary : NULL, &news);
+        return 0;
+}
+
+static void tell_progress(struct live *live, const struct run_effect *effect)
+{
+        struct run_news news = {
+                .run = run_id(live->run),
+                .time_us = time_realtime_us(),
+                .text = effect->text,
+                .step = effect->step,
+                .step_state = "",
+                .progress_done = effect->done,
+                .progress_total = effect->total,
+        };
+
+        if (!runner_is_watched(live->runner, news.run))
+                return;
+        run_left(live->run, time_monotonic_us(), &news.left_low_us, &news.left_high_us);
+        runner_tell(live->runner, &news);
+}
+
+/* The newest load counts as much as all before it: data grows, disks change. */
+static int learn(struct live *live, const struct run_effect *effect)
+{
+        struct store_rate rate = {0};
+        int r = store_rate_get(live->runner->store, effect->service, &rate);
+
+        if (r < 0 && r != -ENOENT)
+                return r;
+        if (effect->base_rate > 0)
+                rate.base_bytes_per_s = rate.base_bytes_per_s > 0
+                                                ? (rate.base_bytes_per_s + effect->base_rate) / 2
+                                                : effect->base_rate;
+        if (effect->incremental_rate > 0)
+                rate.incremental_bytes_per_s =
+                        rate.incremental_bytes_per_s > 0
+                                ? (rate.incremental_bytes_per_s + effect->incremental_rate) / 2
+                                : effect->incremental_rate;
+        rate.loads++;
+        return store_rate_put(live->runner->store, effect->service, &rate);
+}
+
+static int carry_out(struct live *live, const struct run_effect *effect)
+{
+        switch (effect->kind) {
+        case EFFECT_OPERATE:
+                return runner_operate(live, effect);
+        case EFFECT_LEDGER:
+                return runner_ask_ledger(live, effect);
+        case EFFECT_PROGRESS:
+                tell_progress(live, effect);
+                return 0;
+        case EFFECT_RATE:
+                return learn(live, effect);
+        case EFFECT_FINISHED:
+                log_info("run %s has ended: %s", run_id(live->run), run_state_name(run_state(live->run)));
+                return store_run_finish(live->runner->store, run_id(live->run),
+                                        run_state_name(run_state(live->run)), run_finished_us(live->run));
+        default:
+                return 0;
+        }
+}
+
+/* --- feeding ---------------------------------------------------------------------------------------------
+ */
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct live *live = userdata;
+        runner *runner = live->runner;
+        struct run_input input = {.kind = INPUT_TICK};
+
+        (void)live_feed(live, &input, NULL);
+        runner_reap(runner);
+        return 0;
+}
+
+static int arm(struct live *live)
+{
+        uint64_t wake_us = run_wake_us(live->run);
+        int r;
+
+        if (wake_us == UINT64_MAX)
+                return live->timer ? sd_event_source_set_enabled(live->timer, SD_EVENT_OFF) : 0;
+        if (!live->timer)
+                return sd_event_add_time(live->runner->event, &live->timer, CLOCK_BOOTTIME, wake_us,
+                                         TIMER_ACCURACY_US, on_timer, live);
+        r = sd_event_source_set_time(live->timer, wake_us);
+        return r < 0 ? r : sd_event_source_set_enabled(live->timer, SD_EVENT_ONESHOT);
+}
+
+int live_feed(struct live *live, struct run_input *input, struct error *error)
+{
+        cleanup_with(run_effects_clear) struct run_effects effects = {0};
+        runner *runner = live->runner;
+        struct error own = {0};
+        int r;
+
+        input->now_us = time_monotonic_us();
+        input->clock_us = time_realtime_us();
+        r = run_apply(live->run, input, &effects, error ? error : &own);
+        if (r == -EINVAL && input->kind == INPUT_STEER)
+                return r;
+        if (r < 0)
+                return fatal(runner, "cannot go on", run_id(live->run), r, error ? error : &own);
+        r = journal(live, &effects);
+        live->told = run_state(live->run);
+        for (size_t i = 0; i < effects.count && r >= 0; i++)
+                r = carry_out(live, &effects.items[i]);
+        if (r >= 0)
+                r = arm(live);
+        return r < 0 ? fatal(runner, "cannot be written down", run_id(live->run), r, NULL) : 0;
+}
+
+int live_add(runner *runner, run *run, struct live **ret)
+{
+        struct live *live = calloc(1, sizeof(*live));
+
+        if (!live)
+                return -ENOMEM;
+        live->runner = runner;
+        live->run = run;
+        live->told = run_state(run);
+        live->next = runner->live;
+        runner->live = live;
+        *ret = live;
+        return 0;
+}
+
+void runner_reap(runner *runner)
+{
+        struct live **link = &runner->live;
+
+        while (*link) {
+                struct live *live = *link;
+
+                if (run_finished(live->run)) {
+                        *link = live->next;
+                        live_free(live);
+                } else {
+                        link = &live->next;
+                }
+        }
+}
+
+/* --- agents ----------------------------------------------------------------------------------------------
+ */
+
+static void feed_all(runner *runner, const struct agent_view *agent, enum run_input_kind kind)
+{
+        for (struct live *live = runner->live; live; live = live->next) {
+                struct run_input input = {.kind = kind, .host = agent->name, .state = agent->state};
+
+                if (live_feed(live, &input, NULL) < 0)
+                        break;
+        }
+        runner_reap(runner);
+}
+
+static void on_up(const struct agent_view *agent, void *userdata)
+{
+        feed_all(userdata, agent, INPUT_HOST_UP);
+}
+
+static void on_down(const struct agent_view *agent, void *userdata)
+{
+        feed_all(userdata, agent, INPUT_HOST_DOWN);
+}
+
+static void on_changed(const struct agent_view *agent, void *userdata)
+{
+        feed_all(userdata, agent, INPUT_HOST_CHANGED);
+}
+
+int live_feed_hosts(struct live *live)
+{
+        for (size_t i = 0; i < agents_count(live->runner->agents); i++) {
+                struct run_input input = {.kind = INPUT_HOST_UP};
+                struct agent_view view;
+                int r;
+
+                agents_view(live->runner->agents, i, &view);
+                if (!view.connected)
+                        continue;
+                input.host = view.name;
+                input.state = view.state;
+                r = live_feed(live, &input, NULL);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* --- the object ------------------------------------------------------------------------------------------
+ */
+
+DEFINE_CLEANUP(runner *, runner_free);
+
+int runner_new(runner **ret, sd_event *event, store *store, agents *agents, struct error *error)
+{
+        cleanup_with(runner_freep) runner *runner = calloc(1, sizeof(*runner));
+        int r;
+
+        if (!runner)
+                return -ENOMEM;
+        runner->event = event;
+        runner->store = store;
+        runner->agents = agents;
+        r = runner_resume(runner, error);
+        if (r >= 0)
+                r = agents_listen(agents, &(struct agents_listener){on_up, on_down, on_changed, runner});
+        if (r < 0)
+                return r;
+        *ret = TAKE(runner);
+        return 0;
+}
+
+runner *runner_free(runner *runner)
+{
+        if (!runner)
+                return NULL;
+        while (runner->live) {
+                struct live *live = runner->live;
+
+                runner->live = live->next;
+                live_free(live);
+        }
+        for (struct call *call = runner->calls; call; call = call->next)
+                call->runner = NULL;
+        runner_unwatch_all(runner);
+        free(runner);
+        return NULL;
+}
+
+/* --- starting and steering -------------------------------------------------------------------------------
+ */
+
+static void make_id(char out[NAME_SIZE])
+{
+        time_t now = (time_t)(time_realtime_us() / USEC_PER_SEC);
+        struct tm broken = {0};
+        size_t used;
+
+        gmtime_r(&now, &broken);
+        used = strftime(out, NAME_SIZE, "r%Y%m%d-%H%M%S", &broken);
+        snprintf(out + used, NAME_SIZE - used, "-%04x", (unsigned)randombytes_uniform(0x10000));
+}
+
+static int add_to_store(runner *runner, const struct plan *plan, const char *user, char id[NAME_SIZE],
+                        struct error *error)
+{
+        struct store_run stored = {.state = "running", .started_us = time_realtime_us()};
+        cleanup_free const char **hosts = NULL;
+        cleanup_free char *json = NULL;
+        char holder[NAME_SIZE] = "";
+        size_t count;
+        int r = plan_to_json(plan, &json);
+
+        if (r >= 0)
+                r = plan_hosts(plan, &hosts, &count);
+        if (r < 0)
+                return r;
+        make_id(id);
+        text_copy_cut(stored.id, sizeof(stored.id), id);
+        text_copy_cut(stored.kind, sizeof(stored.kind), plan_kind_name(plan->kind));
+        text_copy_cut(stored.scope, sizeof(stored.scope), plan->scope);
+        text_copy_cut(stored.user, sizeof(stored.user), user);
+        r = store_run_add(runner->store, &stored, json, hosts, count, holder);
+        if (r == -EBUSY)
+                return error_set(
+                        error, r,
+                        "run %s holds a host that this one needs; wait for it ('muster run watch %s') or "
+                        "end it ('muster run abort %s')",
+                        holder, holder, holder);
+        return r < 0 ? error_set(error, r, "the run could not be stored: %s", strerror(-r)) : 0;
+}
+
+int runner_start(runner *runner, struct plan *plan, const char *user, char ret_run[NAME_SIZE],
+                 struct error *error)
+{
+        struct run_input input = {.kind = INPUT_START, .user = user};
+        unsigned char random[(SEED_SIZE - 1) / 2];
+        char seed[SEED_SIZE], id[NAME_SIZE];
+        struct live *live;
+        run *run;
+        int r = plan_check(plan, error);
+
+        if (r >= 0)
+                r = add_to_store(runner, plan, user, id, error);
+        if (r < 0)
+                return r;
+        r = run_new(&run, id, plan, time_monotonic_us(), error);
+        if (r < 0) {
+                (void)store_run_finish(runner->store, id, "failed", time_realtime_us());
+                return r;
+        }
+        r = live_add(runner, run, &live);
+        if (r < 0) {
+                run_free(run);
+                return fatal(runner, "cannot begin", id, r, NULL);
+        }
+        randombytes_buf(random, sizeof(random));
+        text_hex(seed, random, sizeof(random));
+        input.seed = seed;
+        text_copy_cut(ret_run, NAME_SIZE, id);
+        r = live_feed_hosts(live);
+        if (r >= 0)
+                r = live_feed(live, &input, error);
+        runner_reap(runner);
+        return r;
+}
+
+int runner_steer(runner *runner, const char *run, enum steer_action action, int step, const char *user,
+                 const char *why, struct error *error)
+{
+        struct run_input input = {
+                .kind = INPUT_STEER, .action = action, .step = step, .user = user, .text = why};
+        struct live *live = live_find(runner, run);
+        struct store_run stored;
+        int r;
+
+        if (live) {
+                r = live_feed(live, &input, error);
+                runner_reap(runner);
+                return r;
+        }
+        r = store_run_get(runner->store, run, &stored, NULL);
+        if (r == 0)
+                return error_set(error, -EINVAL, "run %s has ended (%s)", run, stored.state);
+        return error_set(error, r, "there is no run '%s'; 'muster run ls' lists them", run);
+}
