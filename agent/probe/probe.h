@@ -53,11 +53,12 @@ struct probe {
         sd_bus *bus; /* may be NULL */
         const char *agent_folder;
         struct service_spec spec;
-        void *state; /* the reader's own, kept between readings */
+        struct unit_state unit; /* read just before read is called; empty without a unit or a bus */
+        void *state;            /* the reader's own, kept between readings */
 };
 
 /* The result of a reading: state (moved: what it owns is the set's now, *state is zeroed). The set fills in
- * name, kind and ready_for_ms, and unit facts if the reader left them empty. */
+ * name, kind, ready_for_ms and the unit facts. */
 void probe_done(struct probe *probe, struct service_state *state);
 
 extern const struct probe_reader probe_unit;

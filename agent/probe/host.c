@@ -1,0 +1,295 @@
+/* See host.h. */
+#include "agent/probe/host.h"
+
+#include <errno.h>
+#include <mntent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "agent/probe/probe.h"
+#include "common/base/cleanup.h"
+#include "common/base/file.h"
+#include "common/base/text.h"
+#include "common/base/time.h"
+
+#define SYSTEMD       "org.freedesktop.systemd1"
+#define SYSTEMD_PATH  "/org/freedesktop/systemd1"
+#define LOGIND        "org.freedesktop.login1"
+#define DEADLINE_USEC (2 * USEC_PER_SEC)
+#define DISKS_MOST    32u
+#define FAILED_MOST   256u
+
+struct host_reader {
+        sd_bus *bus;
+        sd_bus_slot *failed_slot, *enabled_slot, *shutdown_slot;
+        struct host_state state, reading;
+        unsigned pending; /* answers of the bus that are still to come */
+        bool stopping;
+        host_read read;
+        void *userdata;
+};
+
+/* --- /proc ---------------------------------------------------------------------------------------------- */
+
+static uint64_t meminfo_bytes(const char *text, const char *key)
+{
+        const char *at = strstr(text, key);
+        unsigned long long kilobytes;
+
+        return at && sscanf(at + strlen(key), ": %llu kB", &kilobytes) == 1 ? kilobytes * 1024 : 0;
+}
+
+static void read_memory(struct host_state *state)
+{
+        cleanup_free char *text = NULL;
+
+        if (file_read("/proc/meminfo", 65536, &text, NULL, NULL) < 0)
+                return;
+        state->memory_total = meminfo_bytes(text, "MemTotal");
+        state->memory_available = meminfo_bytes(text, "MemAvailable");
+        state->swap_total = meminfo_bytes(text, "SwapTotal");
+        state->swap_free = meminfo_bytes(text, "SwapFree");
+}
+
+static void read_overcommit(struct host_state *state)
+{
+        cleanup_free char *text = NULL;
+
+        state->overcommit =
+                file_read("/proc/sys/vm/overcommit_memory", 16, &text, NULL, NULL) == 0 && text[0] == '1';
+}
+
+static void read_kernel(struct host_state *state)
+{
+        struct utsname names;
+        double load[3] = {0};
+
+        if (uname(&names) == 0) {
+                text_copy_cut(state->kernel, sizeof(state->kernel), names.release);
+                text_copy_cut(state->hostname, sizeof(state->hostname), names.nodename);
+        }
+        if (getloadavg(load, 3) == 3) {
+                state->load1 = load[0];
+                state->load5 = load[1];
+                state->load15 = load[2];
+        }
+        state->processors = (uint32_t)get_nprocs();
+        state->clock_us = time_realtime_us();
+}
+
+/* Time since this host's PID 1 started: inside a container that is its own uptime, not the kernel's. */
+static void read_boot(struct host_state *state)
+{
+        struct error error = {0};
+        long ticks = sysconf(_SC_CLK_TCK);
+        int r = probe_boot(state->boot_id, &state->pid1_start_ticks, &error);
+
+        if (r < 0)
+                text_copy_cut(state->boot_error, sizeof(state->boot_error), error_text(&error, r));
+        else if (ticks > 0)
+                state->uptime_ms =
+                        time_monotonic_us() / 1000 - state->pid1_start_ticks * 1000 / (uint64_t)ticks;
+}
+
+/* --- file systems --------------------------------------------------------------------------------------- */
+
+static bool is_disk(const struct mntent *mount)
+{
+        static const char *const kinds[] = {"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "overlay"};
+
+        for (size_t i = 0; i < ELEMENTS(kinds); i++)
+                if (text_equal(mount->mnt_type, kinds[i]))
+                        return true;
+        return false;
+}
+
+static bool is_listed(const struct host_state *state, const struct statvfs *space)
+{
+        for (size_t i = 0; i < state->disk_count; i++)
+                if (state->disks[i].total_bytes == space->f_blocks * space->f_frsize &&
+                    state->disks[i].available_bytes == space->f_bavail * space->f_frsize)
+                        return true; /* the same file system under another name */
+        return false;
+}
+
+static void read_disks(struct host_state *state)
+{
+        struct mntent mount;
+        char strings[4096];
+        FILE *mounts = setmntent("/proc/self/mounts", "re");
+
+        state->disks = calloc(DISKS_MOST, sizeof(*state->disks));
+        while (mounts && state->disks && state->disk_count < DISKS_MOST &&
+               getmntent_r(mounts, &mount, strings, sizeof(strings))) {
+                struct disk_state *disk = &state->disks[state->disk_count];
+                struct statvfs space;
+
+                if (!is_disk(&mount) || statvfs(mount.mnt_dir, &space) < 0 || space.f_blocks == 0 ||
+                    is_listed(state, &space))
+                        continue;
+                text_copy_cut(disk->mount, sizeof(disk->mount), mount.mnt_dir);
+                disk->total_bytes = space.f_blocks * space.f_frsize;
+                disk->available_bytes = space.f_bavail * space.f_frsize;
+                state->disk_count++;
+        }
+        if (mounts)
+                endmntent(mounts);
+}
+
+/* --- systemd -------------------------------------------------------------------------------------------- */
+
+static void answered(host_reader *reader)
+{
+        if (--reader->pending > 0)
+                return;
+        reader->reading.stopping = reader->stopping;
+        host_state_clear(&reader->state);
+        reader->state = reader->reading;
+        reader->reading = (struct host_state){0};
+        reader->read(false, reader->userdata);
+}
+
+static void read_failed(struct host_state *state, sd_bus_message *reply)
+{
+        const char *name;
+
+        if (sd_bus_message_enter_container(reply, 'a', "(ssssssouso)") < 0)
+                return;
+        state->failed_units = calloc(FAILED_MOST, sizeof(*state->failed_units));
+        while (state->failed_units && state->failed_unit_count < FAILED_MOST &&
+               sd_bus_message_enter_container(reply, 'r', "ssssssouso") > 0) {
+                if (sd_bus_message_read(reply, "s", &name) < 0 ||
+                    sd_bus_message_skip(reply, "sssssouso") < 0 || sd_bus_message_exit_container(reply) < 0)
+                        return;
+                text_copy_cut(state->failed_units[state->failed_unit_count++], UNIT_SIZE, name);
+        }
+}
+
+static int on_failed_units(sd_bus_message *reply, void *userdata, sd_bus_error *unused)
+{
+        host_reader *reader = userdata;
+
+        reader->failed_slot = sd_bus_slot_unref(reader->failed_slot);
+        if (!sd_bus_message_is_method_error(reply, NULL))
+                read_failed(&reader->reading, reply);
+        answered(reader);
+        return 0;
+}
+
+static int on_enabled(sd_bus_message *reply, void *userdata, sd_bus_error *unused)
+{
+        host_reader *reader = userdata;
+        const char *state = "not-found";
+
+        reader->enabled_slot = sd_bus_slot_unref(reader->enabled_slot);
+        if (sd_bus_message_is_method_error(reply, NULL) || sd_bus_message_read(reply, "s", &state) < 0)
+                state = "not-found";
+        text_copy_cut(reader->reading.agent_enabled, sizeof(reader->reading.agent_enabled), state);
+        answered(reader);
+        return 0;
+}
+
+static int ask_failed(host_reader *reader)
+{
+        cleanup_with(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        int r = sd_bus_message_new_method_call(reader->bus, &call, SYSTEMD, SYSTEMD_PATH, SYSTEMD ".Manager",
+                                               "ListUnitsFiltered");
+
+        if (r >= 0)
+                r = sd_bus_message_append(call, "as", 1, "failed");
+        return r < 0 ? r
+                     : sd_bus_call_async(reader->bus, &reader->failed_slot, call, on_failed_units, reader,
+                                         DEADLINE_USEC);
+}
+
+static int ask_enabled(host_reader *reader)
+{
+        cleanup_with(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        int r = sd_bus_message_new_method_call(reader->bus, &call, SYSTEMD, SYSTEMD_PATH, SYSTEMD ".Manager",
+                                               "GetUnitFileState");
+
+        if (r >= 0)
+                r = sd_bus_message_append(call, "s", "muster-agent.service");
+        return r < 0 ? r
+                     : sd_bus_call_async(reader->bus, &reader->enabled_slot, call, on_enabled, reader,
+                                         DEADLINE_USEC);
+}
+
+/* logind says when a shutdown begins; there is no taking it back once it is false again. */
+static int on_shutdown(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+        host_reader *reader = userdata;
+        int begins = 0;
+
+        if (sd_bus_message_read(message, "b", &begins) < 0)
+                return 0;
+        reader->stopping = begins;
+        reader->state.stopping = begins;
+        reader->read(true, reader->userdata);
+        return 0;
+}
+
+int host_reader_new(host_reader **ret, sd_bus *bus, host_read read, void *userdata)
+{
+        host_reader *reader = calloc(1, sizeof(*reader));
+        int r = 0;
+
+        if (!reader)
+                return -ENOMEM;
+        reader->bus = bus;
+        reader->read = read;
+        reader->userdata = userdata;
+        if (bus)
+                r = sd_bus_match_signal_async(bus, &reader->shutdown_slot, LOGIND, "/org/freedesktop/login1",
+                                              LOGIND ".Manager", "PrepareForShutdown", on_shutdown, NULL,
+                                              reader);
+        if (r < 0) {
+                host_reader_free(reader);
+                return r;
+        }
+        *ret = reader;
+        return 0;
+}
+
+host_reader *host_reader_free(host_reader *reader)
+{
+        if (!reader)
+                return NULL;
+        sd_bus_slot_unref(reader->failed_slot);
+        sd_bus_slot_unref(reader->enabled_slot);
+        sd_bus_slot_unref(reader->shutdown_slot);
+        host_state_clear(&reader->state);
+        host_state_clear(&reader->reading);
+        free(reader);
+        return NULL;
+}
+
+int host_reader_start(host_reader *reader)
+{
+        if (reader->pending)
+                return 0;
+        host_state_clear(&reader->reading);
+        text_copy_cut(reader->reading.agent_version, sizeof(reader->reading.agent_version), MUSTER_VERSION);
+        read_boot(&reader->reading);
+        read_memory(&reader->reading);
+        read_overcommit(&reader->reading);
+        read_kernel(&reader->reading);
+        read_disks(&reader->reading);
+        reader->pending = 1;
+        if (reader->bus && ask_failed(reader) >= 0)
+                reader->pending++;
+        if (reader->bus && ask_enabled(reader) >= 0)
+                reader->pending++;
+        answered(reader);
+        return 0;
+}
+
+const struct host_state *host_reader_state(const host_reader *reader)
+{
+        return &reader->state;
+}

@@ -1,0 +1,19 @@
+/* What a host says of itself: /proc, the file systems, and systemd's list of what failed. */
+#pragma once
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "common/model/state.h"
+
+typedef struct host_reader host_reader;
+
+/* read: a reading ended and host_reader_state is new. urgent: a shutdown began. */
+typedef void (*host_read)(bool urgent, void *userdata);
+
+/* bus may be NULL. */
+int host_reader_new(host_reader **ret, sd_bus *bus, host_read read, void *userdata);
+host_reader *host_reader_free(host_reader *reader);
+/* Begins a reading, unless one is under way. read comes for each, perhaps at once. */
+int host_reader_start(host_reader *reader);
+const struct host_state *host_reader_state(const host_reader *reader);

@@ -1,0 +1,14 @@
+/* What Redis says of itself in text, read into the model; pure. */
+#pragma once
+
+#include <stddef.h>
+
+#include "common/model/state.h"
+
+/* INFO's text ("key:value" lines; NUL-terminated). Fields that are missing or no numbers stay as they are. */
+void redis_text_info(struct redis_state *state, const char *text);
+
+/* An AOF manifest ("file NAME seq N type b|i|h"): the base file's name ("" if none) and, through size_of, the
+ * bytes of base and incremental files. size_of returns 0 for what is not there. -EBADMSG: not a manifest. */
+int redis_text_manifest(struct redis_state *state, const char *text,
+                        uint64_t (*size_of)(const char *name, void *userdata), void *userdata);
