@@ -107,6 +107,11 @@ static void on_invited(const ProtobufCMessage *message, void *userdata)
                 }
         }
         clean_text(line);
+        if (!inviting->address && join_line_is_local(line))
+                fprintf(stderr, "muster: this line only works on the controller's own machine: the "
+                                "controller knows no other "
+                                "address of itself; give --address HOST:PORT, or start it with --advertise "
+                                "HOST:PORT\n");
         if (inviting->json) {
                 printf("{\"line\": \"%s\", \"expires_us\": %llu}\n", line,
                        (unsigned long long)reply->expires_us);

@@ -1,8 +1,8 @@
 /* muster plan: what a reboot or restart would do, with estimates; changes nothing. */
+#include "cli/cmd_plan_view.h"
 #include "cli/connect.h"
 #include "cli/json.h"
 #include "cli/options.h"
-#include "cli/plan_view.h"
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/model/scope.h"

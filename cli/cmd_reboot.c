@@ -1,5 +1,5 @@
 /* muster reboot: all hosts in scope, in order; shows the plan, asks, runs, follows. */
-#include "cli/start.h"
+#include "cli/cmd_start.h"
 
 static int run(const struct cli *cli, int argc, char **argv)
 {

@@ -1,5 +1,5 @@
 /* muster restart: the services in scope, in order, without a reboot; shows the plan, asks, runs, follows. */
-#include "cli/start.h"
+#include "cli/cmd_start.h"
 
 static int run(const struct cli *cli, int argc, char **argv)
 {

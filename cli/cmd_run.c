@@ -1,11 +1,11 @@
 /* muster run: the runs, what one did, and the words that steer it. */
 #include <stdio.h>
 
+#include "cli/cmd_follow.h"
+#include "cli/cmd_plan_view.h"
 #include "cli/connect.h"
-#include "cli/follow.h"
 #include "cli/json.h"
 #include "cli/options.h"
-#include "cli/plan_view.h"
 #include "cli/subcommand.h"
 #include "cli/table.h"
 #include "common/base/cleanup.h"

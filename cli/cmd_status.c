@@ -1,10 +1,10 @@
 /* muster status: the fleet on one page; with --watch again whenever something changes. */
 #include <stdio.h>
 
+#include "cli/cmd_status_view.h"
 #include "cli/connect.h"
 #include "cli/json.h"
 #include "cli/options.h"
-#include "cli/status_view.h"
 #include "cli/terminal.h"
 #include "common/base/cleanup.h"
 #include "common/model/scope.h"

@@ -44,3 +44,14 @@ int join_line_readdress(const char *line, const char *address, char *out, size_t
         n = snprintf(out, size, "%.*s:%s%s", (int)(strchr(host, ':') - line), line, address, tail);
         return n < 0 || (size_t)n >= size ? error_set(error, -ENAMETOOLONG, "the address is too long") : 0;
 }
+
+bool join_line_is_local(const char *line)
+{
+        static const char *const local[] = {"0.0.0.0:", "[::]:", "127.", "[::1]:", "localhost:"};
+        const char *address = text_starts(line, PREFIX) ? strchr(line + strlen(PREFIX), ':') : NULL;
+
+        for (size_t i = 0; address && i < sizeof(local) / sizeof(local[0]); i++)
+                if (text_starts(address + 1, local[i]))
+                        return true;
+        return false;
+}

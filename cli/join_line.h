@@ -3,9 +3,13 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/base/error.h"
 
 /* Writes line with another address. -EINVAL: not such a line, or no HOST:PORT; -ENAMETOOLONG. */
 int join_line_readdress(const char *line, const char *address, char *out, size_t size, struct error *error);
+
+/* Whether the line names an address that leads nowhere from another machine: 0.0.0.0, [::], a loopback. */
+bool join_line_is_local(const char *line);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/plan_view.h"
+#include "cli/cmd_plan_view.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
 

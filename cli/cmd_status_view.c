@@ -1,6 +1,6 @@
-/* See status_view.h. Written for somebody who was woken: what is wrong is coloured and named, numbers carry
- * their units, and a host that is down shows when it was last seen rather than what it said then. */
-#include "cli/status_view.h"
+/* See cmd_status_view.h. Written for somebody who was woken: what is wrong is coloured and named, numbers
+ * carry their units, and a host that is down shows when it was last seen rather than what it said then. */
+#include "cli/cmd_status_view.h"
 
 #include <errno.h>
 #include <inttypes.h>

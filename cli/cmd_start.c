@@ -1,15 +1,15 @@
-/* See start.h. The plan that was shown is the plan that runs: its digest goes with the order to start. */
-#include "cli/start.h"
+/* See cmd_start.h. The plan that was shown is the plan that runs: its digest goes with the order to start. */
+#include "cli/cmd_start.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/cmd_follow.h"
+#include "cli/cmd_plan_view.h"
 #include "cli/connect.h"
-#include "cli/follow.h"
 #include "cli/options.h"
-#include "cli/plan_view.h"
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/model/scope.h"

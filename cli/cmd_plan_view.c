@@ -1,5 +1,5 @@
-/* See plan_view.h. */
-#include "cli/plan_view.h"
+/* See cmd_plan_view.h. */
+#include "cli/cmd_plan_view.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* See follow.h. */
-#include "cli/follow.h"
+/* See cmd_follow.h. */
+#include "cli/cmd_follow.h"
 
 #include <stdio.h>
 #include <string.h>
