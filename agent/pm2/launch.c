@@ -21,8 +21,8 @@
 #include "common/base/time.h"
 
 /* Runs as the user. Everything in the home is opened here, with that user's rights and no more. */
-static const char script_text[] = "eval \"$(cat)\"; mkdir -p \"$PM2_HOME/logs\" \"$PM2_HOME/pids\"; "
-                                  "cd \"$1\" 2>/dev/null || cd / ; shift; "
+static const char script_text[] = "cd \"$1\" 2>/dev/null || cd /; shift; unset PWD OLDPWD; eval \"$(cat)\"; "
+                                  "mkdir -p \"$PM2_HOME/logs\" \"$PM2_HOME/pids\"; "
                                   "exec \"$@\" >>\"$PM2_HOME/pm2.log\" 2>&1 </dev/null";
 
 #define CALL_TIMEOUT_US (10 * USEC_PER_SEC)

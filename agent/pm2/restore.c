@@ -3,7 +3,6 @@
 #include "agent/pm2/restore.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,9 +73,7 @@ pm2_restore *pm2_restore_free(pm2_restore *self)
         sd_event_source_disable_unref(self->begin);
         sd_bus_unref(self->bus);
         sd_event_unref(self->event);
-        free(self->result.failed);
-        free(self->result.held);
-        pm2_diff_clear(&self->result.diff);
+        pm2_outcome_clear(&self->result.outcome);
         free(self);
         return NULL;
 }
@@ -115,87 +112,16 @@ static void tell(pm2_restore *self, uint64_t done, uint64_t total, const char *f
         self->progress(self->userdata, done, total, text);
 }
 
-static bool runs(const pm2_restore *self, const struct pm2_app *app)
-{
-        return pm2_plan_runs(app, &self->plan_options);
-}
-
 /* --- the end: what came of it --------------------------------------------------------------------- */
 
-static void describe_failure(pm2_restore *self, const struct pm2_app *app, const struct pm2_settle_item *item)
+/* PM2's own refusal says more than that the app does not run. */
+static void name_refusals(pm2_restore *self)
 {
-        struct pm2_failure *failure = &self->result.failed[self->result.failed_count++];
-
-        failure->pm_id = app->pm_id;
-        text_copy_cut(failure->name, sizeof(failure->name), app->name);
-        text_copy_cut(failure->reason, sizeof(failure->reason), item->reason);
         for (size_t i = 0; i < self->start_count; i++)
-                if (self->starts[i].app == app && self->starts[i].failed)
-                        text_copy_cut(failure->reason, sizeof(failure->reason), self->starts[i].reason);
-        pm2_home_tail(&self->home, app->err_log, failure->log, sizeof(failure->log));
-}
-
-static void describe_held(pm2_restore *self, const struct pm2_app *app)
-{
-        struct pm2_failure *held = &self->result.held[self->result.held_count++];
-
-        held->pm_id = app->pm_id;
-        text_copy_cut(held->name, sizeof(held->name), app->name);
-        snprintf(held->reason, sizeof(held->reason), "was errored; it is registered and stopped");
-        pm2_home_tail(&self->home, app->err_log, held->log, sizeof(held->log));
-}
-
-/* A held app's errored that is stopped now is what was promised, no difference. */
-static void forget_held(pm2_restore *self)
-{
-        struct pm2_diff *diff = &self->result.diff;
-        size_t kept = 0;
-
-        for (size_t i = 0; i < diff->count; i++) {
-                const struct pm2_difference *item = &diff->items[i];
-
-                if (text_equal(item->what, "status") && text_equal(item->before, "errored") &&
-                    text_equal(item->after, "stopped") && !self->options.start_errored)
-                        continue;
-                if (self->options.keep_extra && text_equal(item->what, "extra"))
-                        continue;
-                diff->items[kept++] = *item;
-        }
-        diff->count = kept;
-}
-
-static int conclude(pm2_restore *self, const struct pm2_list *live)
-{
-        const struct pm2_list *wanted = &self->snapshot->list;
-        int r;
-
-        self->result.failed = calloc(wanted->count + 1, sizeof(*self->result.failed));
-        self->result.held = calloc(wanted->count + 1, sizeof(*self->result.held));
-        if (!self->result.failed || !self->result.held)
-                return -ENOMEM;
-        for (size_t i = 0, k = 0; i < wanted->count; i++) {
-                const struct pm2_app *app = &wanted->apps[i];
-
-                if (runs(self, app)) {
-                        const struct pm2_settle_item *item = &self->settles[k++];
-
-                        self->result.wanted++;
-                        if (item->state == PM2_SETTLED)
-                                self->result.online++;
-                        else
-                                describe_failure(self, app, item);
-                } else {
-                        const struct pm2_app *now = pm2_list_find(live, app->pm_id);
-
-                        self->result.stopped += now && now->status == PM2_STOPPED;
-                        if (app->status == PM2_ERRORED && now && now->status == PM2_STOPPED)
-                                describe_held(self, app);
-                }
-        }
-        r = pm2_diff_compute(&self->result.diff, wanted, live, PM2_DIFF_RUNS);
-        if (r == 0)
-                forget_held(self);
-        return r;
+                for (size_t k = 0; k < self->settle_count; k++)
+                        if (self->starts[i].failed && self->settles[k].pm_id == self->starts[i].app->pm_id)
+                                text_copy_cut(self->settles[k].reason, sizeof(self->settles[k].reason),
+                                              self->starts[i].reason);
 }
 
 static void on_settled(void *userdata, int r, struct pm2_list *list, const struct error *error)
@@ -204,7 +130,9 @@ static void on_settled(void *userdata, int r, struct pm2_list *list, const struc
 
         if (r == 0) {
                 self->result.settled_us = time_monotonic_us() - self->begun;
-                r = conclude(self, list);
+                name_refusals(self);
+                r = pm2_outcome_make(&self->result.outcome, &self->home, self->snapshot, list, self->settles,
+                                     &self->plan_options);
         }
         if (r < 0)
                 fail(self, r, error);
@@ -221,18 +149,13 @@ static void on_settle_progress(void *userdata, size_t settled, size_t total)
 
 static int settle(pm2_restore *self)
 {
-        const struct pm2_list *wanted = &self->snapshot->list;
-        uint64_t limit = 6 * self->options.settle_us + 30 * USEC_PER_SEC;
+        int r = pm2_outcome_items(self->snapshot, &self->plan_options, &self->settles, &self->settle_count);
 
-        self->settles = calloc(wanted->count + 1, sizeof(*self->settles));
-        if (!self->settles)
-                return -ENOMEM;
-        for (size_t i = 0; i < wanted->count; i++)
-                if (runs(self, &wanted->apps[i]))
-                        self->settles[self->settle_count++] = (struct pm2_settle_item){
-                                .pm_id = wanted->apps[i].pm_id, .name = wanted->apps[i].name};
+        if (r < 0)
+                return r;
         return pm2_settle_new(&self->settling, self->event, self->client, self->settles, self->settle_count,
-                              self->options.settle_us, limit, on_settle_progress, on_settled, self);
+                              self->options.settle_us, pm2_settle_limit(self->options.settle_us),
+                              on_settle_progress, on_settled, self);
 }
 
 /* --- starting ----------------------------------------------------------------------------------------- */
@@ -265,7 +188,8 @@ static int start(pm2_restore *self, const enum pm2_entry *entries)
         for (size_t i = 0; i < wanted->count; i++) {
                 enum pm2_action action = self->plan.actions[i];
 
-                if (action == PM2_START || (action == PM2_ADD && runs(self, &wanted->apps[i])))
+                if (action == PM2_START ||
+                    (action == PM2_ADD && pm2_plan_runs(&wanted->apps[i], &self->plan_options)))
                         self->starts[self->start_count++] =
                                 (struct pm2_start_item){.app = &wanted->apps[i], .entry = entries[i]};
         }
@@ -289,7 +213,7 @@ static void on_registered(void *userdata, int r, const enum pm2_entry *entries, 
                 drop_work(self);
                 r = begin(self, &error);
         } else if (r == 0) {
-                self->result.started_us = time_monotonic_us() - self->begun;
+                self->result.registered_us = time_monotonic_us() - self->begun;
                 r = start(self, entries);
         }
         if (r < 0)

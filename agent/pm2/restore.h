@@ -10,8 +10,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
-#include "agent/pm2/diff.h"
-#include "agent/pm2/snapshot.h"
+#include "agent/pm2/outcome.h"
 #include "common/base/error.h"
 
 typedef struct pm2_restore pm2_restore;
@@ -25,26 +24,12 @@ struct pm2_restore_options {
         uint64_t call_timeout_us; /* for one call to PM2; 0: a minute */
 };
 
-struct pm2_failure {
-        int64_t pm_id;
-        char name[TEXT_SIZE];
-        char reason[TEXT_SIZE];
-        char log[TEXT_SIZE * 2]; /* the last lines of its error log; may be empty */
-};
-
 struct pm2_restore_result {
-        size_t wanted; /* apps that ran in the snapshot (with start_errored: errored ones too) */
-        size_t online; /* of these, online and settled */
-        size_t stopped, kept, added, removed;
-        struct pm2_failure *failed; /* those of wanted that are not online; owned by the restore */
-        size_t failed_count;
-        struct pm2_failure *held; /* were errored, are stopped; owned by the restore */
-        size_t held_count;
-        struct pm2_diff diff; /* snapshot against live at the end; the held ones are not in it */
+        struct pm2_outcome outcome;  /* owned by the restore */
+        size_t kept, added, removed; /* apps */
         bool daemon_started;
         bool rebuilt; /* all apps were taken off so that their ids could be had */
-        uint64_t started_us, online_us,
-                settled_us; /* lengths: until all were started, were up, had settled */
+        uint64_t registered_us, online_us, settled_us; /* until all were registered, were up, had settled */
 };
 
 typedef void (*pm2_restore_progress)(void *userdata, uint64_t done, uint64_t total, const char *text);

@@ -38,6 +38,11 @@ pm2_settle *pm2_settle_free(pm2_settle *self)
 }
 DEFINE_CLEANUP(pm2_settle *, pm2_settle_free);
 
+uint64_t pm2_settle_limit(uint64_t settle_us)
+{
+        return 6 * settle_us + 30 * USEC_PER_SEC;
+}
+
 static void failed(struct pm2_settle_item *item, uint64_t now_us)
 {
         if (item->failed_since == 0)

@@ -13,7 +13,6 @@ enum pm2_settled { PM2_UNSETTLED, PM2_SETTLED, PM2_FAILED };
 
 struct pm2_settle_item {
         int64_t pm_id;
-        const char *name; /* borrowed, for texts */
         enum pm2_settled state;
         char reason[TEXT_SIZE]; /* of one that is not settled */
         /* the settle's own */
@@ -33,6 +32,9 @@ int pm2_settle_new(pm2_settle **ret, sd_event *event, pm2_client *client, struct
                    size_t count, uint64_t settle_us, uint64_t limit_us, pm2_settle_progress progress,
                    pm2_settle_done done, void *userdata);
 pm2_settle *pm2_settle_free(pm2_settle *self);
+
+/* A limit that fits: several times as long as one app needs to settle. */
+uint64_t pm2_settle_limit(uint64_t settle_us);
 
 /* One reading of one item. app NULL: it is not in the list. now_us is monotonic, clock_us realtime. Pure. */
 void pm2_settle_look(struct pm2_settle_item *item, const struct pm2_app *app, uint64_t settle_us,

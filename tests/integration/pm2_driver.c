@@ -5,6 +5,7 @@
  *     save NAME                        a snapshot
  *     diff NAME | diff-dump            snapshot, or PM2's dump, against live
  *     stop [end]                       all apps, and the daemon with "end"
+ *     verify NAME [settle=MS]          compares once it has settled
  *     restore NAME [start-errored] [keep-extra] [settle=MS] [at-once=N]
  *
  * Exit: 0 done, 1 failed, 2 usage, 3 restored in part, 4 there are differences. */
@@ -17,6 +18,7 @@
 #include "agent/pm2/restore.h"
 #include "agent/pm2/snapshot.h"
 #include "agent/pm2/stop.h"
+#include "agent/pm2/verify.h"
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
@@ -202,21 +204,24 @@ static void on_restored(void *userdata, int r, const struct pm2_restore_result *
                         const struct error *error)
 {
         struct driver *driver = userdata;
+        const struct pm2_outcome *outcome;
 
         sd_event_exit(driver->event, 0);
         if (r < 0) {
                 driver->result = complain(error, r);
                 return;
         }
-        printf("wanted=%zu online=%zu stopped=%zu kept=%zu added=%zu removed=%zu daemon=%d rebuilt=%d "
+        outcome = &result->outcome;
+        printf("expected=%zu as-saved=%zu wanted=%zu online=%zu stopped=%zu kept=%zu added=%zu removed=%zu "
+               "daemon=%d rebuilt=%d "
                "registered-ms=%" PRIu64 " online-ms=%" PRIu64 " settled-ms=%" PRIu64 "\n",
-               result->wanted, result->online, result->stopped, result->kept, result->added, result->removed,
-               result->daemon_started, result->rebuilt, result->started_us / 1000, result->online_us / 1000,
-               result->settled_us / 1000);
-        print_failures("failed", result->failed, result->failed_count);
-        print_failures("held", result->held, result->held_count);
-        driver->result = print_diff(&result->diff);
-        if (result->failed_count)
+               outcome->expected, outcome->as_saved, outcome->wanted, outcome->online, outcome->stopped,
+               result->kept, result->added, result->removed, result->daemon_started, result->rebuilt,
+               result->registered_us / 1000, result->online_us / 1000, result->settled_us / 1000);
+        print_failures("failed", outcome->failed, outcome->failed_count);
+        print_failures("held", outcome->held, outcome->held_count);
+        driver->result = print_diff(&outcome->diff);
+        if (outcome->failed_count)
                 driver->result = 3;
 }
 
@@ -241,13 +246,50 @@ static int verb_restore(struct driver *driver)
         return driver->result;
 }
 
+static void on_verified(void *userdata, int r, const struct pm2_outcome *outcome, const struct error *error)
+{
+        struct driver *driver = userdata;
+
+        sd_event_exit(driver->event, 0);
+        if (r < 0) {
+                driver->result = complain(error, r);
+                return;
+        }
+        printf("expected=%zu as-saved=%zu wanted=%zu online=%zu stopped=%zu\n", outcome->expected,
+               outcome->as_saved, outcome->wanted, outcome->online, outcome->stopped);
+        print_failures("failed", outcome->failed, outcome->failed_count);
+        print_failures("held", outcome->held, outcome->held_count);
+        driver->result = print_diff(&outcome->diff);
+        if (outcome->failed_count)
+                driver->result = 3;
+}
+
+static int verb_verify(struct driver *driver)
+{
+        cleanup_pm2_snapshot struct pm2_snapshot snapshot = {0};
+        struct pm2_verify_options options = {.settle_us = number(driver, "settle=") * USEC_PER_MSEC};
+        struct error error = {0};
+        pm2_verify *verify = NULL;
+        int r = pm2_snapshot_read(&snapshot, driver->folder, &driver->home, driver->arguments[0], &error);
+
+        if (r == 0)
+                r = pm2_verify_new(&verify, driver->event, &driver->home, &snapshot, &options, NULL,
+                                   on_verified, driver, &error);
+        if (r < 0)
+                return complain(&error, r);
+        sd_event_loop(driver->event);
+        pm2_verify_free(verify);
+        return driver->result;
+}
+
 static const struct {
         const char *name;
         int arguments;
         int (*run)(struct driver *driver);
 } verbs[] = {
-        {"state", 0, verb_state}, {"save", 1, verb_save},       {"diff", 1, verb_diff},
-        {"stop", 0, verb_stop},   {"restore", 1, verb_restore}, {"diff-dump", 0, verb_diff_dump},
+        {"state", 0, verb_state},   {"save", 1, verb_save},       {"diff", 1, verb_diff},
+        {"stop", 0, verb_stop},     {"restore", 1, verb_restore}, {"diff-dump", 0, verb_diff_dump},
+        {"verify", 1, verb_verify},
 };
 
 int main(int argc, char **argv)

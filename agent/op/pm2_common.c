@@ -1,0 +1,91 @@
+/* See pm2_common.h. */
+#include "agent/op/pm2_common.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "common/base/text.h"
+#include "common/base/time.h"
+
+#define NAMED_MOST 6 /* in figures; the text names the first */
+
+int pm2_target_init(struct pm2_target *ret, const struct op *op, struct error *error)
+{
+        if (snprintf(ret->folder, sizeof(ret->folder), "%s/pm2", op->folder) >= (int)sizeof(ret->folder))
+                return error_set(error, -ENAMETOOLONG, "the agent's state folder has too long a path");
+        return pm2_home_resolve(&ret->home, op->request.service.user, op->request.service.home, error);
+}
+
+int pm2_target_snapshot(struct pm2_snapshot *ret, const struct pm2_target *target, const struct op *op,
+                        struct error *error)
+{
+        if (!op->request.snapshot[0])
+                return error_set(error, -EINVAL, "the request names no snapshot");
+        return pm2_snapshot_read(ret, target->folder, &target->home, op->request.snapshot, error);
+}
+
+static void name_failures(struct op *op, const struct pm2_outcome *outcome, size_t *named)
+{
+        for (size_t i = 0; i < outcome->failed_count && *named < NAMED_MOST; i++, (*named)++) {
+                const struct pm2_failure *failure = &outcome->failed[i];
+                char value[TEXT_SIZE * 5];
+
+                snprintf(value, sizeof(value), "%s (%" PRId64 "): %s%s%s", failure->name, failure->pm_id,
+                         failure->reason, failure->log[0] ? "; log: " : "", failure->log);
+                op_figure(op, "failed-app", "%s", value);
+        }
+}
+
+static void name_differences(struct op *op, const struct pm2_outcome *outcome, size_t *named)
+{
+        for (size_t i = 0; i < outcome->diff.count && *named < NAMED_MOST; i++, (*named)++) {
+                char text[TEXT_SIZE];
+
+                pm2_difference_text(&outcome->diff.items[i], text, sizeof(text));
+                op_figure(op, "difference", "%s", text);
+        }
+}
+
+void pm2_outcome_figures(struct op *op, const struct pm2_outcome *outcome)
+{
+        size_t named = 0;
+
+        op_figure(op, "expected", "%zu", outcome->expected);
+        op_figure(op, "as-saved", "%zu", outcome->as_saved);
+        op_figure(op, "wanted", "%zu", outcome->wanted);
+        op_figure(op, "online", "%zu", outcome->online);
+        op_figure(op, "stopped", "%zu", outcome->stopped);
+        op_figure(op, "failed", "%zu", outcome->failed_count);
+        op_figure(op, "held", "%zu", outcome->held_count);
+        name_failures(op, outcome, &named);
+        for (size_t i = 0; i < outcome->held_count && named < NAMED_MOST; i++, named++)
+                op_figure(op, "held-app", "%s (%" PRId64 "): %s", outcome->held[i].name,
+                          outcome->held[i].pm_id, outcome->held[i].reason);
+        name_differences(op, outcome, &named);
+}
+
+void pm2_outcome_finish(struct op *op, const struct pm2_outcome *outcome, uint64_t took_us)
+{
+        char took[32], first[TEXT_SIZE] = "";
+        size_t extra = 0;
+
+        time_duration_text(took, sizeof(took), took_us);
+        for (size_t i = 0; i < outcome->diff.count; i++)
+                extra += text_equal(outcome->diff.items[i].what, "extra");
+        if (outcome->as_saved == outcome->expected && extra == 0) {
+                op_finish(op, 0,
+                          "%zu of %zu apps as saved, %zu online, %zu stopped (%zu were errored) after %s",
+                          outcome->as_saved, outcome->expected, outcome->online, outcome->stopped,
+                          outcome->held_count, took);
+                return;
+        }
+        if (outcome->failed_count)
+                snprintf(first, sizeof(first), "%.64s (%" PRId64 "): %.160s", outcome->failed[0].name,
+                         outcome->failed[0].pm_id, outcome->failed[0].reason);
+        else if (outcome->diff.count)
+                pm2_difference_text(&outcome->diff.items[0], first, sizeof(first));
+        op_finish(op, -EREMOTEIO,
+                  "%zu of %zu apps as saved, %zu of %zu online, %zu not in the snapshot; first: %s",
+                  outcome->as_saved, outcome->expected, outcome->online, outcome->wanted, extra, first);
+}

@@ -1,0 +1,28 @@
+/* What the operations on PM2 share: the home, the snapshot that the request names, and how results are told.
+ */
+#pragma once
+
+#include "agent/op/op.h"
+#include "agent/pm2/outcome.h"
+#include "agent/pm2/snapshot.h"
+
+#define PM2_SNAPSHOTS_KEPT 16
+
+struct pm2_target {
+        struct pm2_home home;
+        char folder[PATH_SIZE]; /* where this agent keeps snapshots */
+};
+
+int pm2_target_init(struct pm2_target *ret, const struct op *op, struct error *error);
+
+/* Reads the snapshot that the request names. */
+int pm2_target_snapshot(struct pm2_snapshot *ret, const struct pm2_target *target, const struct op *op,
+                        struct error *error);
+
+/* Figures "expected", "as-saved", "wanted", "online", "stopped", "failed", "held", and the first few of what
+ * is not as it was, by name. */
+void pm2_outcome_figures(struct op *op, const struct pm2_outcome *outcome);
+
+/* Ends the operation: done if all is as saved, else failed (-EREMOTEIO) with the figures by which the
+ * controller decides whether it is enough. */
+void pm2_outcome_finish(struct op *op, const struct pm2_outcome *outcome, uint64_t took_us);

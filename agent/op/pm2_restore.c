@@ -1,0 +1,78 @@
+/* pm2.restore: brings a PM2 home to the snapshot that the request names. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "agent/op/pm2_common.h"
+#include "agent/op/table.h"
+#include "agent/pm2/restore.h"
+#include "common/base/cleanup.h"
+#include "common/base/time.h"
+
+struct restoring {
+        struct pm2_target target;
+        struct pm2_snapshot snapshot;
+        pm2_restore *restore;
+};
+
+static struct restoring *restoring_free(struct restoring *self)
+{
+        if (!self)
+                return NULL;
+        pm2_restore_free(self->restore);
+        pm2_snapshot_clear(&self->snapshot);
+        free(self);
+        return NULL;
+}
+DEFINE_CLEANUP(struct restoring *, restoring_free);
+
+static void on_progress(void *userdata, uint64_t done, uint64_t total, const char *text)
+{
+        op_progress(userdata, done, total, "%s", text);
+}
+
+static void on_done(void *userdata, int r, const struct pm2_restore_result *result, const struct error *error)
+{
+        struct op *op = userdata;
+        struct restoring *self = op->state;
+        struct pm2_outcome outcome;
+
+        op->state = NULL;
+        if (r < 0) {
+                op_finish(op, r, "%s", error_text(error, r));
+        } else {
+                outcome = result->outcome;
+                pm2_outcome_figures(op, &outcome);
+                op_figure(op, "kept", "%zu", result->kept);
+                if (result->rebuilt)
+                        op_figure(op, "rebuilt", "all apps were taken off so that their ids could be had");
+                pm2_outcome_finish(op, &outcome, result->settled_us);
+        }
+        restoring_free(self);
+}
+
+static int start(struct op *op, struct error *error)
+{
+        cleanup_with(restoring_freep) struct restoring *self = calloc(1, sizeof(*self));
+        struct pm2_restore_options options = {.deadline_us = op->request.deadline_us};
+        int r;
+
+        if (!self)
+                return -ENOMEM;
+        r = pm2_target_init(&self->target, op, error);
+        if (r == 0)
+                r = pm2_target_snapshot(&self->snapshot, &self->target, op, error);
+        if (r == 0)
+                r = pm2_restore_new(&self->restore, op->event, op->bus, &self->target.home, &self->snapshot,
+                                    &options, on_progress, on_done, op, error);
+        if (r < 0)
+                return r;
+        op->state = TAKE(self);
+        return 0;
+}
+
+static void cancel(struct op *op)
+{
+        op->state = restoring_free(op->state);
+}
+
+const struct op_type op_pm2_restore = {OPERATION_PM2_RESTORE, start, cancel};

@@ -1,0 +1,157 @@
+/* pm2.stop: all apps of a home, and its daemon, which otherwise would write them into its dump as stopped
+ * when the host goes down. Only with a snapshot to come back to; what was started after that was saved is
+ * saved beside it before it goes. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "agent/op/pm2_common.h"
+#include "agent/op/table.h"
+#include "agent/pm2/stop.h"
+#include "common/base/cleanup.h"
+#include "common/base/text.h"
+#include "common/base/time.h"
+
+#define READ_US (30 * USEC_PER_SEC)
+#define LATE    "-late" /* the second snapshot's name ends so */
+
+struct stopping {
+        struct pm2_target target;
+        struct pm2_snapshot snapshot;
+        pm2_read *read;
+        pm2_stop *stop;
+        size_t late; /* apps that the snapshot does not know as they are */
+        char first_late[TEXT_SIZE];
+};
+
+static struct stopping *stopping_free(struct stopping *self)
+{
+        if (!self)
+                return NULL;
+        pm2_read_free(self->read);
+        pm2_stop_free(self->stop);
+        pm2_snapshot_clear(&self->snapshot);
+        free(self);
+        return NULL;
+}
+DEFINE_CLEANUP(struct stopping *, stopping_free);
+
+static void fail(struct op *op, int r, const struct error *error)
+{
+        op->state = stopping_free(op->state);
+        op_finish(op, r, "%s", error_text(error, r));
+}
+
+static void on_progress(void *userdata, uint64_t done, uint64_t total, const char *text)
+{
+        op_progress(userdata, done, total, "%s", text);
+}
+
+static void on_stopped(void *userdata, int r, const struct pm2_stop_result *result, const struct error *error)
+{
+        struct op *op = userdata;
+        struct stopping *self = op->state;
+        char took[32], late[TEXT_SIZE * 2] = "";
+
+        if (r < 0) {
+                fail(op, r, error);
+                return;
+        }
+        time_duration_text(took, sizeof(took), result->took_us);
+        if (self->late)
+                snprintf(late, sizeof(late),
+                         "; %zu differ from the snapshot and were saved beside it as %s" LATE
+                         ", first: %.200s",
+                         self->late, self->snapshot.name, self->first_late);
+        op_figure(op, "apps", "%zu", result->apps);
+        op_figure(op, "running", "%zu", result->running);
+        op_figure(op, "killed", "%zu", result->killed);
+        op_figure(op, "late", "%zu", self->late);
+        op_figure(op, "took-ms", "%" PRIu64, (uint64_t)(result->took_us / USEC_PER_MSEC));
+        op->state = NULL;
+        if (result->no_daemon)
+                op_finish(op, 0, "no PM2 daemon runs");
+        else
+                op_finish(op, 0, "%zu running apps of %zu stopped in %s, %zu processes had to be killed%s",
+                          result->running, result->apps, took, result->killed, late);
+        stopping_free(self);
+}
+
+static int begin_stop(struct op *op, struct error *error)
+{
+        struct stopping *self = op->state;
+        struct pm2_stop_options options = {.end_daemon = true, .deadline_us = op->request.deadline_us};
+
+        return pm2_stop_new(&self->stop, op->event, &self->target.home, &options, on_progress, on_stopped, op,
+                            error);
+}
+
+/* Apps that are only in a state other than the saved one can come back; other definitions are about to be
+ * lost, and are written down. */
+static int save_late(struct op *op, const struct pm2_list *list, const struct pm2_daemon_facts *facts,
+                     struct error *error)
+{
+        struct stopping *self = op->state;
+        cleanup_pm2_diff struct pm2_diff diff = {0};
+        char name[NAME_SIZE + sizeof(LATE)];
+        int r = pm2_diff_compute(&diff, &self->snapshot.list, list, PM2_DIFF_NO_STATUS);
+
+        for (size_t i = 0; i < diff.count && r == 0; i++) {
+                if (text_equal(diff.items[i].what, "missing") || text_equal(diff.items[i].what, "instances"))
+                        continue;
+                if (self->late++ == 0)
+                        pm2_difference_text(&diff.items[i], self->first_late, sizeof(self->first_late));
+        }
+        if (r < 0 || self->late == 0)
+                return r;
+        snprintf(name, sizeof(name), "%.*s" LATE, (int)(NAME_SIZE - sizeof(LATE)), self->snapshot.name);
+        r = pm2_snapshot_write(self->target.folder, &self->target.home, name, list, facts, time_realtime_us(),
+                               PM2_SNAPSHOTS_KEPT, error);
+        return r == -EEXIST ? 0 : r;
+}
+
+static void on_read(void *userdata, int r, struct pm2_list *list, struct pm2_daemon_facts *facts,
+                    const struct error *cause)
+{
+        struct op *op = userdata;
+        struct error error = cause ? *cause : (struct error){0};
+
+        if (r == 0)
+                r = save_late(op, list, facts, &error);
+        if (r == 0)
+                r = begin_stop(op, &error);
+        if (r < 0)
+                fail(op, r, &error);
+}
+
+static int start(struct op *op, struct error *error)
+{
+        cleanup_with(stopping_freep) struct stopping *self = calloc(1, sizeof(*self));
+        int r;
+
+        if (!self)
+                return -ENOMEM;
+        r = pm2_target_init(&self->target, op, error);
+        if (r == 0)
+                r = pm2_target_snapshot(&self->snapshot, &self->target, op, error);
+        if (r < 0)
+                return error_prefix(error, r, "PM2 is not stopped without a snapshot to come back to");
+        op->state = self;
+        r = pm2_read_new(&self->read, op->event, &self->target.home, true, READ_US, on_read, op, error);
+        if (r == -ENOENT || r == -ECONNREFUSED)
+                r = begin_stop(op, error); /* which finds the same, and says so */
+        if (r < 0) {
+                op->state = NULL;
+                return r;
+        }
+        TAKE(self);
+        return 0;
+}
+
+static void cancel(struct op *op)
+{
+        op->state = stopping_free(op->state);
+}
+
+const struct op_type op_pm2_stop = {OPERATION_PM2_STOP, start, cancel};

@@ -1,0 +1,116 @@
+/* See outcome.h. */
+#include "agent/pm2/outcome.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/text.h"
+
+int pm2_outcome_items(const struct pm2_snapshot *snapshot, const struct pm2_plan_options *options,
+                      struct pm2_settle_item **ret, size_t *ret_count)
+{
+        const struct pm2_list *list = &snapshot->list;
+        struct pm2_settle_item *items = calloc(list->count + 1, sizeof(*items));
+        size_t count = 0;
+
+        if (!items)
+                return -ENOMEM;
+        for (size_t i = 0; i < list->count; i++)
+                if (pm2_plan_runs(&list->apps[i], options))
+                        items[count++] = (struct pm2_settle_item){.pm_id = list->apps[i].pm_id};
+        *ret = items;
+        *ret_count = count;
+        return 0;
+}
+
+static void describe(struct pm2_failure *failure, const struct pm2_home *home, const struct pm2_app *app,
+                     const char *reason)
+{
+        failure->pm_id = app->pm_id;
+        text_copy_cut(failure->name, sizeof(failure->name), app->name);
+        text_copy_cut(failure->reason, sizeof(failure->reason), reason);
+        pm2_home_tail(home, app->err_log, failure->log, sizeof(failure->log));
+}
+
+/* errored that is stopped now is what was promised; so are extra apps that were to be kept. */
+static void leave_out_promised(struct pm2_diff *diff, const struct pm2_plan_options *options)
+{
+        size_t kept = 0;
+
+        for (size_t i = 0; i < diff->count; i++) {
+                const struct pm2_difference *item = &diff->items[i];
+                bool held = !options->start_errored && text_equal(item->what, "status") &&
+                            text_equal(item->before, "errored") && text_equal(item->after, "stopped");
+                bool extra = options->keep_extra && text_equal(item->what, "extra");
+
+                if (!held && !extra)
+                        diff->items[kept++] = *item;
+        }
+        diff->count = kept;
+}
+
+static bool differs(const struct pm2_diff *diff, const struct pm2_app *app)
+{
+        for (size_t i = 0; i < diff->count; i++)
+                if (diff->items[i].pm_id == app->pm_id && !text_equal(diff->items[i].what, "extra"))
+                        return true;
+        return false;
+}
+
+static void judge(struct pm2_outcome *outcome, const struct pm2_home *home,
+                  const struct pm2_snapshot *snapshot, const struct pm2_list *live,
+                  const struct pm2_settle_item *items, const struct pm2_plan_options *options)
+{
+        for (size_t i = 0, k = 0; i < snapshot->list.count; i++) {
+                const struct pm2_app *app = &snapshot->list.apps[i], *now = pm2_list_find(live, app->pm_id);
+                bool good = !differs(&outcome->diff, app);
+
+                if (pm2_plan_runs(app, options)) {
+                        const struct pm2_settle_item *item = &items[k++];
+
+                        outcome->wanted++;
+                        if (item->state == PM2_SETTLED) {
+                                outcome->online++;
+                        } else {
+                                describe(&outcome->failed[outcome->failed_count++], home, app, item->reason);
+                                good = false;
+                        }
+                } else if (now && now->status == PM2_STOPPED) {
+                        outcome->stopped++;
+                        if (app->status == PM2_ERRORED)
+                                describe(&outcome->held[outcome->held_count++], home, app,
+                                         "was errored; it is registered and stopped");
+                }
+                outcome->as_saved += good;
+        }
+}
+
+int pm2_outcome_make(struct pm2_outcome *ret, const struct pm2_home *home,
+                     const struct pm2_snapshot *snapshot, const struct pm2_list *live,
+                     const struct pm2_settle_item *items, const struct pm2_plan_options *options)
+{
+        cleanup_pm2_outcome struct pm2_outcome outcome = {.expected = snapshot->list.count};
+        int r;
+
+        outcome.failed = calloc(outcome.expected + 1, sizeof(*outcome.failed));
+        outcome.held = calloc(outcome.expected + 1, sizeof(*outcome.held));
+        if (!outcome.failed || !outcome.held)
+                return -ENOMEM;
+        r = pm2_diff_compute(&outcome.diff, &snapshot->list, live, PM2_DIFF_RUNS);
+        if (r < 0)
+                return r;
+        leave_out_promised(&outcome.diff, options);
+        judge(&outcome, home, snapshot, live, items, options);
+        *ret = outcome;
+        outcome = (struct pm2_outcome){0};
+        return 0;
+}
+
+void pm2_outcome_clear(struct pm2_outcome *outcome)
+{
+        free(outcome->failed);
+        free(outcome->held);
+        pm2_diff_clear(&outcome->diff);
+        *outcome = (struct pm2_outcome){0};
+}

@@ -1,0 +1,291 @@
+/* The reader of PM2 homes: asks the daemon for its list over its socket, takes names and states out of the
+ * answer (agent/pm2/scan.h) and looks whether a unit would start apps at boot. A connection is made for each
+ * reading: one that is held would keep `pm2 kill` waiting. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/pm2/client.h"
+#include "agent/pm2/scan.h"
+#include "agent/pm2/snapshot.h"
+#include "agent/probe/probe.h"
+#include "common/base/cleanup.h"
+#include "common/base/file.h"
+#include "common/base/text.h"
+#include "common/base/time.h"
+
+#define ANSWER_US      (10 * USEC_PER_SEC)
+#define UNIT_FILE_SIZE (256u << 10)
+#define BOOT_UNIT_US   (60 * USEC_PER_SEC) /* how long what is known of the boot unit is good for */
+
+struct reading {
+        struct pm2_home home;
+        char snapshots[PATH_SIZE];
+        pm2_client *client;
+        sd_bus_slot *slot;
+        unsigned pending; /* answers that are still to come */
+        struct service_state state;
+        /* kept from one reading to the next */
+        char boot_unit[UNIT_SIZE];
+        uint64_t boot_unit_at; /* 0: never looked */
+};
+
+static void drop(struct reading *self)
+{
+        self->client = pm2_client_free(self->client);
+        self->slot = sd_bus_slot_unref(self->slot);
+        service_state_clear(&self->state);
+        self->pending = 0;
+}
+
+static void cancel(struct probe *probe)
+{
+        struct reading *self = probe->state;
+
+        if (!self)
+                return;
+        drop(self);
+        free(self);
+        probe->state = NULL;
+}
+
+/* --- the end of a reading ---------------------------------------------------------------------------------
+ */
+
+static enum service_phase phase_of(const struct pm2_state *pm2, size_t launching)
+{
+        if (!pm2->reachable)
+                return PHASE_FAILED;
+        if (pm2->app_count == 0 || pm2->app_count == pm2->stopped)
+                return PHASE_STOPPED;
+        if (launching)
+                return PHASE_STARTING;
+        return pm2->errored || pm2->other ? PHASE_DEGRADED : PHASE_READY;
+}
+
+static void describe(struct service_state *state)
+{
+        const struct pm2_state *pm2 = &state->pm2;
+
+        if (!pm2->reachable)
+                snprintf(state->detail, sizeof(state->detail), "%s", pm2->error);
+        else if (pm2->app_count == 0)
+                snprintf(state->detail, sizeof(state->detail), "PM2 %s holds no app", pm2->version);
+        else
+                snprintf(state->detail, sizeof(state->detail),
+                         "PM2 %s: %u online, %u stopped, %u errored, %u other", pm2->version, pm2->online,
+                         pm2->stopped, pm2->errored, pm2->other);
+}
+
+static void finish(struct probe *probe)
+{
+        struct reading *self = probe->state;
+        struct service_state state = self->state;
+
+        self->state = (struct service_state){0};
+        text_copy_cut(state.pm2.boot_unit, sizeof(state.pm2.boot_unit), self->boot_unit);
+        if (pm2_snapshot_newest(self->snapshots, &self->home, state.pm2.last_snapshot) < 0)
+                state.pm2.last_snapshot[0] = '\0';
+        describe(&state);
+        drop(self);
+        probe_done(probe, &state);
+}
+
+static void one_less(struct probe *probe)
+{
+        struct reading *self = probe->state;
+
+        if (--self->pending == 0)
+                finish(probe);
+}
+
+static void unreachable(struct probe *probe, int r, const struct error *error)
+{
+        struct reading *self = probe->state;
+
+        self->state.pm2.reachable = false;
+        self->state.phase = r == -ENOENT || r == -ECONNREFUSED ? PHASE_STOPPED : PHASE_FAILED;
+        text_copy_cut(self->state.pm2.error, sizeof(self->state.pm2.error), error_text(error, r));
+}
+
+/* --- what PM2 says ------------------------------------------------------------------------------------ */
+
+static void count_app(struct pm2_state *pm2, const struct pm2_brief *app, size_t *launching)
+{
+        pm2->online += app->status == PM2_ONLINE;
+        pm2->stopped += app->status == PM2_STOPPED;
+        pm2->errored += app->status == PM2_ERRORED;
+        pm2->other += app->status != PM2_ONLINE && app->status != PM2_STOPPED && app->status != PM2_ERRORED;
+        *launching += app->status == PM2_LAUNCHING;
+}
+
+static int take_list(struct service_state *state, const struct pm2_brief *apps, size_t count)
+{
+        struct pm2_state *pm2 = &state->pm2;
+        uint64_t now = time_realtime_us();
+        size_t launching = 0;
+
+        pm2->apps = calloc(count + 1, sizeof(*pm2->apps));
+        if (!pm2->apps)
+                return -ENOMEM;
+        for (size_t i = 0; i < count; i++) {
+                struct pm2_app_state *app = &pm2->apps[i];
+
+                text_copy_cut(app->name, sizeof(app->name), apps[i].name);
+                text_copy_cut(app->status, sizeof(app->status), apps[i].status_text);
+                app->pm_id = (uint32_t)apps[i].pm_id;
+                app->restarts = apps[i].restarts;
+                if (apps[i].status == PM2_ONLINE && apps[i].uptime_us && now > apps[i].uptime_us)
+                        app->uptime_ms = (now - apps[i].uptime_us) / USEC_PER_MSEC;
+                count_app(pm2, &apps[i], &launching);
+        }
+        pm2->app_count = count;
+        pm2->reachable = true;
+        state->phase = phase_of(pm2, launching);
+        return 0;
+}
+
+static void on_list(void *userdata, int r, const char *text, size_t size, const struct error *cause)
+{
+        struct probe *probe = userdata;
+        struct reading *self = probe->state;
+        cleanup_free struct pm2_brief *apps = NULL;
+        struct error error = cause ? *cause : (struct error){0};
+        size_t count = 0;
+
+        if (r == 0) {
+                r = pm2_scan(text, size, &apps, &count);
+                if (r < 0)
+                        error_set(&error, r, "PM2's list of apps cannot be understood: %s", strerror(-r));
+        }
+        if (r == 0)
+                r = take_list(&self->state, apps, count);
+        if (r < 0)
+                unreachable(probe, r, &error);
+        one_less(probe);
+}
+
+static void on_version(void *userdata, int r, json_t *answer, const struct error *error)
+{
+        struct probe *probe = userdata;
+        struct reading *self = probe->state;
+
+        if (r == 0 && json_is_string(answer))
+                text_copy_cut(self->state.pm2.version, sizeof(self->state.pm2.version),
+                              json_string_value(answer));
+        one_less(probe);
+}
+
+/* --- a unit that starts apps at boot ----------------------------------------------------------------------
+ */
+
+/* Whether the unit file is for this home: it names the home, or the user and no other home. */
+static bool is_for_home(const struct pm2_home *home, const char *path)
+{
+        cleanup_free char *text = NULL;
+        char named[PATH_SIZE + 16], user[NAME_SIZE + 8];
+
+        if (file_read(path, UNIT_FILE_SIZE, &text, NULL, NULL) < 0)
+                return false;
+        snprintf(named, sizeof(named), "PM2_HOME=%s", home->path);
+        snprintf(user, sizeof(user), "User=%s", home->user);
+        if (strstr(text, named))
+                return true;
+        return !strstr(text, "PM2_HOME=") && home->user[0] && strstr(text, user);
+}
+
+static int take_units(struct reading *self, sd_bus_message *answer)
+{
+        const char *path, *state;
+        int r = sd_bus_message_enter_container(answer, 'a', "(ss)");
+
+        self->boot_unit[0] = '\0';
+        while (r >= 0 && (r = sd_bus_message_read(answer, "(ss)", &path, &state)) > 0) {
+                const char *slash = strrchr(path, '/');
+
+                if (slash && is_for_home(&self->home, path))
+                        text_copy_cut(self->boot_unit, sizeof(self->boot_unit), slash + 1);
+        }
+        return r;
+}
+
+static int on_units(sd_bus_message *answer, void *userdata, sd_bus_error *ignored)
+{
+        struct probe *probe = userdata;
+        struct reading *self = probe->state;
+
+        if (!sd_bus_message_is_method_error(answer, NULL) && take_units(self, answer) >= 0)
+                self->boot_unit_at = time_monotonic_us();
+        self->slot = sd_bus_slot_unref(self->slot);
+        one_less(probe);
+        return 0;
+}
+
+static void ask_units(struct probe *probe)
+{
+        struct reading *self = probe->state;
+        sd_bus_message *call = NULL;
+        int r;
+
+        if (!probe->bus || (self->boot_unit_at && time_monotonic_us() - self->boot_unit_at < BOOT_UNIT_US))
+                return;
+        r = sd_bus_message_new_method_call(probe->bus, &call, "org.freedesktop.systemd1",
+                                           "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
+                                           "ListUnitFilesByPatterns");
+        if (r >= 0)
+                r = sd_bus_message_append(call, "asas", 1, "enabled", 1, "pm2-*.service");
+        if (r >= 0)
+                r = sd_bus_call_async(probe->bus, &self->slot, call, on_units, probe, ANSWER_US);
+        sd_bus_message_unref(call);
+        if (r >= 0)
+                self->pending++;
+}
+
+/* --- the beginning ----------------------------------------------------------------------------------------
+ */
+
+static int ask_pm2(struct probe *probe, struct error *error)
+{
+        struct reading *self = probe->state;
+        int r = pm2_client_new(&self->client, probe->event, &self->home, 0, error);
+
+        if (r == 0)
+                r = pm2_client_call_raw(self->client, "getMonitorData", json_pack("[{}]"), ANSWER_US, on_list,
+                                        probe);
+        if (r < 0)
+                return r;
+        self->pending++;
+        r = pm2_client_call(self->client, "getVersion", json_pack("[{}]"), ANSWER_US, on_version, probe);
+        if (r == 0)
+                self->pending++;
+        return 0;
+}
+
+static int read_pm2(struct probe *probe)
+{
+        struct reading *self = probe->state;
+        struct error error = {0};
+        int r;
+
+        if (!self) {
+                self = calloc(1, sizeof(*self));
+                if (!self)
+                        return -ENOMEM;
+                probe->state = self;
+                snprintf(self->snapshots, sizeof(self->snapshots), "%s/pm2", probe->agent_folder);
+        }
+        drop(self);
+        r = pm2_home_resolve(&self->home, probe->spec.user, probe->spec.home, &error);
+        if (r == 0)
+                r = ask_pm2(probe, &error);
+        if (r < 0)
+                unreachable(probe, r, &error);
+        ask_units(probe);
+        if (self->pending == 0)
+                finish(probe);
+        return 0;
+}
+
+const struct probe_reader probe_pm2 = {SERVICE_PM2, read_pm2, cancel};
