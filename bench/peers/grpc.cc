@@ -3,9 +3,10 @@
 //     peer_grpc serve PORT plain|FOLDER
 //     peer_grpc call PORT plain|FOLDER IN-FLIGHT SECONDS
 //
-// FOLDER holds cert.pem and key.pem. One channel. Server and client are the asynchronous ones on completion queues
-// with one thread each, but for one call in flight, which is the blocking stub. On two cores with many in flight the
-// server of callbacks answered two thirds as many calls and the blocking one half; with one in flight all are alike.
+// FOLDER holds cert.pem and key.pem. One channel. Server and client are the asynchronous ones on completion
+// queues with one thread each, but for one call in flight, which is the blocking stub. On two cores with many
+// in flight the server of callbacks answered two thirds as many calls and the blocking one half; with one in
+// flight all are alike.
 #include <grpcpp/grpcpp.h>
 
 #include <cstring>
