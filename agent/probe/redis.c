@@ -1,0 +1,284 @@
+/* The reader of Redis: INFO first (it answers while loading), PING for what INFO cannot promise, CONFIG for
+ * where the files are, the manifest for what a load will have to read. */
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "agent/probe/probe.h"
+#include "agent/probe/redis_text.h"
+#include "agent/probe/unit_phase.h"
+#include "common/base/cleanup.h"
+#include "common/base/file.h"
+#include "common/base/text.h"
+#include "common/base/time.h"
+#include "common/loop/redis.h"
+
+#define DEADLINE_USEC (2 * USEC_PER_SEC)
+#define MANIFEST_MOST (1u << 20)
+
+/* What CONFIG said last; it is not asked while the server is loading. */
+struct places {
+        char directory[PATH_SIZE];
+        char append_folder[NAME_SIZE * 2];
+        char append_file[NAME_SIZE * 2];
+        bool save_points;
+};
+
+struct redis_probe {
+        redis_link *link;
+        struct service_state reading;
+        struct places places;
+        unsigned pending;
+        int failure;
+};
+
+static uint64_t size_of_file(const char *name, void *userdata)
+{
+        char path[PATH_MAX];
+        struct stat info;
+
+        if (snprintf(path, sizeof(path), "%s/%s", (const char *)userdata, name) >= (int)sizeof(path) ||
+            stat(path, &info) < 0)
+                return 0;
+        return (uint64_t)info.st_size;
+}
+
+/* The files of the AOF, where this agent can see them: multi-part with a manifest (7.0 on), or one file. */
+static void read_files(const struct places *places, struct redis_state *state)
+{
+        char folder[PATH_MAX], path[PATH_MAX + 256];
+        cleanup_free char *manifest = NULL;
+        struct statvfs space;
+
+        if (!places->directory[0])
+                return;
+        TEXT_COPY(state->directory, places->directory);
+        if (statvfs(places->directory, &space) == 0)
+                state->directory_available = space.f_bavail * space.f_frsize;
+        if (!state->aof_enabled || !places->append_file[0])
+                return;
+        snprintf(folder, sizeof(folder), "%s/%s", places->directory, places->append_folder);
+        snprintf(path, sizeof(path), "%s/%s.manifest", folder, places->append_file);
+        if (places->append_folder[0] && file_read(path, MANIFEST_MOST, &manifest, NULL, NULL) == 0)
+                (void)redis_text_manifest(state, manifest, size_of_file, folder);
+}
+
+/* --- what it all means ---------------------------------------------------------------------------------- */
+
+static void detail_sizes(struct service_state *state)
+{
+        const struct redis_state *redis = &state->redis;
+        char memory[32], base[32], incremental[32];
+
+        text_bytes(memory, sizeof(memory), redis->used_memory);
+        text_bytes(base, sizeof(base), redis->base_bytes ? redis->base_bytes : redis->aof_base_size);
+        text_bytes(incremental, sizeof(incremental), redis->incremental_bytes);
+        if (!redis->aof_enabled)
+                snprintf(state->detail, sizeof(state->detail), "%s, %" PRIu64 " keys, %s, AOF off",
+                         redis->role, redis->keys, memory);
+        else
+                snprintf(state->detail, sizeof(state->detail), "%s, %" PRIu64 " keys, %s, AOF %s + %s%s",
+                         redis->role, redis->keys, memory, base, incremental,
+                         redis->aof_rewrite_in_progress ? ", rewriting" : "");
+}
+
+static void judge_loading(struct service_state *state)
+{
+        const struct redis_state *redis = &state->redis;
+        char done[32], total[32];
+
+        state->phase = PHASE_LOADING;
+        state->progress_done = redis->loading_loaded_bytes;
+        state->progress_total = redis->loading_total_bytes;
+        text_bytes(done, sizeof(done), redis->loading_loaded_bytes);
+        text_bytes(total, sizeof(total), redis->loading_total_bytes);
+        snprintf(state->detail, sizeof(state->detail), "loading %s of %s (%.1f %%)", done, total,
+                 redis->loading_total_bytes
+                         ? 100.0 * (double)redis->loading_loaded_bytes / (double)redis->loading_total_bytes
+                         : 0.0);
+}
+
+static void judge_answering(const struct probe *probe, struct service_state *state)
+{
+        const struct redis_state *redis = &state->redis;
+        bool replica = text_equal(redis->role, "slave");
+
+        if (redis->loading) {
+                judge_loading(state);
+                return;
+        }
+        detail_sizes(state);
+        state->phase = PHASE_DEGRADED;
+        if (!redis->pong)
+                snprintf(state->detail, sizeof(state->detail), "no PONG: %s",
+                         redis->error[0] ? redis->error : "no answer");
+        else if (probe->spec.role != REDIS_ANY_ROLE && replica != (probe->spec.role == REDIS_REPLICA))
+                snprintf(state->detail, sizeof(state->detail), "is a %s, declared %s",
+                         replica ? "replica" : "master", redis_role_name(probe->spec.role));
+        else if (replica && !redis->master_link_up)
+                snprintf(state->detail, sizeof(state->detail), "replica, link to its master is down");
+        else
+                state->phase = PHASE_READY;
+}
+
+/* It does not answer: systemd knows whether that is meant to be so. */
+static void judge_silent(const struct probe *probe, struct service_state *state, int failure)
+{
+        char unit[TEXT_SIZE] = "";
+
+        state->phase = PHASE_FAILED;
+        if (probe->spec.unit[0] && probe->unit.load_state[0])
+                state->phase = unit_phase(&probe->unit, unit, sizeof(unit));
+        if (state->phase == PHASE_READY)
+                state->phase =
+                        failure == -ECONNREFUSED || failure == -ENOENT ? PHASE_STARTING : PHASE_DEGRADED;
+        snprintf(state->redis.error, sizeof(state->redis.error), "%s", strerror(-failure));
+        snprintf(state->detail, sizeof(state->detail), "does not answer: %s%s%.180s", strerror(-failure),
+                 unit[0] ? "; unit " : "", unit);
+}
+
+static void finish(struct probe *probe)
+{
+        struct redis_probe *redis = probe->state;
+        struct service_state state = redis->reading;
+
+        if (redis->failure < 0) {
+                state.redis = (struct redis_state){0};
+                judge_silent(probe, &state, redis->failure);
+        } else {
+                state.redis.answering = true;
+                state.redis.save_points = redis->places.save_points;
+                read_files(&redis->places, &state.redis);
+                judge_answering(probe, &state);
+        }
+        redis->reading = (struct service_state){0};
+        probe_done(probe, &state);
+}
+
+/* --- asking --------------------------------------------------------------------------------------------- */
+
+static void answered(struct probe *probe, int failure)
+{
+        struct redis_probe *redis = probe->state;
+
+        if (failure < 0 && redis->failure == 0)
+                redis->failure = failure;
+        if (--redis->pending == 0)
+                finish(probe);
+}
+
+static void on_info(redis_link *link, int result, const redisReply *reply, void *userdata)
+{
+        struct probe *probe = userdata;
+        struct redis_probe *redis = probe->state;
+
+        if (result == 0 && reply->type == REDIS_REPLY_STRING)
+                redis_text_info(&redis->reading.redis, reply->str);
+        else if (result == 0)
+                result = reply->type == REDIS_REPLY_ERROR ? -EACCES : -EPROTO;
+        answered(probe, result);
+}
+
+static void on_ping(redis_link *link, int result, const redisReply *reply, void *userdata)
+{
+        struct probe *probe = userdata;
+        struct redis_probe *redis = probe->state;
+        struct redis_state *state = &redis->reading.redis;
+
+        if (result == 0 && reply->type == REDIS_REPLY_STATUS)
+                state->pong = text_equal(reply->str, "PONG");
+        else if (result == 0 && reply->type == REDIS_REPLY_ERROR)
+                text_copy_cut(state->error, sizeof(state->error), reply->str);
+        answered(probe, result);
+}
+
+static void keep_place(struct places *places, const char *key, const char *value)
+{
+        if (text_equal(key, "dir"))
+                text_copy_cut(places->directory, sizeof(places->directory), value);
+        else if (text_equal(key, "appenddirname"))
+                text_copy_cut(places->append_folder, sizeof(places->append_folder), value);
+        else if (text_equal(key, "appendfilename"))
+                text_copy_cut(places->append_file, sizeof(places->append_file), value);
+        else if (text_equal(key, "save"))
+                places->save_points = value[0] != '\0';
+}
+
+/* An array of names and values. Refused (loading, ACL) leaves what is known. */
+static void on_config(redis_link *link, int result, const redisReply *reply, void *userdata)
+{
+        struct probe *probe = userdata;
+        struct redis_probe *redis = probe->state;
+
+        if (result == 0 && reply->type == REDIS_REPLY_ARRAY)
+                for (size_t i = 0; i + 1 < reply->elements; i += 2)
+                        if (reply->element[i]->type == REDIS_REPLY_STRING &&
+                            reply->element[i + 1]->type == REDIS_REPLY_STRING)
+                                keep_place(&redis->places, reply->element[i]->str,
+                                           reply->element[i + 1]->str);
+        answered(probe, result);
+}
+
+static int ask(struct probe *probe, const char *const *argv, size_t count, redis_answer answer)
+{
+        struct redis_probe *redis = probe->state;
+        int r = redis_link_ask(redis->link, argv, count, DEADLINE_USEC, answer, probe);
+
+        if (r == 0)
+                redis->pending++;
+        return r;
+}
+
+static int ask_all(struct probe *probe)
+{
+        static const char *const keys[] = {"dir", "appenddirname", "appendfilename", "save"};
+        int r = ask(probe, (const char *const[]){"INFO"}, 1, on_info);
+
+        if (r == 0)
+                r = ask(probe, (const char *const[]){"PING"}, 1, on_ping);
+        for (size_t i = 0; i < ELEMENTS(keys) && r == 0; i++)
+                r = ask(probe, (const char *const[]){"CONFIG", "GET", keys[i]}, 3, on_config);
+        return r;
+}
+
+static int read_redis(struct probe *probe)
+{
+        struct redis_probe *redis = probe->state;
+        int r;
+
+        if (!redis) {
+                redis = calloc(1, sizeof(*redis));
+                if (!redis)
+                        return -ENOMEM;
+                r = redis_link_new(&redis->link, probe->event, probe->spec.address, probe->spec.port,
+                                   probe->spec.socket);
+                if (r < 0) {
+                        free(redis);
+                        return r;
+                }
+                probe->state = redis;
+        }
+        redis->failure = 0;
+        redis->reading = (struct service_state){0};
+        redis->pending = 1; /* our own hand on it while asking */
+        answered(probe, ask_all(probe));
+        return 0;
+}
+
+static void cancel_redis(struct probe *probe)
+{
+        struct redis_probe *redis = probe->state;
+
+        if (!redis)
+                return;
+        redis_link_free(redis->link);
+        free(redis);
+        probe->state = NULL;
+}
+
+const struct probe_reader probe_redis = {SERVICE_REDIS, read_redis, cancel_redis};

@@ -1,0 +1,401 @@
+/* The set of what is watched: when each reader runs, what is newest, when somebody is told. See probe.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/probe/host.h"
+#include "agent/probe/probe.h"
+#include "agent/probe/unit_facts.h"
+#include "common/base/cleanup.h"
+#include "common/base/text.h"
+#include "common/base/time.h"
+
+#define TELL_AFTER_USEC (100 * USEC_PER_MSEC)
+#define TELL_EVERY_USEC (10 * USEC_PER_SEC)
+#define HOST_EVERY_USEC (5 * USEC_PER_SEC)
+#define FRESH_USEC      (15 * USEC_PER_SEC) /* how long a service that became ready is looked at closely */
+#define EVERY_MOVING    (250 * USEC_PER_MSEC)
+#define EVERY_FRESH     (500 * USEC_PER_MSEC)
+#define EVERY_NOT_READY (1 * USEC_PER_SEC)
+#define EVERY_AT_REST   (5 * USEC_PER_SEC)
+
+struct entry {
+        struct probe probe; /* first: probe_done finds its entry by it */
+        const struct probe_reader *reader;
+        unit_facts *facts; /* being asked */
+        sd_event_source *timer;
+        struct service_state state;
+        uint64_t ready_since_us; /* monotonic; 0 not ready */
+        bool reading, again, known;
+};
+
+struct probe_set {
+        sd_event *event;
+        sd_bus *bus;
+        char *folder;
+        probe_changed changed;
+        void *userdata;
+        host_reader *host;
+        bool host_known;
+        sd_event_source *host_timer, *tell_timer;
+        sd_bus_slot *jobs;
+        uint64_t told_us;
+        struct entry **entries; /* of their own: probes are pointed at */
+        size_t count;
+        struct agent_state view; /* what probe_set_state shows; services point into entries' states */
+};
+
+static const struct probe_reader *reader_of(enum service_kind kind)
+{
+        static const struct probe_reader *const readers[] = {&probe_unit, &probe_redis, &probe_tile38,
+                                                             &probe_pm2};
+
+        for (size_t i = 0; i < ELEMENTS(readers); i++)
+                if (readers[i]->kind == kind)
+                        return readers[i];
+        return NULL;
+}
+
+/* --- telling ----------------------------------------------------------------------------------------------
+ */
+
+static bool all_known(const probe_set *set)
+{
+        if (!set->host_known)
+                return false;
+        for (size_t i = 0; i < set->count; i++)
+                if (!set->entries[i]->known)
+                        return false;
+        return true;
+}
+
+static int on_tell(sd_event_source *source, uint64_t now_us, void *userdata)
+{
+        probe_set *set = userdata;
+
+        set->told_us = time_monotonic_us();
+        sd_event_source_set_time_relative(set->tell_timer, TELL_EVERY_USEC);
+        sd_event_source_set_enabled(set->tell_timer, SD_EVENT_ONESHOT);
+        if (all_known(set))
+                set->changed(set, set->userdata);
+        return 0;
+}
+
+/* Tells soon, but not more often than every TELL_AFTER_USEC. */
+static void tell_soon(probe_set *set)
+{
+        uint64_t since = time_monotonic_us() - set->told_us;
+
+        sd_event_source_set_time_relative(set->tell_timer,
+                                          since >= TELL_AFTER_USEC ? 0 : TELL_AFTER_USEC - since);
+        sd_event_source_set_enabled(set->tell_timer, SD_EVENT_ONESHOT);
+}
+
+static void on_host_read(bool urgent, void *userdata)
+{
+        probe_set *set = userdata;
+
+        if (!set->host_known || urgent)
+                tell_soon(set);
+        set->host_known = true;
+}
+
+static int on_host_timer(sd_event_source *source, uint64_t now_us, void *userdata)
+{
+        probe_set *set = userdata;
+
+        host_reader_start(set->host);
+        sd_event_source_set_time_relative(source, HOST_EVERY_USEC);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/* --- reading one service ----------------------------------------------------------------------------------
+ */
+
+static void read_later(struct entry *entry, uint64_t delay_us)
+{
+        sd_event_source_set_time_relative(entry->timer, delay_us);
+        sd_event_source_set_enabled(entry->timer, SD_EVENT_ONESHOT);
+}
+
+static uint64_t pause_after(const struct entry *entry)
+{
+        switch (entry->state.phase) {
+        case PHASE_LOADING:
+        case PHASE_STARTING:
+                return EVERY_MOVING;
+        case PHASE_READY:
+                return time_monotonic_us() - entry->ready_since_us < FRESH_USEC ? EVERY_FRESH : EVERY_AT_REST;
+        default:
+                return EVERY_NOT_READY;
+        }
+}
+
+/* Whether people or gates would want to know; numbers that always move (memory, offsets) do not count. */
+static bool is_news(const struct entry *entry, const struct service_state *now)
+{
+        const struct service_state *before = &entry->state;
+
+        return !entry->known || before->phase != now->phase || !text_equal(before->detail, now->detail) ||
+               before->progress_done != now->progress_done ||
+               !text_equal(before->unit.active_state, now->unit.active_state) ||
+               !text_equal(before->unit.unit_file_state, now->unit.unit_file_state) ||
+               !text_equal(before->redis.run_id, now->redis.run_id) ||
+               (now->phase == PHASE_READY && time_monotonic_us() - entry->ready_since_us < FRESH_USEC);
+}
+
+void probe_done(struct probe *probe, struct service_state *state)
+{
+        struct entry *entry = (struct entry *)probe;
+        bool news;
+
+        TEXT_COPY(state->name, probe->spec.name);
+        state->kind = probe->spec.kind;
+        state->unit = probe->unit;
+        if (state->phase != PHASE_READY)
+                entry->ready_since_us = 0;
+        else if (!entry->ready_since_us)
+                entry->ready_since_us = time_monotonic_us();
+        news = is_news(entry, state);
+        service_state_clear(&entry->state);
+        entry->state = *state;
+        *state = (struct service_state){0};
+        entry->known = true;
+        entry->reading = false;
+        read_later(entry, entry->again ? 0 : pause_after(entry));
+        entry->again = false;
+        if (news)
+                tell_soon(probe->set);
+}
+
+/* A reader that cannot even begin says so in the state. */
+static void read_service(struct entry *entry)
+{
+        struct service_state state = {.phase = PHASE_UNKNOWN};
+        int r = entry->reader->read(&entry->probe);
+
+        if (r >= 0)
+                return;
+        snprintf(state.detail, sizeof(state.detail), "cannot be read: %s", strerror(-r));
+        probe_done(&entry->probe, &state);
+}
+
+static void on_unit(int result, const struct unit_state *unit, void *userdata)
+{
+        struct entry *entry = userdata;
+
+        entry->facts = NULL;
+        entry->probe.unit = *unit;
+        if (result < 0)
+                snprintf(entry->probe.unit.load_state, sizeof(entry->probe.unit.load_state), "not known: %s",
+                         strerror(-result));
+        read_service(entry);
+}
+
+static int on_due(sd_event_source *source, uint64_t now_us, void *userdata)
+{
+        struct entry *entry = userdata;
+
+        if (entry->reading) {
+                entry->again = true;
+                return 0;
+        }
+        entry->reading = true;
+        if (entry->probe.bus && entry->probe.spec.unit[0] &&
+            unit_facts_ask(&entry->facts, entry->probe.bus, entry->probe.spec.unit, on_unit, entry) >= 0)
+                return 0;
+        read_service(entry);
+        return 0;
+}
+
+/* systemd finished a job: whoever has that unit is read again at once. */
+static int on_job(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+        probe_set *set = userdata;
+        const char *unit;
+        uint32_t id;
+
+        if (sd_bus_message_read(message, "uos", &id, NULL, &unit) < 0)
+                return 0;
+        for (size_t i = 0; i < set->count; i++)
+                if (text_equal(set->entries[i]->probe.spec.unit, unit))
+                        read_later(set->entries[i], 0);
+        return 0;
+}
+
+/* --- the set ----------------------------------------------------------------------------------------------
+ */
+
+static struct entry *entry_free(struct entry *entry)
+{
+        if (!entry)
+                return NULL;
+        unit_facts_cancel(entry->facts);
+        entry->reader->cancel(&entry->probe);
+        sd_event_source_disable_unref(entry->timer);
+        service_state_clear(&entry->state);
+        free(entry);
+        return NULL;
+}
+
+static int entry_new(struct entry **ret, probe_set *set, const struct service_spec *spec)
+{
+        struct entry *entry = calloc(1, sizeof(*entry));
+        int r;
+
+        if (!entry)
+                return -ENOMEM;
+        entry->reader = reader_of(spec->kind);
+        entry->probe = (struct probe){
+                .set = set,
+                .event = set->event,
+                .bus = set->bus,
+                .agent_folder = set->folder,
+                .spec = *spec,
+        };
+        r = entry->reader ? sd_event_add_time_relative(set->event, &entry->timer, CLOCK_BOOTTIME, 0, 0,
+                                                       on_due, entry)
+                          : -EINVAL;
+        if (r < 0) {
+                free(entry);
+                return r;
+        }
+        *ret = entry;
+        return 0;
+}
+
+static int watch_jobs(probe_set *set)
+{
+        int r = sd_bus_match_signal_async(set->bus, &set->jobs, "org.freedesktop.systemd1",
+                                          "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
+                                          "JobRemoved", on_job, NULL, set);
+
+        if (r < 0)
+                return r;
+        return sd_bus_call_method_async(set->bus, NULL, "org.freedesktop.systemd1",
+                                        "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
+                                        "Subscribe", NULL, NULL, "");
+}
+
+int probe_set_new(probe_set **ret, sd_event *event, sd_bus *bus, const char *agent_folder,
+                  probe_changed changed, void *userdata)
+{
+        probe_set *set = calloc(1, sizeof(*set));
+        int r;
+
+        if (!set)
+                return -ENOMEM;
+        set->event = event;
+        set->bus = bus;
+        set->changed = changed;
+        set->userdata = userdata;
+        set->folder = strdup(agent_folder);
+        r = set->folder ? host_reader_new(&set->host, bus, on_host_read, set) : -ENOMEM;
+        if (r >= 0)
+                r = sd_event_add_time_relative(event, &set->host_timer, CLOCK_BOOTTIME, 0, 0, on_host_timer,
+                                               set);
+        if (r >= 0)
+                r = sd_event_add_time_relative(event, &set->tell_timer, CLOCK_BOOTTIME, TELL_EVERY_USEC, 0,
+                                               on_tell, set);
+        if (r >= 0 && bus)
+                r = watch_jobs(set);
+        if (r < 0) {
+                probe_set_free(set);
+                return r;
+        }
+        *ret = set;
+        return 0;
+}
+
+probe_set *probe_set_free(probe_set *set)
+{
+        if (!set)
+                return NULL;
+        for (size_t i = 0; i < set->count; i++)
+                entry_free(set->entries[i]);
+        free(set->entries);
+        free(set->view.services);
+        host_reader_free(set->host);
+        sd_event_source_disable_unref(set->host_timer);
+        sd_event_source_disable_unref(set->tell_timer);
+        sd_bus_slot_unref(set->jobs);
+        free(set->folder);
+        free(set);
+        return NULL;
+}
+
+/* The entry that watches exactly this already, taken out of the set; NULL if there is none. */
+static struct entry *take_same(probe_set *set, const struct service_spec *spec)
+{
+        for (size_t i = 0; i < set->count; i++)
+                if (set->entries[i] && memcmp(&set->entries[i]->probe.spec, spec, sizeof(*spec)) == 0)
+                        return TAKE(set->entries[i]);
+        return NULL;
+}
+
+int probe_set_configure(probe_set *set, const struct service_spec *services, size_t count)
+{
+        cleanup_free struct entry **entries = calloc(count + 1, sizeof(struct entry *));
+        struct service_state *view = calloc(count + 1, sizeof(*view));
+        int r = entries && view ? 0 : -ENOMEM;
+
+        /* New ones first: a failure must leave the set as it was. */
+        for (size_t i = 0; i < count && r == 0; i++) {
+                bool kept = false;
+
+                for (size_t k = 0; k < set->count && !kept; k++)
+                        kept = memcmp(&set->entries[k]->probe.spec, &services[i], sizeof(services[i])) == 0;
+                if (!kept)
+                        r = entry_new(&entries[i], set, &services[i]);
+        }
+        if (r < 0) {
+                for (size_t i = 0; entries && i < count; i++)
+                        entry_free(entries[i]);
+                free(view);
+                return r;
+        }
+        for (size_t i = 0; i < count; i++)
+                if (!entries[i])
+                        entries[i] = take_same(set, &services[i]);
+        for (size_t i = 0; i < set->count; i++)
+                entry_free(set->entries[i]);
+        free(set->entries);
+        free(set->view.services);
+        set->entries = TAKE(entries);
+        set->view.services = view;
+        set->count = 0;
+        for (size_t i = 0; i < count; i++)
+                if (set->entries[i]) /* NULL: the same service named twice */
+                        set->entries[set->count++] = set->entries[i];
+        return 0;
+}
+
+void probe_set_refresh(probe_set *set)
+{
+        sd_event_source_set_time_relative(set->host_timer, 0);
+        sd_event_source_set_enabled(set->host_timer, SD_EVENT_ONESHOT);
+        for (size_t i = 0; i < set->count; i++)
+                read_later(set->entries[i], 0);
+        tell_soon(set);
+}
+
+const struct agent_state *probe_set_state(const probe_set *set)
+{
+        struct agent_state *view = &((probe_set *)set)->view; /* a cache of what the entries hold */
+        uint64_t now = time_monotonic_us();
+
+        view->host = *host_reader_state(set->host);
+        view->host.clock_us = time_realtime_us();
+        view->service_count = set->count;
+        for (size_t i = 0; i < set->count; i++) {
+                const struct entry *entry = set->entries[i];
+
+                view->services[i] = entry->state;
+                view->services[i].ready_for_ms =
+                        entry->ready_since_us ? (now - entry->ready_since_us) / 1000 : 0;
+                TEXT_COPY(view->services[i].name, entry->probe.spec.name);
+                view->services[i].kind = entry->probe.spec.kind;
+        }
+        return view;
+}
