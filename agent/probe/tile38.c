@@ -1,0 +1,243 @@
+/* The reader of tile38: ready means HEALTHZ says so. New versions listen first and refuse while they load,
+ * old ones refuse connections until they have loaded; how far they are, only their open file tells. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/probe/probe.h"
+#include "agent/probe/tile38_files.h"
+#include "agent/probe/unit_phase.h"
+#include "common/base/text.h"
+#include "common/base/time.h"
+#include "common/loop/redis.h"
+
+#define DEADLINE_USEC (2 * USEC_PER_SEC)
+
+struct tile38_probe {
+        redis_link *link;
+        struct service_state reading;
+        uint64_t pid; /* by SERVER; 0 not said */
+        bool loading; /* it said so */
+        unsigned pending;
+        int failure;
+};
+
+static void detail_ready(struct service_state *state)
+{
+        const struct tile38_state *tile38 = &state->tile38;
+        char size[32];
+
+        text_bytes(size, sizeof(size), tile38->aof_size);
+        snprintf(state->detail, sizeof(state->detail), "%" PRIu64 " objects, AOF %s%s%s", tile38->objects,
+                 size, tile38->aof_rewrite_in_progress ? ", shrinking" : "",
+                 tile38->leftover[0] ? ", leftover of a failed shrink" : "");
+}
+
+static void judge_loading(struct service_state *state)
+{
+        const struct tile38_state *tile38 = &state->tile38;
+        char done[32], total[32];
+
+        state->phase = PHASE_LOADING;
+        state->progress_done = tile38->loaded_bytes;
+        state->progress_total = tile38->aof_size;
+        text_bytes(done, sizeof(done), tile38->loaded_bytes);
+        text_bytes(total, sizeof(total), tile38->aof_size);
+        snprintf(state->detail, sizeof(state->detail), "loading %s of %s", done, total);
+}
+
+/* It refuses connections: an old version that loads has its file open and is active. */
+static void judge_silent(struct probe *probe, struct service_state *state, int failure, bool has_file)
+{
+        char unit[TEXT_SIZE] = "";
+
+        state->phase = PHASE_FAILED;
+        if (probe->spec.unit[0] && probe->unit.load_state[0])
+                state->phase = unit_phase(&probe->unit, unit, sizeof(unit));
+        if (state->phase == PHASE_READY && failure == -ECONNREFUSED && has_file) {
+                judge_loading(state);
+                return;
+        }
+        if (state->phase == PHASE_READY)
+                state->phase = failure == -ECONNREFUSED ? PHASE_STARTING : PHASE_DEGRADED;
+        text_copy_cut(state->tile38.error, sizeof(state->tile38.error), strerror(-failure));
+        snprintf(state->detail, sizeof(state->detail), "does not answer: %s%s%s", strerror(-failure),
+                 unit[0] ? "; unit " : "", unit);
+}
+
+static void judge(struct probe *probe, struct service_state *state)
+{
+        struct tile38_probe *tile38 = probe->state;
+        pid_t pid = (pid_t)(tile38->pid ? tile38->pid : probe->unit.main_pid);
+        bool has_file = pid > 1 && tile38_files_read(&state->tile38, pid) == 0;
+
+        if (tile38->failure < 0) {
+                judge_silent(probe, state, tile38->failure, has_file);
+                return;
+        }
+        state->tile38.answering = true;
+        if (tile38->loading) {
+                judge_loading(state);
+        } else if (!state->tile38.ready) {
+                state->phase = PHASE_DEGRADED;
+                snprintf(state->detail, sizeof(state->detail), "HEALTHZ: %s",
+                         state->tile38.error[0] ? state->tile38.error : "not ok");
+        } else if (state->tile38.follower && !state->tile38.caught_up) {
+                state->phase = PHASE_DEGRADED;
+                snprintf(state->detail, sizeof(state->detail), "follower, not caught up");
+        } else {
+                state->phase = PHASE_READY;
+                detail_ready(state);
+        }
+}
+
+static void answered(struct probe *probe, int failure)
+{
+        struct tile38_probe *tile38 = probe->state;
+        struct service_state state;
+
+        if (failure < 0 && tile38->failure == 0)
+                tile38->failure = failure;
+        if (--tile38->pending > 0)
+                return;
+        state = tile38->reading;
+        tile38->reading = (struct service_state){0};
+        judge(probe, &state);
+        probe_done(probe, &state);
+}
+
+/* An error reply: loading, or what is wrong. */
+static void note_error(struct tile38_probe *tile38, const redisReply *reply)
+{
+        struct tile38_state *state = &tile38->reading.tile38;
+
+        if (reply->type != REDIS_REPLY_ERROR)
+                return;
+        if (text_starts(reply->str, "LOADING") || strstr(reply->str, "loading"))
+                tile38->loading = true;
+        text_copy_cut(state->error, sizeof(state->error), reply->str);
+}
+
+static void on_health(redis_link *link, int result, const redisReply *reply, void *userdata)
+{
+        struct probe *probe = userdata;
+        struct tile38_probe *tile38 = probe->state;
+
+        if (result == 0) {
+                note_error(tile38, reply);
+                tile38->reading.tile38.ready =
+                        (reply->type == REDIS_REPLY_STATUS || reply->type == REDIS_REPLY_STRING) &&
+                        text_equal(reply->str, "OK");
+        }
+        answered(probe, result);
+}
+
+static void keep_pair(struct tile38_probe *tile38, const char *key, const char *value)
+{
+        struct tile38_state *state = &tile38->reading.tile38;
+
+        if (text_equal(key, "aof_size"))
+                (void)text_to_u64(value, &state->aof_size);
+        else if (text_equal(key, "num_objects"))
+                (void)text_to_u64(value, &state->objects);
+        else if (text_equal(key, "pid"))
+                (void)text_to_u64(value, &tile38->pid);
+        else if (text_equal(key, "version"))
+                text_copy_cut(state->version, sizeof(state->version), value);
+        else if (text_equal(key, "id"))
+                text_copy_cut(state->id, sizeof(state->id), value);
+        else if (text_equal(key, "following"))
+                state->follower = value[0] != '\0';
+        else if (text_equal(key, "caught_up"))
+                state->caught_up = text_equal(value, "true") || text_equal(value, "1");
+}
+
+static void on_server(redis_link *link, int result, const redisReply *reply, void *userdata)
+{
+        struct probe *probe = userdata;
+        struct tile38_probe *tile38 = probe->state;
+
+        if (result == 0)
+                note_error(tile38, reply);
+        if (result == 0 && reply->type == REDIS_REPLY_ARRAY)
+                for (size_t i = 0; i + 1 < reply->elements; i += 2)
+                        if (reply->element[i]->str && reply->element[i + 1]->str)
+                                keep_pair(tile38, reply->element[i]->str, reply->element[i + 1]->str);
+        answered(probe, result);
+}
+
+static void on_persistence(redis_link *link, int result, const redisReply *reply, void *userdata)
+{
+        struct probe *probe = userdata;
+        struct tile38_probe *tile38 = probe->state;
+
+        if (result == 0 && reply->type == REDIS_REPLY_STRING)
+                tile38->reading.tile38.aof_rewrite_in_progress =
+                        strstr(reply->str, "aof_rewrite_in_progress:1") != NULL;
+        answered(probe, result);
+}
+
+static int ask_all(struct probe *probe)
+{
+        static const struct {
+                const char *argv[2];
+                size_t count;
+                redis_answer answer;
+        } questions[] = {
+                {{"HEALTHZ"}, 1, on_health},
+                {{"SERVER"}, 1, on_server},
+                {{"INFO", "persistence"}, 2, on_persistence},
+        };
+        struct tile38_probe *tile38 = probe->state;
+
+        for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++) {
+                int r = redis_link_ask(tile38->link, questions[i].argv, questions[i].count, DEADLINE_USEC,
+                                       questions[i].answer, probe);
+
+                if (r < 0)
+                        return r;
+                tile38->pending++;
+        }
+        return 0;
+}
+
+static int read_tile38(struct probe *probe)
+{
+        struct tile38_probe *tile38 = probe->state;
+        int r;
+
+        if (!tile38) {
+                tile38 = calloc(1, sizeof(*tile38));
+                if (!tile38)
+                        return -ENOMEM;
+                r = redis_link_new(&tile38->link, probe->event, probe->spec.address, probe->spec.port,
+                                   probe->spec.socket);
+                if (r < 0) {
+                        free(tile38);
+                        return r;
+                }
+                probe->state = tile38;
+        }
+        tile38->failure = 0;
+        tile38->pid = 0;
+        tile38->loading = false;
+        tile38->reading = (struct service_state){0};
+        tile38->pending = 1; /* our own hand on it while asking */
+        answered(probe, ask_all(probe));
+        return 0;
+}
+
+static void cancel_tile38(struct probe *probe)
+{
+        struct tile38_probe *tile38 = probe->state;
+
+        if (!tile38)
+                return;
+        redis_link_free(tile38->link);
+        free(tile38);
+        probe->state = NULL;
+}
+
+const struct probe_reader probe_tile38 = {SERVICE_TILE38, read_tile38, cancel_tile38};

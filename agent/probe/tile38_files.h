@@ -1,0 +1,10 @@
+/* Where a tile38 process keeps its append-only file and how far it has read it, by /proc. */
+#pragma once
+
+#include <sys/types.h>
+
+#include "common/model/state.h"
+
+/* Fills aof_inode, aof_size (if 0), loaded_bytes, directory and leftover from the open files of pid. -ENOENT
+ * if the process is gone or has no append-only file open. */
+int tile38_files_read(struct tile38_state *state, pid_t pid);
