@@ -1,0 +1,225 @@
+/* Checks of Redis: is it what the fleet file says, is its data on disk, is its append-only file worth
+ * rewriting before a restart, and is there room for that. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/text.h"
+#include "common/base/time.h"
+#include "controller/core/check.h"
+
+#define MB 1000000u
+
+/* An incremental AOF is worth a rewrite from half of its base on, unless it is small. */
+#define GROWTH_SHARE   0.5
+#define GROWTH_MINIMUM (32ull * MB)
+#define LAG_LIMIT      (64ull * MB)
+
+static const struct redis_state *answering(const struct checking *checking)
+{
+        return checking->state->redis.answering && !checking->state->redis.loading ? &checking->state->redis
+                                                                                   : NULL;
+}
+
+/* "redis-cli -p 6379" or "redis-cli -s /run/redis.sock" */
+static struct check_text client(const struct checking *checking)
+{
+        const struct service_spec *spec = &checking->service->spec;
+        struct check_text text;
+
+        if (spec->socket[0])
+                snprintf(text.text, sizeof(text.text), "redis-cli -s %.60s", spec->socket);
+        else if (text_equal(spec->address, "127.0.0.1"))
+                snprintf(text.text, sizeof(text.text), "redis-cli -p %u", spec->port);
+        else
+                snprintf(text.text, sizeof(text.text), "redis-cli -h %.46s -p %u", spec->address, spec->port);
+        return text;
+}
+
+void check_role(struct checking *checking)
+{
+        const struct redis_state *redis = answering(checking);
+        const struct fleet_service *service = checking->service;
+        const char *declared = redis_role_name(service->spec.role), *actual;
+        struct finding *finding;
+
+        if (!redis || !redis->role[0] || service->spec.role == REDIS_ANY_ROLE)
+                return;
+        actual = text_equal(redis->role, "slave") ? "replica" : redis->role;
+        if (text_equal(actual, declared))
+                return;
+        finding = finding_add(checking, SEVERITY_BLOCKS);
+        finding_evidence(finding, "%s is a %s, the fleet file says %s: it would never count as ready",
+                         service->spec.name, actual, declared);
+        if (service->spec.role == REDIS_MASTER)
+                finding_advice(finding,
+                               "if it should be the master, on %s: %s REPLICAOF NO ONE; else correct line "
+                               "%u of the fleet file",
+                               checking->host->name, client(checking).text, service->line);
+        else
+                finding_advice(finding,
+                               "if it should be a replica, on %s: %s REPLICAOF HOST PORT; else correct "
+                               "line %u of the fleet file",
+                               checking->host->name, client(checking).text, service->line);
+}
+
+void check_replica_link(struct checking *checking)
+{
+        const struct redis_state *redis = answering(checking);
+        struct finding *finding;
+
+        if (!redis || !text_equal(redis->role, "slave"))
+                return;
+        if (!redis->master_link_up) {
+                finding = finding_add(checking, SEVERITY_BLOCKS);
+                finding_evidence(finding, "the link of %s to its master is down: its data is getting old",
+                                 checking->service->spec.name);
+                finding_advice(finding,
+                               "on %s: %s INFO replication; look at master_host, master_port and its log",
+                               checking->host->name, client(checking).text);
+        } else if (redis->replication_lag_bytes > LAG_LIMIT) {
+                finding = finding_add(checking, SEVERITY_WARNS);
+                finding_evidence(finding, "%s is %s behind its master", checking->service->spec.name,
+                                 CHECK_BYTES(redis->replication_lag_bytes));
+                finding_advice(finding, "wait until it has caught up: muster status %s --watch",
+                               checking->service->spec.name);
+        }
+}
+
+void check_persistence(struct checking *checking)
+{
+        const struct redis_state *redis = answering(checking);
+        struct finding *finding;
+
+        if (!redis || redis->aof_enabled || redis->save_points || redis->keys == 0)
+                return;
+        finding = finding_add(checking, SEVERITY_WARNS);
+        finding_evidence(finding,
+                         "%s keeps nothing on disk (no AOF, no save points): a restart loses %" PRIu64
+                         " keys, %s",
+                         checking->service->spec.name, redis->keys, CHECK_BYTES(redis->used_memory));
+        finding_advice(finding,
+                       "if the data matters, on %s: %s CONFIG SET appendonly yes, and the same in its "
+                       "file",
+                       checking->host->name, client(checking).text);
+}
+
+/* One of Redis's own statuses, "ok" or something else ("" from servers that do not have it). */
+static void check_status(struct checking *checking, const char *status, enum severity severity,
+                         const char *what, const char *command)
+{
+        struct finding *finding;
+
+        if (!status[0] || text_equal(status, "ok"))
+                return;
+        finding = finding_add(checking, severity);
+        finding_evidence(finding, "the last %s of %s ended with '%s'", what, checking->service->spec.name,
+                         status);
+        finding_advice(finding, "look into its log and at the space in %s on %s, then there: %s %s",
+                       checking->state->redis.directory[0] ? checking->state->redis.directory : "its folder",
+                       checking->host->name, client(checking).text, command);
+}
+
+void check_last_write(struct checking *checking)
+{
+        const struct redis_state *redis = answering(checking);
+
+        if (!redis)
+                return;
+        if (redis->aof_enabled) {
+                check_status(checking, redis->aof_last_write_status, SEVERITY_BLOCKS, "write to the AOF",
+                             "INFO persistence");
+                check_status(checking, redis->aof_last_rewrite_status, SEVERITY_WARNS, "rewrite of the AOF",
+                             "BGREWRITEAOF");
+        }
+        if (redis->save_points)
+                check_status(checking, redis->rdb_last_save_status, SEVERITY_WARNS, "RDB save", "BGSAVE");
+}
+
+void check_aof_growth(struct checking *checking)
+{
+        const struct redis_state *redis = answering(checking);
+        uint64_t now_low, now_high, then_low, then_high;
+        struct finding *finding;
+
+        if (!redis || !redis->aof_enabled || redis->incremental_bytes < GROWTH_MINIMUM ||
+            (double)redis->incremental_bytes < GROWTH_SHARE * (double)redis->base_bytes)
+                return;
+        if (redis->aof_rewrite_in_progress || redis->aof_rewrite_scheduled) {
+                finding = finding_add(checking, SEVERITY_INFORMS);
+                finding_evidence(finding, "a rewrite of the AOF of %s is under way",
+                                 checking->service->spec.name);
+                finding_advice(finding, "wait for it: muster status %s --watch",
+                               checking->service->spec.name);
+                return;
+        }
+        check_load_estimate(checking, false, &now_low, &now_high);
+        check_load_estimate(checking, true, &then_low, &then_high);
+        finding = finding_add(checking, SEVERITY_WARNS);
+        finding_evidence(finding,
+                         "incremental AOF of %s beside a base of %s: loading takes %s, after a rewrite %s; a "
+                         "rewrite saves %s",
+                         CHECK_BYTES(redis->incremental_bytes), CHECK_BYTES(redis->base_bytes),
+                         CHECK_RANGE(now_low, now_high), CHECK_RANGE(then_low, then_high),
+                         CHECK_RANGE(now_low > then_low ? now_low - then_low : 0,
+                                     now_high > then_high ? now_high - then_high : 0));
+        finding_advice(finding, "muster redis rewrite %s, or muster check %s --fix",
+                       checking->service->spec.name, checking->service->spec.name);
+        finding_fix(finding, checking, OPERATION_REDIS_REWRITE);
+}
+
+/* The new base needs room beside the old files: about the old base, at most what memory holds. */
+void check_rewrite_disk(struct checking *checking)
+{
+        const struct redis_state *redis = answering(checking);
+        uint64_t least, most;
+        struct finding *finding;
+
+        if (!redis || !redis->aof_enabled || !redis->directory[0])
+                return;
+        least = redis->base_bytes < redis->used_memory ? redis->base_bytes : redis->used_memory;
+        most = redis->base_bytes > redis->used_memory ? redis->base_bytes : redis->used_memory;
+        if (redis->directory_available >= most)
+                return;
+        finding =
+                finding_add(checking, redis->directory_available < least ? SEVERITY_BLOCKS : SEVERITY_WARNS);
+        finding_evidence(finding,
+                         "%s has %s free; rewriting the AOF of %s writes %s to %s beside the old one",
+                         redis->directory, CHECK_BYTES(redis->directory_available),
+                         checking->service->spec.name, CHECK_BYTES(least), CHECK_BYTES(most));
+        finding_advice(finding, "make room in %s on %s: df -h %s", redis->directory, checking->host->name,
+                       redis->directory);
+}
+
+/* A rewrite forks. Without overcommit the kernel wants all of the process's memory to be there at that
+ * moment; with it, copies are needed for what changes meanwhile. */
+void check_rewrite_memory(struct checking *checking)
+{
+        const struct redis_state *redis = answering(checking);
+        const struct host_state *host = &checking->agent->host;
+        uint64_t there = host->memory_available + host->swap_free;
+        struct finding *finding;
+
+        if (!redis || !redis->aof_enabled || host->memory_total == 0)
+                return;
+        if (!host->overcommit && there < redis->used_memory) {
+                finding = finding_add(checking, SEVERITY_WARNS);
+                finding_evidence(
+                        finding,
+                        "%s uses %s, %s has %s available and does not overcommit: the fork of a rewrite "
+                        "or save may be refused",
+                        checking->service->spec.name, CHECK_BYTES(redis->used_memory), checking->host->name,
+                        CHECK_BYTES(there));
+                finding_advice(finding,
+                               "on %s: sysctl -w vm.overcommit_memory=1, and the same in /etc/sysctl.d",
+                               checking->host->name);
+        } else if (host->overcommit && there < redis->used_memory / 4) {
+                finding = finding_add(checking, SEVERITY_WARNS);
+                finding_evidence(finding,
+                                 "%s uses %s and %s has %s available: writes during a rewrite may exhaust it",
+                                 checking->service->spec.name, CHECK_BYTES(redis->used_memory),
+                                 checking->host->name, CHECK_BYTES(there));
+                finding_advice(finding, "free memory on %s, or rewrite when few writes come",
+                               checking->host->name);
+        }
+}

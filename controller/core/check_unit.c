@@ -1,0 +1,122 @@
+/* Checks of a service's systemd unit: is it there, would it start by itself, does it run now. */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/text.h"
+#include "controller/core/check.h"
+
+void check_reported(struct checking *checking)
+{
+        struct finding *finding;
+
+        if (checking->state)
+                return;
+        finding = finding_add(checking, SEVERITY_BLOCKS);
+        finding_evidence(finding, "the agent of %s says nothing of %s: it could not be checked",
+                         checking->host->name, checking->service->spec.name);
+        finding_advice(finding,
+                       "try again in a few seconds; if that does not help, on %s: systemctl restart "
+                       "muster-agent",
+                       checking->host->name);
+}
+
+void check_unit(struct checking *checking)
+{
+        const struct unit_state *unit = &checking->state->unit;
+        const char *name = checking->service->spec.unit;
+        struct finding *finding;
+
+        if (!name[0] || (unit->present &&
+                         (text_equal(unit->load_state, "loaded") || text_equal(unit->load_state, "masked"))))
+                return;
+        finding = finding_add(checking, SEVERITY_BLOCKS);
+        if (unit->present)
+                finding_evidence(finding, "systemd on %s cannot load %s: %s", checking->host->name, name,
+                                 unit->load_state[0] ? unit->load_state : "no state");
+        else
+                finding_evidence(finding, "systemd on %s does not know %s", checking->host->name, name);
+        finding_advice(finding,
+                       "on %s: systemctl cat %s; correct the unit, or its name in the fleet file (line "
+                       "%u)",
+                       checking->host->name, name, checking->service->line);
+}
+
+/* What each UnitFileState (systemctl(1), is-enabled) means for the next boot. */
+static const struct autostart {
+        const char *state;
+        enum severity severity; /* NONE: it will start */
+        bool fixable;
+        const char *meaning;
+} autostarts[] = {
+        {"enabled", SEVERITY_NONE, false, ""},
+        {"alias", SEVERITY_NONE, false, ""},
+        {"generated", SEVERITY_NONE, false, ""},
+        {"disabled", SEVERITY_WARNS, true, "it will not start at boot"},
+        {"linked", SEVERITY_WARNS, true, "it will not start at boot"},
+        {"indirect", SEVERITY_WARNS, true, "other instances or units of it start at boot, this one does not"},
+        {"enabled-runtime", SEVERITY_WARNS, true, "the next reboot forgets it"},
+        {"linked-runtime", SEVERITY_WARNS, false, "the next reboot forgets the unit itself"},
+        {"transient", SEVERITY_BLOCKS, false, "the next reboot forgets the unit itself"},
+        {"static", SEVERITY_INFORMS, false, "it starts at boot only if another unit wants it"},
+        {"masked", SEVERITY_BLOCKS, false, "it cannot be started at all"},
+        {"masked-runtime", SEVERITY_BLOCKS, false, "it cannot be started until the next reboot"},
+};
+
+void check_autostart(struct checking *checking)
+{
+        const char *name = checking->service->spec.unit, *state = checking->state->unit.unit_file_state;
+        const char *host = checking->host->name;
+        const struct autostart *autostart = NULL;
+        struct finding *finding;
+
+        if (!name[0] || !checking->state->unit.present)
+                return;
+        for (size_t i = 0; i < sizeof(autostarts) / sizeof(autostarts[0]); i++)
+                if (text_equal(autostarts[i].state, state))
+                        autostart = &autostarts[i];
+        if (autostart && autostart->severity == SEVERITY_NONE)
+                return;
+        finding = finding_add(checking, autostart ? autostart->severity : SEVERITY_WARNS);
+        finding_evidence(finding, "%s on %s is %s: %s", name, host,
+                         state[0] ? state : "of unknown enablement",
+                         autostart ? autostart->meaning : "whether it starts at boot is not known");
+        if (text_starts(state, "masked"))
+                finding_advice(finding, "on %s: systemctl unmask %s && systemctl enable %s", host, name,
+                               name);
+        else if (text_equal(state, "static"))
+                finding_advice(finding,
+                               "on %s: systemctl list-dependencies --reverse %s shows who wants it; if "
+                               "nobody does, give the unit an [Install] section",
+                               host, name);
+        else if (autostart && autostart->fixable)
+                finding_advice(finding, "muster check %s --fix, or on %s: systemctl enable %s",
+                               checking->service->spec.name, host, name);
+        else
+                finding_advice(finding,
+                               "on %s: put the unit's file into /etc/systemd/system, then systemctl "
+                               "enable %s",
+                               host, name);
+        if (autostart && autostart->fixable)
+                finding_fix(finding, checking, OPERATION_UNIT_ENABLE);
+}
+
+void check_ready(struct checking *checking)
+{
+        const struct service_state *state = checking->state;
+        const char *host = checking->host->name, *unit = checking->service->spec.unit;
+        struct finding *finding;
+
+        if (state->phase == PHASE_READY)
+                return;
+        finding = finding_add(checking, state->phase == PHASE_LOADING ? SEVERITY_INFORMS : SEVERITY_WARNS);
+        finding_evidence(finding, "%s on %s is %s now%s%s", checking->service->spec.name, host,
+                         service_phase_name(state->phase), state->detail[0] ? ": " : "", state->detail);
+        if (state->phase == PHASE_LOADING)
+                finding_advice(finding, "wait until it is loaded: muster status %s --watch",
+                               checking->service->spec.name);
+        else if (unit[0])
+                finding_advice(finding, "on %s: systemctl status %s; journalctl -u %s", host, unit, unit);
+        else
+                finding_advice(finding, "look on %s why it does not answer at %s port %u", host,
+                               checking->service->spec.address, checking->service->spec.port);
+}
