@@ -1,0 +1,596 @@
+/* Every check, seen silent on a sound fleet and speaking where its fact is wrong. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/base/text.h"
+#include "common/base/time.h"
+#include "controller/core/checks.h"
+
+#define GB  1000000000ull
+#define MB  1000000ull
+#define NOW (1800000000ull * USEC_PER_SEC)
+
+enum { ROUTER, BDS, COPY, GEO, APPS, SERVICES };
+
+static struct {
+        struct fleet_host hosts[2];
+        struct fleet_service services[SERVICES];
+        struct fleet fleet;
+        struct service_state states[2][SERVICES];
+        struct agent_state agents[2];
+        struct plan_host_fact hosts_known[2];
+        struct plan_rate rates[SERVICES];
+        struct disk_state disks[2];
+        char failed[7][UNIT_SIZE];
+        struct pm2_app_state apps[7];
+        bool scope_hosts[2], scope_services[SERVICES];
+        struct finding *found;
+        size_t count;
+} w;
+
+static struct service_state *state_of(int service)
+{
+        return &w.states[service == ROUTER || service == APPS][service];
+}
+
+static void add_service(int i, const char *name, enum service_kind kind, size_t host, uint16_t port)
+{
+        struct fleet_service *service = &w.services[i];
+
+        *service = (struct fleet_service){.host = host, .of = -1, .same_as = -1, .at_least = 1, .line = 10};
+        service->spec = (struct service_spec){.kind = kind, .port = port, .address = "127.0.0.1"};
+        service->reload_limit_us = 600 * USEC_PER_SEC;
+        TEXT_COPY(service->spec.name, name);
+        *state_of(i) = (struct service_state){.kind = kind, .phase = PHASE_READY};
+        TEXT_COPY(state_of(i)->name, name);
+        if (kind == SERVICE_PM2)
+                return;
+        snprintf(service->spec.unit, sizeof(service->spec.unit), "u@%s.service", name);
+        state_of(i)->unit = (struct unit_state){.present = true,
+                                                .load_state = "loaded",
+                                                .unit_file_state = "enabled",
+                                                .type = "simple",
+                                                .timeout_stop_us = 90 * USEC_PER_SEC,
+                                                .timeout_start_us = 90 * USEC_PER_SEC};
+}
+
+static void sound_redis(int i, const char *role)
+{
+        state_of(i)->redis = (struct redis_state){.answering = true,
+                                                  .pong = true,
+                                                  .master_link_up = true,
+                                                  .used_memory = 2 * GB,
+                                                  .max_memory = 3 * GB,
+                                                  .keys = 1000,
+                                                  .aof_enabled = true,
+                                                  .base_bytes = GB,
+                                                  .incremental_bytes = 100 * MB,
+                                                  .aof_last_rewrite_status = "ok",
+                                                  .aof_last_write_status = "ok",
+                                                  .rdb_last_save_status = "ok",
+                                                  .directory = "/data",
+                                                  .directory_available = 50 * GB};
+        TEXT_COPY(state_of(i)->redis.role, role);
+        w.rates[i] = (struct plan_rate){50e6, 20e6, 3};
+}
+
+static int sound_fleet(void **state)
+{
+        free(w.found);
+        memset(&w, 0, sizeof(w));
+        strcpy(w.hosts[0].name, "db1");
+        strcpy(w.hosts[1].name, "app1");
+        add_service(ROUTER, "router", SERVICE_UNIT, 1, 0);
+        add_service(BDS, "bds", SERVICE_REDIS, 0, 6379);
+        add_service(COPY, "copy", SERVICE_REDIS, 0, 6380);
+        add_service(GEO, "geo", SERVICE_TILE38, 0, 9851);
+        add_service(APPS, "apps", SERVICE_PM2, 1, 0);
+        w.services[BDS].spec.role = REDIS_MASTER;
+        w.services[COPY].spec.role = REDIS_REPLICA;
+        strcpy(w.services[APPS].spec.user, "www");
+        strcpy(w.services[APPS].spec.home, "/var/www/.pm2");
+        sound_redis(BDS, "master");
+        sound_redis(COPY, "slave");
+        state_of(GEO)->tile38 = (struct tile38_state){.ready = true, .aof_size = 100 * MB, .objects = MB};
+        w.rates[GEO] = (struct plan_rate){20e6, 0, 1};
+        state_of(APPS)->pm2 = (struct pm2_state){.reachable = true, .online = 3};
+        for (size_t h = 0; h < 2; h++) {
+                w.agents[h].host = (struct host_state){.boot_id = "0123456789abcdef0123456789abcdef",
+                                                       .clock_us = NOW - 9 * USEC_PER_SEC,
+                                                       .memory_total = 16 * GB,
+                                                       .memory_available = 8 * GB,
+                                                       .agent_version = MUSTER_VERSION,
+                                                       .agent_enabled = "enabled",
+                                                       .overcommit = true};
+                w.agents[h].services = w.states[h];
+                w.agents[h].service_count = SERVICES;
+                w.hosts_known[h] = (struct plan_host_fact){true, &w.agents[h]};
+                w.scope_hosts[h] = true;
+        }
+        w.disks[0] = (struct disk_state){"/", 100 * GB, 50 * GB};
+        w.agents[0].host.disks = w.disks;
+        w.agents[0].host.disk_count = 1;
+        for (size_t i = 0; i < SERVICES; i++)
+                w.scope_services[i] = true;
+        w.fleet = (struct fleet){"f", w.hosts, 2, w.services, SERVICES};
+        return 0;
+}
+
+static int end(void **state)
+{
+        free(w.found);
+        w.found = NULL;
+        return 0;
+}
+
+static void run_checks(void)
+{
+        struct scope scope = {w.scope_hosts, w.scope_services, NULL};
+        struct plan_facts facts = {w.hosts_known, w.rates};
+
+        free(w.found);
+        w.found = NULL;
+        assert_int_equal(checks_run(&w.fleet, &scope, &facts, NOW, &w.found, &w.count), 0);
+}
+
+/* Exactly these many findings, and the index-th is this one; evidence and advice hold these texts. */
+static const struct finding *expect_nth(size_t count, size_t index, const char *id, enum severity severity,
+                                        const char *evidence, const char *advice)
+{
+        const struct finding *finding;
+
+        run_checks();
+        for (size_t i = 0; w.count != count && i < w.count; i++)
+                print_message("%s %s/%s: %s\n", w.found[i].id, w.found[i].host, w.found[i].service,
+                              w.found[i].evidence);
+        assert_int_equal(w.count, count);
+        finding = &w.found[index];
+        assert_string_equal(finding->id, id);
+        if (finding->severity != severity)
+                fail_msg("%s %s", severity_name(finding->severity), finding->evidence);
+        if (!strstr(finding->evidence, evidence))
+                fail_msg("evidence: %s, not: %s", finding->evidence, evidence);
+        if (!strstr(finding->advice, advice))
+                fail_msg("advice: %s, not: %s", finding->advice, advice);
+        return finding;
+}
+
+static const struct finding *expect(const char *id, enum severity severity, const char *evidence,
+                                    const char *advice)
+{
+        return expect_nth(1, 0, id, severity, evidence, advice);
+}
+
+static void expect_nothing(void)
+{
+        run_checks();
+        if (w.count)
+                fail_msg("%s: %s", w.found[0].id, w.found[0].evidence);
+        assert_null(w.found);
+}
+
+static void test_sound(void **state)
+{
+        expect_nothing();
+        w.hosts_known[0].state = NULL;
+        w.scope_hosts[0] = false;
+        expect_nothing(); /* out of scope is not looked at */
+}
+
+static void test_connected(void **state)
+{
+        const struct finding *finding;
+
+        w.hosts_known[0].connected = false;
+        state_of(BDS)->phase = PHASE_FAILED; /* old news is not judged */
+        finding = expect("connected", SEVERITY_BLOCKS, "the agent of db1 is not connected",
+                         "systemctl start muster-agent");
+        assert_string_equal(finding->host, "db1");
+        assert_string_equal(finding->service, "");
+        assert_int_equal(finding->fix, OPERATION_NONE);
+        w.hosts_known[0].state = NULL;
+        expect("connected", SEVERITY_BLOCKS, "db1 has never been seen", "muster host invite db1");
+}
+
+static void test_boot(void **state)
+{
+        w.agents[1].host.boot_id[0] = '\0';
+        strcpy(w.agents[1].host.boot_error, "denied");
+        expect("boot-id", SEVERITY_BLOCKS, "cannot be read (denied)", "/proc/sys/kernel/random/boot_id");
+        sound_fleet(NULL);
+        w.agents[1].host.stopping = true;
+        expect("boot-id", SEVERITY_BLOCKS, "a shutdown of app1 is under way", "muster status app1 --watch");
+}
+
+static void test_agent(void **state)
+{
+        const struct finding *finding;
+
+        strcpy(w.agents[0].host.agent_enabled, "disabled");
+        finding = expect("agent-autostart", SEVERITY_BLOCKS, "muster-agent itself is disabled",
+                         "systemctl enable muster-agent");
+        assert_int_equal(finding->fix, OPERATION_UNIT_ENABLE);
+        assert_string_equal(finding->fix_service.unit, "muster-agent.service");
+        assert_int_equal(service_spec_check(&finding->fix_service), 0);
+        strcpy(w.agents[0].host.agent_enabled, "");
+        finding = expect("agent-autostart", SEVERITY_BLOCKS, "not known to systemd", "");
+        assert_int_equal(finding->fix, OPERATION_NONE);
+        sound_fleet(NULL);
+        strcpy(w.agents[0].host.agent_version, "0.0.9");
+        expect("agent-version", SEVERITY_INFORMS, "is version 0.0.9", "systemctl restart muster-agent");
+}
+
+static void test_clock(void **state)
+{
+        w.agents[0].host.clock_us = NOW - 30 * USEC_PER_SEC;
+        expect_nothing();
+        w.agents[0].host.clock_us = NOW - 31 * USEC_PER_SEC;
+        expect("clock", SEVERITY_WARNS, "the clock of db1 is 31.0 s behind", "timedatectl set-ntp");
+        w.agents[0].host.clock_us = NOW + 3600 * USEC_PER_SEC;
+        expect("clock", SEVERITY_WARNS, "1 h 00 min ahead of", "");
+}
+
+static void test_disk(void **state)
+{
+        w.disks[0].available_bytes = 10 * GB;
+        expect_nothing();
+        w.disks[0].available_bytes = 9 * GB;
+        expect("disk", SEVERITY_WARNS, "/ on db1 has 9.0 GB free of 100.0 GB (9.0%)", "du -xh");
+        w.disks[0].available_bytes = GB;
+        expect("disk", SEVERITY_BLOCKS, "(1.0%)", "make room");
+        w.disks[1] = (struct disk_state){"/empty", 0, 0};
+        w.agents[0].host.disk_count = 2;
+        expect("disk", SEVERITY_BLOCKS, "(1.0%)", "");
+}
+
+static void test_failed_units(void **state)
+{
+        w.agents[1].host.failed_units = w.failed;
+        w.agents[1].host.failed_unit_count = 1;
+        strcpy(w.failed[0], "a.service");
+        expect("failed-units", SEVERITY_WARNS, "1 failed unit: a.service", "systemctl status a.service");
+        w.agents[1].host.failed_unit_count = 7;
+        for (int i = 0; i < 7; i++)
+                snprintf(w.failed[i], UNIT_SIZE, "%c\x1b.service", 'a' + i);
+        expect("failed-units", SEVERITY_WARNS,
+               "7 failed units: a?.service, b?.service, c?.service, d?.service, e?.service, ...", "");
+        memset(w.failed[0], 'x', UNIT_SIZE - 1);
+        expect("failed-units", SEVERITY_WARNS, "xxx, ...", "xxx");
+}
+
+static void test_memory(void **state)
+{
+        state_of(BDS)->redis.max_memory = 11 * GB;
+        expect_nothing();
+        state_of(BDS)->redis.max_memory = 12 * GB;
+        expect("memory", SEVERITY_WARNS, "2 Redis on db1 may use 15.0 GB of its 16.0 GB memory (0 without",
+               "CONFIG SET maxmemory");
+        state_of(BDS)->redis.max_memory = 0;
+        state_of(BDS)->redis.used_memory = 12 * GB;
+        state_of(BDS)->unit.timeout_stop_us = UINT64_MAX;
+        expect("memory", SEVERITY_WARNS, "(1 without a maxmemory", "");
+        state_of(BDS)->redis.max_memory = UINT64_MAX;
+        expect("memory", SEVERITY_WARNS, "2 Redis", "");
+}
+
+static void test_reported(void **state)
+{
+        strcpy(w.states[0][BDS].name, "other");
+        expect("reported", SEVERITY_BLOCKS, "says nothing of bds", "try again");
+        strcpy(w.states[0][BDS].name, "bds");
+        w.states[0][BDS].kind = SERVICE_TILE38;
+        expect("reported", SEVERITY_BLOCKS, "says nothing of bds", "");
+        w.scope_services[BDS] = false;
+        expect_nothing();
+}
+
+static void test_unit(void **state)
+{
+        struct unit_state *unit = &state_of(ROUTER)->unit;
+
+        strcpy(unit->load_state, "bad-setting");
+        expect("unit", SEVERITY_BLOCKS, "cannot load u@router.service: bad-setting", "line 10");
+        unit->present = false;
+        expect("unit", SEVERITY_BLOCKS, "does not know u@router.service", "systemctl cat u@router.service");
+        w.services[ROUTER].spec.unit[0] = '\0';
+        expect_nothing();
+}
+
+static void test_autostart(void **state)
+{
+        static const struct {
+                const char *state;
+                enum severity severity;
+                bool fix;
+                const char *evidence, *advice;
+        } cases[] = {
+                {"disabled", SEVERITY_WARNS, true, "u@bds.service on db1 is disabled: it will not start",
+                 "muster check bds --fix, or on db1: systemctl enable u@bds.service"},
+                {"linked", SEVERITY_WARNS, true, "is linked", "systemctl enable u@bds.service"},
+                {"indirect", SEVERITY_WARNS, true, "other instances", "systemctl enable u@bds.service"},
+                {"enabled-runtime", SEVERITY_WARNS, true, "next reboot forgets it", "systemctl enable"},
+                {"linked-runtime", SEVERITY_WARNS, false, "forgets the unit itself", "/etc/systemd/system"},
+                {"transient", SEVERITY_BLOCKS, false, "forgets the unit itself", "/etc/systemd/system"},
+                {"static", SEVERITY_INFORMS, false, "only if another unit wants it", "--reverse"},
+                {"masked", SEVERITY_BLOCKS, false, "cannot be started at all", "systemctl unmask u@bds"},
+                {"masked-runtime", SEVERITY_BLOCKS, false, "until the next reboot", "unmask"},
+                {"", SEVERITY_WARNS, false, "unknown enablement: whether it starts", "enable u@bds.service"},
+                {"new-word", SEVERITY_WARNS, false, "is new-word: whether", ""},
+        };
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                const struct finding *finding;
+
+                strcpy(state_of(BDS)->unit.unit_file_state, cases[i].state);
+                finding = expect("autostart", cases[i].severity, cases[i].evidence, cases[i].advice);
+                assert_int_equal(finding->fix, cases[i].fix ? OPERATION_UNIT_ENABLE : OPERATION_NONE);
+                assert_string_equal(finding->fix_service.name, cases[i].fix ? "bds" : "");
+        }
+        strcpy(state_of(BDS)->unit.unit_file_state, "generated");
+        expect_nothing();
+}
+
+static void test_ready(void **state)
+{
+        state_of(GEO)->phase = PHASE_LOADING;
+        expect("ready", SEVERITY_INFORMS, "geo on db1 is loading now", "wait");
+        state_of(GEO)->phase = PHASE_STOPPED;
+        strcpy(state_of(GEO)->detail, "refused");
+        expect("ready", SEVERITY_WARNS, "is stopped now: refused", "journalctl -u u@geo.service");
+        w.services[GEO].spec.unit[0] = '\0';
+        expect("ready", SEVERITY_WARNS, "is stopped now", "127.0.0.1 port 9851");
+}
+
+static void test_role(void **state)
+{
+        strcpy(state_of(BDS)->redis.role, "slave");
+        expect("role", SEVERITY_BLOCKS, "bds is a replica, the fleet file says master",
+               "redis-cli -p 6379 REPLICAOF NO ONE");
+        sound_fleet(NULL);
+        strcpy(state_of(COPY)->redis.role, "master");
+        expect("role", SEVERITY_BLOCKS, "copy is a master, the fleet file says replica",
+               "REPLICAOF HOST PORT");
+        w.services[COPY].spec.role = REDIS_ANY_ROLE;
+        expect_nothing();
+}
+
+static void test_replica_link(void **state)
+{
+        struct redis_state *redis = &state_of(COPY)->redis;
+
+        redis->replication_lag_bytes = 64 * MB;
+        expect_nothing();
+        redis->replication_lag_bytes = 65 * MB;
+        expect("replica-link", SEVERITY_WARNS, "copy is 65.0 MB behind", "wait");
+        redis->master_link_up = false;
+        expect("replica-link", SEVERITY_BLOCKS, "link of copy to its master is down", "INFO replication");
+        strcpy(w.services[COPY].spec.address, "10.0.0.9");
+        expect("replica-link", SEVERITY_BLOCKS, "", "redis-cli -h 10.0.0.9 -p 6380 INFO");
+        strcpy(w.services[COPY].spec.socket, "/run/r.sock");
+        expect("replica-link", SEVERITY_BLOCKS, "", "redis-cli -s /run/r.sock INFO");
+        redis->loading = true;
+        expect_nothing();
+}
+
+static void test_persistence(void **state)
+{
+        struct redis_state *redis = &state_of(BDS)->redis;
+
+        redis->aof_enabled = false;
+        expect("persistence", SEVERITY_WARNS, "a restart loses 1000 keys, 2.0 GB",
+               "CONFIG SET appendonly yes");
+        redis->keys = 0;
+        expect_nothing();
+        redis->keys = 1;
+        redis->save_points = true;
+        expect_nothing();
+}
+
+static void test_last_write(void **state)
+{
+        struct redis_state *redis = &state_of(BDS)->redis;
+
+        strcpy(redis->rdb_last_save_status, "err");
+        expect_nothing(); /* nobody asked for saves */
+        redis->save_points = true;
+        expect("last-write", SEVERITY_WARNS, "the last RDB save of bds ended with 'err'", "-p 6379 BGSAVE");
+        strcpy(redis->rdb_last_save_status, "");
+        strcpy(redis->aof_last_rewrite_status, "err");
+        expect("last-write", SEVERITY_WARNS, "the last rewrite of the AOF", "BGREWRITEAOF");
+        strcpy(redis->aof_last_rewrite_status, "ok");
+        strcpy(redis->aof_last_write_status, "err");
+        expect("last-write", SEVERITY_BLOCKS, "the last write to the AOF", "/data on db1");
+        redis->aof_enabled = false;
+        expect_nothing();
+}
+
+static void test_aof_growth(void **state)
+{
+        struct redis_state *redis = &state_of(BDS)->redis;
+        const struct finding *finding;
+
+        redis->incremental_bytes = 499 * MB;
+        expect_nothing();
+        redis->incremental_bytes = 4 * GB;
+        finding = expect("aof-growth", SEVERITY_WARNS,
+                         "incremental AOF of 4.0 GB beside a base of 1.0 GB: loading takes", "--fix");
+        assert_non_null(strstr(finding->evidence, "a rewrite saves 2 min"));
+        assert_int_equal(finding->fix, OPERATION_REDIS_REWRITE);
+        assert_int_equal(finding->fix_service.port, 6379);
+        redis->aof_rewrite_in_progress = true;
+        finding = expect("aof-growth", SEVERITY_INFORMS, "is under way", "wait");
+        assert_int_equal(finding->fix, OPERATION_NONE);
+        redis->aof_rewrite_in_progress = false;
+        redis->base_bytes = 10;
+        redis->incremental_bytes = 31 * MB;
+        expect_nothing();
+        redis->incremental_bytes = 32 * MB;
+        expect("aof-growth", SEVERITY_WARNS, "incremental AOF of 32.0 MB", "");
+        redis->aof_enabled = false;
+        redis->save_points = true;
+        expect_nothing();
+}
+
+static void test_rewrite_disk(void **state)
+{
+        struct redis_state *redis = &state_of(BDS)->redis;
+
+        redis->directory_available = 2 * GB;
+        expect_nothing();
+        redis->directory_available = 2 * GB - 1;
+        expect("rewrite-disk", SEVERITY_WARNS,
+               "/data has 2.0 GB free; rewriting the AOF of bds writes 1.0 GB to "
+               "2.0 GB",
+               "df -h /data");
+        redis->directory_available = GB - 1;
+        expect("rewrite-disk", SEVERITY_BLOCKS, "/data has 1.0 GB free", "");
+        redis->directory[0] = '\0';
+        expect_nothing();
+}
+
+static void test_rewrite_memory(void **state)
+{
+        struct host_state *host = &w.agents[0].host;
+
+        w.scope_services[COPY] = false;
+        host->memory_available = GB / 2;
+        expect_nothing();
+        host->memory_available--;
+        expect("rewrite-memory", SEVERITY_WARNS, "db1 has 500.0 MB available: writes during", "free memory");
+        host->overcommit = false;
+        host->swap_free = GB;
+        expect("rewrite-memory", SEVERITY_WARNS, "has 1.5 GB available and does not overcommit",
+               "vm.overcommit_memory=1");
+        host->swap_free = 2 * GB;
+        expect_nothing();
+}
+
+static void test_reload_time(void **state)
+{
+        /* 1 GB at 50 MB/s and 100 MB at 20 MB/s: about 25 s, 18 to 41 as a range */
+        w.services[BDS].reload_limit_us = 45 * USEC_PER_SEC;
+        expect_nothing();
+        w.services[BDS].reload_limit_us = 30 * USEC_PER_SEC;
+        expect("reload-time", SEVERITY_INFORMS, "loading bds may take longer than its reload_limit of 30.0 s",
+               "line 10");
+        w.services[BDS].reload_limit_us = 10 * USEC_PER_SEC;
+        expect("reload-time", SEVERITY_WARNS, "loading bds will take longer", "rewrite its AOF");
+        w.rates[BDS] = (struct plan_rate){0};
+        expect("reload-time", SEVERITY_INFORMS, "no load of it has been watched yet", "");
+        sound_fleet(NULL);
+        w.services[GEO].reload_limit_us = USEC_PER_SEC;
+        expect("reload-time", SEVERITY_WARNS, "loading geo will", "shrink its AOF");
+}
+
+static void test_budgets(void **state)
+{
+        struct unit_state *unit = &state_of(BDS)->unit;
+
+        state_of(BDS)->redis.save_points = true;
+        expect_nothing(); /* 2 GB at 30 MB/s and some: 77 s of 90 */
+        unit->timeout_stop_us = 60 * USEC_PER_SEC;
+        expect("stop-budget", SEVERITY_WARNS, "systemd kills it after 1 min 00 s", "TimeoutStopSec=120s");
+        unit->timeout_stop_us = USEC_PER_SEC;
+        expect("stop-budget", SEVERITY_BLOCKS, "stopping bds takes 1.1 s to", "systemctl edit u@bds.service");
+        unit->timeout_stop_us = UINT64_MAX;
+        unit->timeout_start_us = USEC_PER_SEC;
+        expect_nothing(); /* Type=simple is started at once */
+        strcpy(unit->type, "notify");
+        expect("start-budget", SEVERITY_BLOCKS, "gives up its start after 1.0 s", "TimeoutStartSec=");
+        unit->timeout_start_us = 30 * USEC_PER_SEC;
+        expect("start-budget", SEVERITY_WARNS, "loading bds takes", "");
+        unit->timeout_start_us = 0;
+        expect_nothing();
+}
+
+static void test_tile38(void **state)
+{
+        struct tile38_state *tile38 = &state_of(GEO)->tile38;
+        const struct finding *finding;
+
+        tile38->objects = 50000;
+        finding =
+                expect("tile38-aof", SEVERITY_WARNS, "the AOF of geo is 100.0 MB for 50000 objects", "--fix");
+        assert_int_equal(finding->fix, OPERATION_TILE38_SHRINK);
+        tile38->aof_size = 63 * MB;
+        expect_nothing();
+        tile38->follower = true;
+        expect("tile38-aof", SEVERITY_WARNS, "has not caught up", "wait");
+        tile38->caught_up = true;
+        strcpy(tile38->leftover, "/var/lib/t/appendonly.aof-shrink");
+        expect("tile38-leftover", SEVERITY_WARNS, "an AOFSHRINK was interrupted", "rm /var/lib/t/appendonly");
+        tile38->aof_rewrite_in_progress = true;
+        expect_nothing();
+        sound_fleet(NULL);
+        strcpy(state_of(GEO)->unit.unit_file_state, "disabled");
+        expect("autostart", SEVERITY_WARNS, "u@geo.service on db1 is disabled", "systemctl enable");
+}
+
+static void test_pm2(void **state)
+{
+        struct pm2_state *pm2 = &state_of(APPS)->pm2;
+
+        strcpy(pm2->boot_unit, "pm2-www.service");
+        expect("pm2-boot-unit", SEVERITY_WARNS, "pm2-www.service starts the apps of apps at boot",
+               "systemctl disable pm2-www.service");
+        pm2->boot_unit[0] = '\0';
+        pm2->apps = w.apps;
+        pm2->app_count = 7;
+        pm2->errored = 6;
+        for (int i = 0; i < 7; i++) {
+                snprintf(w.apps[i].name, sizeof(w.apps[i].name), "app%d", i);
+                strcpy(w.apps[i].status, i == 1 ? "online" : "errored");
+        }
+        expect("pm2-errored", SEVERITY_WARNS, "6 apps of apps are errored: app0, app2, app3, app4, app5, ...",
+               "PM2_HOME=/var/www/.pm2 pm2 logs 'app0'");
+        pm2->errored = 1;
+        pm2->app_count = 1;
+        expect("pm2-errored", SEVERITY_WARNS, "1 app of apps is errored: app0", "");
+        pm2->reachable = false;
+        strcpy(pm2->error, "no socket");
+        expect("pm2-reachable", SEVERITY_BLOCKS, "does not answer (no socket)", "sudo -u www");
+        assert_string_equal(w.found[0].host, "app1");
+}
+
+/* Many findings: in the fleet's order, hosts before their services, and none lost. */
+static void test_order(void **state)
+{
+        for (int i = 0; i < SERVICES; i++) {
+                state_of(i)->phase = PHASE_STOPPED;
+                strcpy(state_of(i)->unit.unit_file_state, "disabled");
+        }
+        for (int h = 0; h < 2; h++)
+                w.agents[h].host.clock_us = 0;
+        state_of(BDS)->redis.answering = state_of(COPY)->redis.answering = false;
+        expect_nth(10, 0, "clock", SEVERITY_WARNS, "db1", "");
+        assert_string_equal(w.found[1].service, "bds");
+        assert_string_equal(w.found[1].id, "autostart");
+        assert_string_equal(w.found[2].id, "ready");
+        assert_string_equal(w.found[6].service, "geo");
+        assert_string_equal(w.found[7].id, "clock");
+        assert_string_equal(w.found[7].host, "app1");
+        assert_string_equal(w.found[9].service, "router");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, sound_fleet, end)
+        const struct CMUnitTest tests[] = {
+                TEST(test_sound),          TEST(test_connected),    TEST(test_boot),
+                TEST(test_agent),          TEST(test_clock),        TEST(test_disk),
+                TEST(test_failed_units),   TEST(test_memory),       TEST(test_reported),
+                TEST(test_unit),           TEST(test_autostart),    TEST(test_ready),
+                TEST(test_role),           TEST(test_replica_link), TEST(test_persistence),
+                TEST(test_last_write),     TEST(test_aof_growth),   TEST(test_rewrite_disk),
+                TEST(test_rewrite_memory), TEST(test_reload_time),  TEST(test_budgets),
+                TEST(test_tile38),         TEST(test_pm2),          TEST(test_order),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
