@@ -115,6 +115,10 @@ int rpc_call_start(rpc_call **ret, rpc_peer *peer, const ProtobufCServiceDescrip
 /* The caller is no longer interested: CANCEL is sent, no callback comes, the call is freed. */
 void rpc_call_cancel(rpc_call *call);
 
+/* While held, the answer's stream gets no more credit: after 256 KiB the serving side's rpc_call_writable turns
+ * false, and only this stream waits. For a caller that passes the messages on to something slow. */
+void rpc_call_hold(rpc_call *call, bool hold);
+
 /* --- serving ------------------------------------------------------------------------------------------ */
 
 rpc_peer *rpc_call_peer(const rpc_call *call);
