@@ -53,6 +53,10 @@ struct check_text check_range(uint64_t low_us, uint64_t high_us);
 #define CHECK_SPAN(us)         (check_span(us).text)
 #define CHECK_RANGE(low, high) (check_range((low), (high)).text)
 
+/* A path or name from an agent as it may stand in a command that people paste: itself if it is made of plain
+ * characters only, else instead (which must be static). */
+const char *check_plain(const char *word, const char *instead);
+
 /* One function a check; the table is in checks.c. */
 void check_connected(struct checking *checking);
 void check_agent_autostart(struct checking *checking);

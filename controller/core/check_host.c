@@ -123,7 +123,7 @@ void check_disk(struct checking *checking)
                                  checking->host->name, CHECK_BYTES(disk->available_bytes),
                                  CHECK_BYTES(disk->total_bytes), free_share * 100);
                 finding_advice(finding, "on %s: du -xh --max-depth=2 %s | sort -h | tail, and make room",
-                               checking->host->name, disk->mount);
+                               checking->host->name, check_plain(disk->mount, "MOUNT"));
         }
 }
 
@@ -150,7 +150,7 @@ void check_failed_units(struct checking *checking)
                          host->failed_unit_count == 1 ? "" : "s", names,
                          shown < host->failed_unit_count ? ", ..." : "");
         finding_advice(finding, "on %s: systemctl status %s; mend it, or systemctl reset-failed",
-                       checking->host->name, host->failed_units[0]);
+                       checking->host->name, check_plain(host->failed_units[0], "UNIT"));
 }
 
 /* What the Redis instances of a host may grow to, against its memory: by maxmemory where it is set, else by

@@ -24,8 +24,9 @@ void check_pm2_errored(struct checking *checking)
         const struct pm2_state *pm2 = &checking->state->pm2;
         const struct service_spec *spec = &checking->service->spec;
         struct finding *finding;
-        char names[TEXT_SIZE] = "", first[TEXT_SIZE] = "NAME";
+        char names[TEXT_SIZE] = "";
         size_t n = 0, shown = 0;
+        unsigned first = 0;
 
         if (!pm2->reachable || pm2->errored == 0)
                 return;
@@ -35,7 +36,7 @@ void check_pm2_errored(struct checking *checking)
                 if (!text_equal(pm2->apps[i].status, "errored"))
                         continue;
                 if (shown == 0)
-                        text_copy_cut(first, sizeof(first), pm2->apps[i].name);
+                        first = pm2->apps[i].pm_id;
                 wanted = snprintf(names + n, sizeof(names) - n, "%s%s", shown ? ", " : "", pm2->apps[i].name);
                 if (wanted < 0 || (size_t)wanted >= sizeof(names) - n)
                         break;
@@ -48,7 +49,7 @@ void check_pm2_errored(struct checking *checking)
                          pm2->errored == 1 ? "" : "s", spec->name, pm2->errored == 1 ? "is" : "are", names,
                          shown < pm2->errored ? ", ..." : "");
         finding_advice(finding,
-                       "on %s: sudo -u %s PM2_HOME=%s pm2 logs '%s'; mend it, or stop it, so that its "
+                       "on %s: sudo -u %s PM2_HOME=%s pm2 logs %u; mend it, or stop it, so that its "
                        "state after the restart means something",
                        checking->host->name, spec->user, spec->home, first);
 }
@@ -64,5 +65,5 @@ void check_pm2_boot_unit(struct checking *checking)
         finding_evidence(finding, "%s starts the apps of %s at boot, before what they need is ready",
                          pm2->boot_unit, checking->service->spec.name);
         finding_advice(finding, "on %s: systemctl disable %s (muster restores the apps in order)",
-                       checking->host->name, pm2->boot_unit);
+                       checking->host->name, check_plain(pm2->boot_unit, "UNIT"));
 }

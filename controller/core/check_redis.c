@@ -136,6 +136,23 @@ void check_last_write(struct checking *checking)
                 check_status(checking, redis->rdb_last_save_status, SEVERITY_WARNS, "RDB save", "BGSAVE");
 }
 
+static uint64_t less(uint64_t a, uint64_t b)
+{
+        return a > b ? a - b : 0;
+}
+
+/* What a rewrite saves: fast load against fast load, slow against slow. */
+static struct check_text saving(uint64_t now_low, uint64_t now_high, uint64_t then_low, uint64_t then_high)
+{
+        uint64_t fast = less(now_low, then_low), slow = less(now_high, then_high);
+        struct check_text text;
+
+        if (fast && slow > fast)
+                return check_range(fast, slow);
+        snprintf(text.text, sizeof(text.text), "up to %.40s", CHECK_SPAN(fast > slow ? fast : slow));
+        return text;
+}
+
 void check_aof_growth(struct checking *checking)
 {
         const struct redis_state *redis = answering(checking);
@@ -156,15 +173,15 @@ void check_aof_growth(struct checking *checking)
         check_load_estimate(checking, false, &now_low, &now_high);
         check_load_estimate(checking, true, &then_low, &then_high);
         finding = finding_add(checking, SEVERITY_WARNS);
-        finding_evidence(finding,
-                         "incremental AOF of %s beside a base of %s: loading takes %s, after a rewrite %s; a "
-                         "rewrite saves %s",
-                         CHECK_BYTES(redis->incremental_bytes), CHECK_BYTES(redis->base_bytes),
-                         CHECK_RANGE(now_low, now_high), CHECK_RANGE(then_low, then_high),
-                         CHECK_RANGE(now_low > then_low ? now_low - then_low : 0,
-                                     now_high > then_high ? now_high - then_high : 0));
-        finding_advice(finding, "muster redis rewrite %s, or muster check %s --fix",
-                       checking->service->spec.name, checking->service->spec.name);
+        finding_evidence(
+                finding,
+                "incremental AOF of %s beside a base of %s: loading takes %s, after a rewrite %s; it "
+                "saves %s",
+                CHECK_BYTES(redis->incremental_bytes), CHECK_BYTES(redis->base_bytes),
+                CHECK_RANGE(now_low, now_high), CHECK_RANGE(then_low, then_high),
+                saving(now_low, now_high, then_low, then_high).text);
+        finding_advice(finding, "muster check %s --fix, or on %s: %s BGREWRITEAOF",
+                       checking->service->spec.name, checking->host->name, client(checking).text);
         finding_fix(finding, checking, OPERATION_REDIS_REWRITE);
 }
 
@@ -188,7 +205,7 @@ void check_rewrite_disk(struct checking *checking)
                          redis->directory, CHECK_BYTES(redis->directory_available),
                          checking->service->spec.name, CHECK_BYTES(least), CHECK_BYTES(most));
         finding_advice(finding, "make room in %s on %s: df -h %s", redis->directory, checking->host->name,
-                       redis->directory);
+                       check_plain(redis->directory, "FOLDER"));
 }
 
 /* A rewrite forks. Without overcommit the kernel wants all of the process's memory to be there at that

@@ -34,7 +34,8 @@ void check_tile38_aof(struct checking *checking)
         finding_evidence(finding, "the AOF of %s is %s for %" PRIu64 " objects; loading takes %s",
                          checking->service->spec.name, CHECK_BYTES(tile38->aof_size), tile38->objects,
                          CHECK_RANGE(low, high));
-        finding_advice(finding, "muster check %s --fix (AOFSHRINK)", checking->service->spec.name);
+        finding_advice(finding, "muster check %s --fix, or on %s: tile38-cli -p %u AOFSHRINK",
+                       checking->service->spec.name, checking->host->name, checking->service->spec.port);
         finding_fix(finding, checking, OPERATION_TILE38_SHRINK);
 }
 
@@ -49,5 +50,6 @@ void check_tile38_leftover(struct checking *checking)
         finding_evidence(finding, "%s of %s is there: an AOFSHRINK was interrupted", tile38->leftover,
                          checking->service->spec.name);
         finding_advice(finding, "when the data of %s is known to be whole, on %s: rm %s",
-                       checking->service->spec.name, checking->host->name, tile38->leftover);
+                       checking->service->spec.name, checking->host->name,
+                       check_plain(tile38->leftover, "FILE"));
 }

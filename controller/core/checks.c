@@ -142,6 +142,13 @@ struct check_text check_range(uint64_t low_us, uint64_t high_us)
         return text;
 }
 
+const char *check_plain(const char *word, const char *instead)
+{
+        static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._@:+-";
+
+        return word[0] && word[0] != '-' && strspn(word, plain) == strlen(word) ? word : instead;
+}
+
 static void run_all(struct checking *checking)
 {
         unsigned kind = checking->service ? 1u << checking->service->spec.kind : 0;
