@@ -34,7 +34,8 @@ bool step_may_begin(const run *run, size_t index)
 {
         if (run->held || run->leaving)
                 return false;
-        return !phase_takes_down(run->plan->steps[index].phase) || (!run->aborting && !run->blocked);
+        return !phase_takes_down(run->plan->steps[index].phase) ||
+               (!run->aborting && (!run->blocked || run->steps[index].wanted));
 }
 
 /* --- reboots and boots -----------------------------------------------------------------------------------

@@ -66,6 +66,7 @@ struct run_step {
         char operation[ID_SIZE];
         char boot_id[ID_SIZE];        /* of the last intent */
         char identity[IDENTITY_SIZE]; /* stops: of the process that was there */
+        bool wanted;                  /* a person asked for it to be tried again */
         bool unknown;                 /* failed, but whether it happened is not known */
         uint64_t begun_us, ended_us;  /* realtime */
         char text[TEXT_SIZE * 2];
