@@ -40,6 +40,35 @@ void api_reply(rpc_call *call, struct wire_arena *arena, const ProtobufCMessage 
 /* The scope as it is said in texts: "the whole fleet" for an empty one. */
 const char *api_scope_name(const char *text);
 
+/* --- status.c --- */
+
+/* Told of each host that came, went or has a newer state; agents.h knows no end to listening, calls have one.
+ */
+struct api_listener {
+        struct api_listener *next; /* not the listener's to touch */
+        void (*news)(size_t host, void *userdata);
+        void *userdata;
+};
+/* The listener is borrowed until api_unlisten, which it may call for itself from within news. */
+void api_listen(const struct api_context *context, struct api_listener *listener);
+void api_unlisten(const struct api_context *context, struct api_listener *listener);
+
+/* --- repair.c --- */
+
+/* Repairs what can be repaired of the findings, as far as the caller is still there, tells what was done and
+ * what remains, and ends the call. Takes scope and findings (zeroed, NULL after). */
+void api_repair(struct api_context *context, rpc_call *call, struct scope *scope, struct finding **findings,
+                size_t count);
+
+/* --- check.c --- */
+
+/* Checks the scope with what is known now. 0, -ENOMEM or the store's error. The caller frees *ret. */
+int api_check_run(const struct api_context *context, const struct scope *scope, struct finding **ret,
+                  size_t *ret_count);
+/* Sends one update; repair NULL: none. -ENOBUFS, -ENOMEM. */
+int api_check_send(rpc_call *call, const struct finding *finding, const char *repair, bool failed,
+                   bool remaining);
+
 /* --- facts.c --- */
 
 /* What the plan and the checks are made from, as the controller knows it now. */

@@ -26,7 +26,8 @@ struct api_watchers {
         struct agents_listener listener;
         struct watcher *list;
         size_t count;
-        sd_event_source *timer; /* armed while somebody is stale and may be told */
+        struct api_listener *listeners; /* others who want to be told */
+        sd_event_source *timer;         /* armed while somebody is stale and may be told */
         bool armed;
         uint64_t told_us; /* monotonic */
 };
@@ -218,11 +219,32 @@ static void on_news(const struct agent_view *agent, void *userdata)
         int host = agents_find(all->context->agents, agent->name);
         bool anybody = false;
 
+        if (host < 0)
+                return;
+        for (struct api_listener *listener = all->listeners, *next; listener; listener = next) {
+                next = listener->next;
+                listener->news((size_t)host, listener->userdata);
+        }
         for (struct watcher *watcher = all->list; watcher; watcher = watcher->next)
-                if (host >= 0 && watcher->scope.hosts[host])
+                if (watcher->scope.hosts[host])
                         anybody = watcher->stale = true;
         if (anybody)
                 arm(all);
+}
+
+void api_listen(const struct api_context *context, struct api_listener *listener)
+{
+        listener->next = context->watchers->listeners;
+        context->watchers->listeners = listener;
+}
+
+void api_unlisten(const struct api_context *context, struct api_listener *listener)
+{
+        for (struct api_listener **at = &context->watchers->listeners; *at; at = &(*at)->next)
+                if (*at == listener) {
+                        *at = listener->next;
+                        return;
+                }
 }
 
 static void on_cancelled(rpc_call *call, void *userdata)
