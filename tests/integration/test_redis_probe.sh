@@ -28,12 +28,13 @@ start() {
 	setpriv --pdeathsig KILL redis-server --port "$port" --bind 127.0.0.1 --dir "$work/$name" --appendonly yes \
 		--save "" --auto-aof-rewrite-percentage 0 --enable-debug-command yes "$@" >"$work/$name.log" 2>&1 &
 	pids+=($!)
-	eval "pid_$name=$!"
+	started=$!
 }
 
 see() { "$driver" "$@" >"$work/seen" || { cat "$work/seen"; return 1; }; }
 
 start master 17101
+master=$started
 start replica 17102 --replicaof 127.0.0.1 17101 --repl-diskless-sync-delay 0
 
 echo "master and replica are ready, with their files' sizes"
@@ -52,7 +53,7 @@ see --until degraded redis:bds:17101:replica || fail "wrong role passed"
 grep -q 'is a master, declared replica' "$work/seen" || fail "role text"
 
 echo "a replica without its master is not ready"
-kill -9 "$pid_master"
+kill -9 "$master"
 see --until degraded redis:copy:17102:replica || fail "link down passed"
 grep -q 'link to its master is down' "$work/seen" || fail "link text: $(cat "$work/seen")"
 
@@ -76,6 +77,7 @@ if command -v tile38-server >/dev/null; then
 	pids+=($!)
 	see --until ready tile38:geo:17103 || fail "tile38 not ready"
 	until redis-cli -p 17103 set fleet truck point 1 2 >/dev/null; do :; done
-	see tile38:geo:17103 && grep -Eq '^geo ready .*objects, AOF' "$work/seen" || fail "tile38 text: $(cat "$work/seen")"
+	see tile38:geo:17103 || fail "tile38 not ready"
+	grep -Eq '^geo ready .*objects, AOF' "$work/seen" || fail "tile38 text: $(cat "$work/seen")"
 fi
 echo "all as it should be"
