@@ -174,6 +174,8 @@ static void on_watch_end(rpc_call *call, enum rpc_status code, const char *text,
 
         if (rpc_call_peer(call) != agent->peer || code == RPC_UNAVAILABLE)
                 return; /* the link went down: agents_peer_down says so */
+        if (code == RPC_UNIMPLEMENTED)
+                return; /* it is only joining: its agent comes on a link of its own */
         log_warning("host %s stopped reporting: %s: %s; its link is closed", agent->host->name,
                     rpc_status_name(code), text);
         rpc_peer_close(agent->peer, "its reports ended");
