@@ -13,6 +13,7 @@
 #include "agent/pm2/register.h"
 #include "agent/pm2/settle.h"
 #include "agent/pm2/start.h"
+#include "agent/pm2/stop.h"
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
@@ -32,6 +33,7 @@ struct pm2_restore {
         void *userdata;
 
         sd_event_source *deadline, *begin;
+        pm2_stop *clearing; /* what a daemon that is gone has left */
         pm2_daemon *daemon;
         pm2_client *client;
         struct pm2_list live;
@@ -53,6 +55,7 @@ static void drop_work(pm2_restore *self)
 {
         /* The connection first: its calls point into the others. */
         self->client = pm2_client_free(self->client);
+        self->clearing = pm2_stop_free(self->clearing);
         self->daemon = pm2_daemon_free(self->daemon);
         self->registering = pm2_register_free(self->registering);
         self->starting = pm2_start_free(self->starting);
@@ -321,15 +324,42 @@ static void on_daemon(void *userdata, int r, const struct error *cause)
                 fail(self, r, &error);
 }
 
+static int start_daemon(pm2_restore *self, struct error *error)
+{
+        tell(self, 0, 0, "starting PM2's daemon");
+        return pm2_daemon_new(&self->daemon, self->event, self->bus, &self->home, &self->snapshot->daemon,
+                              DAEMON_US, on_daemon, self, error);
+}
+
+static void on_cleared(void *userdata, int r, const struct pm2_stop_result *result, const struct error *cause)
+{
+        pm2_restore *self = userdata;
+        struct error error = cause ? *cause : (struct error){0};
+
+        self->result.leftovers = result->leftovers;
+        self->clearing = pm2_stop_free(self->clearing);
+        if (r == 0)
+                r = start_daemon(self, &error);
+        if (r < 0)
+                fail(self, r, &error);
+}
+
+/* Apps of a daemon that was killed still hold the ports that the restored ones need. */
+static int clear_leftovers(pm2_restore *self, struct error *error)
+{
+        struct pm2_stop_options options = {.end_daemon = true};
+
+        return pm2_stop_new(&self->clearing, self->event, &self->home, &options, NULL, on_cleared, self,
+                            error);
+}
+
 static int begin(pm2_restore *self, struct error *error)
 {
         int r = pm2_client_new(&self->client, self->event, &self->home, 0, error);
 
         if ((r == -ENOENT || r == -ECONNREFUSED) && !self->result.daemon_started) {
-                tell(self, 0, 0, "starting PM2's daemon");
                 *error = (struct error){0};
-                return pm2_daemon_new(&self->daemon, self->event, self->bus, &self->home,
-                                      &self->snapshot->daemon, DAEMON_US, on_daemon, self, error);
+                return clear_leftovers(self, error);
         }
         if (r < 0)
                 return r;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent/pm2/client.h"
+#include "agent/pm2/leftover.h"
 #include "agent/pm2/reaper.h"
 #include "agent/pm2/state.h"
 #include "common/base/cleanup.h"
@@ -352,6 +353,43 @@ static void on_report(void *userdata, int r, json_t *answer, const struct error 
                 finish(self, r, error);
 }
 
+static void on_leftovers_end(void *userdata, size_t killed, size_t left)
+{
+        pm2_stop *self = userdata;
+        struct error error = {0};
+        int r = 0;
+
+        self->result.killed += killed;
+        if (left)
+                r = error_set(&error, -EBUSY, "%zu processes of a daemon that is gone do not end", left);
+        finish(self, r, &error);
+}
+
+/* No daemon answers. One without its socket is killed (terminated, it would write a dump); apps without their
+ * daemon end as they would have by it. */
+static int stop_leftovers(pm2_stop *self)
+{
+        cleanup_free struct pm2_leftover *found = NULL;
+        size_t count = 0;
+        int r;
+
+        self->result.no_daemon = true;
+        r = pm2_leftovers_find(&self->home, &found, &count);
+        if (r == 0)
+                r = reaper_new(&self->reaper, self->event, on_reap_progress, on_leftovers_end, self);
+        for (size_t i = 0; i < count && r == 0; i++)
+                if (found[i].daemon)
+                        r = reaper_add(self->reaper, &found[i].fact, SIGKILL, DAEMON_US);
+        for (size_t i = 0; i < count && r == 0; i++) {
+                if (found[i].daemon)
+                        continue;
+                self->result.leftovers++;
+                r = reaper_add(self->reaper, &found[i].fact, self->signal,
+                               self->kill_timeout_ms * USEC_PER_MSEC);
+        }
+        return r < 0 ? r : reaper_wait(self->reaper);
+}
+
 static int on_begin(sd_event_source *source, uint64_t now, void *userdata)
 {
         pm2_stop *self = userdata;
@@ -359,8 +397,10 @@ static int on_begin(sd_event_source *source, uint64_t now, void *userdata)
         int r = pm2_client_new(&self->client, self->event, &self->home, 0, &error);
 
         if (r == -ENOENT || r == -ECONNREFUSED) {
-                self->result.no_daemon = true;
-                finish(self, 0, NULL);
+                error = (struct error){0};
+                r = stop_leftovers(self);
+                if (r < 0)
+                        finish(self, r, &error);
                 return 0;
         }
         if (r == 0)

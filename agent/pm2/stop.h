@@ -21,10 +21,11 @@ struct pm2_stop_options {
 };
 
 struct pm2_stop_result {
-        size_t apps;    /* in PM2's list */
-        size_t running; /* of these, running when it began */
-        size_t killed;  /* processes that had to be killed */
-        bool no_daemon; /* there was nothing to stop */
+        size_t apps;      /* in PM2's list */
+        size_t running;   /* of these, running when it began */
+        size_t killed;    /* processes that had to be killed */
+        size_t leftovers; /* processes of apps whose daemon was gone */
+        bool no_daemon;   /* none answered */
         uint64_t took_us;
 };
 

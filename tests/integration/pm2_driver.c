@@ -165,8 +165,8 @@ static void on_stopped(void *userdata, int r, const struct pm2_stop_result *resu
 
         driver->result = r < 0 ? complain(error, r) : 0;
         time_duration_text(took, sizeof(took), result->took_us);
-        printf("apps=%zu running=%zu killed=%zu no-daemon=%d took=%s\n", result->apps, result->running,
-               result->killed, result->no_daemon, took);
+        printf("apps=%zu running=%zu killed=%zu no-daemon=%d leftovers=%zu took=%s\n", result->apps,
+               result->running, result->killed, result->no_daemon, result->leftovers, took);
         sd_event_exit(driver->event, 0);
 }
 
@@ -213,11 +213,12 @@ static void on_restored(void *userdata, int r, const struct pm2_restore_result *
         }
         outcome = &result->outcome;
         printf("expected=%zu as-saved=%zu wanted=%zu online=%zu stopped=%zu kept=%zu added=%zu removed=%zu "
-               "daemon=%d rebuilt=%d "
+               "daemon=%d rebuilt=%d leftovers=%zu "
                "registered-ms=%" PRIu64 " online-ms=%" PRIu64 " settled-ms=%" PRIu64 "\n",
                outcome->expected, outcome->as_saved, outcome->wanted, outcome->online, outcome->stopped,
                result->kept, result->added, result->removed, result->daemon_started, result->rebuilt,
-               result->registered_us / 1000, result->online_us / 1000, result->settled_us / 1000);
+               result->leftovers, result->registered_us / 1000, result->online_us / 1000,
+               result->settled_us / 1000);
         print_failures("failed", outcome->failed, outcome->failed_count);
         print_failures("held", outcome->held, outcome->held_count);
         driver->result = print_diff(&outcome->diff);
