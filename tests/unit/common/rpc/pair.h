@@ -16,6 +16,7 @@
 #include <cmocka.h>
 #include <sodium.h>
 
+#include "common/base/cleanup.h"
 #include "common/base/time.h"
 #include "common/rpc/internal.h"
 #include "proto/agent.pb-c.h"
