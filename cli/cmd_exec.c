@@ -14,9 +14,33 @@
 
 struct executing {
         struct exec_output output;
-        bool failed, too_many;
+        bool failed;
         session *session;
 };
+
+static void on_status(const ProtobufCMessage *message, void *userdata)
+{
+        size_t *hosts = userdata;
+
+        *hosts = ((const Muster__V1__StatusReply *)message)->n_hosts;
+}
+
+/* Bytes of several hosts would run into one another: that the scope is one host is known before anything
+ * runs. */
+static int one_host(session *session, char *scope)
+{
+        Muster__V1__StatusRequest request = MUSTER__V1__STATUS_REQUEST__INIT;
+        struct ending ending;
+        size_t hosts = 0;
+        int exit;
+
+        request.scope = scope;
+        session_call(session, "Status", &request.base, CALL_DEADLINE_US, on_status, &hosts, &ending);
+        exit = ending_exit(&ending);
+        if (exit == CLI_DONE && hosts != 1)
+                return cli_fail(CLI_USAGE, "exec: --raw is for one host; this scope holds %zu", hosts);
+        return exit;
+}
 
 static void on_output(const ProtobufCMessage *message, void *userdata)
 {
@@ -27,11 +51,6 @@ static void on_output(const ProtobufCMessage *message, void *userdata)
 
         if (!host) {
                 executing->failed = true;
-                session_stop(executing->session);
-                return;
-        }
-        if (executing->output.raw && executing->output.count > 1) {
-                executing->too_many = true;
                 session_stop(executing->session);
                 return;
         }
@@ -59,8 +78,6 @@ static int execute(struct executing *executing, const Muster__V1__FleetExecReque
         session_call(executing->session, "Exec", &request->base, 0, on_output, executing, &ending);
         if (executing->failed)
                 return cli_fail(CLI_FAILED, "out of memory");
-        if (executing->too_many)
-                return cli_fail(CLI_USAGE, "exec: --raw is for one host; the scope holds more");
         if (ending.interrupted) {
                 fputs("muster: interrupted; the command was ended on its hosts\n", stderr);
                 exec_output_conclude(&executing->output);
@@ -100,6 +117,11 @@ static int run(const struct cli *cli, int argc, char **argv)
                 return cli_fail(CLI_USAGE, "exec: --directory '%s' is not an absolute path", directory);
         if (!session_open(&session, cli, &exit))
                 return exit;
+        if (raw) {
+                exit = one_host(session, scope);
+                if (exit != CLI_DONE)
+                        return exit;
+        }
         command.argv = arguments.rest;
         command.n_argv = arguments.rest_count;
         command.timeout_ms = timeout_us / USEC_PER_MSEC;

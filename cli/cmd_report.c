@@ -27,7 +27,8 @@ static void on_report(const ProtobufCMessage *message, void *userdata)
 static int run(const struct cli *cli, int argc, char **argv)
 {
         const char *format = NULL;
-        const struct option list[] = {{"format", NULL, &format, "FORMAT", "md (Markdown, the default)"}};
+        const struct option list[] = {
+                {"format", NULL, &format, "FORMAT", "md (Markdown, the default) or json"}};
         const struct options options = {"report", "[RUN]", list, ELEMENTS(list), 0, 1, false};
         Muster__V1__ReportRequest request = MUSTER__V1__REPORT_REQUEST__INIT;
         cleanup_with(session_freep) session *session = NULL;
@@ -38,12 +39,12 @@ static int run(const struct cli *cli, int argc, char **argv)
 
         if (!options_read(&options, argc, argv, &arguments, &exit))
                 return exit;
-        if (format && !text_equal(format, "md"))
-                return cli_fail(CLI_USAGE, "report: there is no format '%s'; it takes md", format);
+        if (format && !text_equal(format, "md") && !text_equal(format, "json"))
+                return cli_fail(CLI_USAGE, "report: there is no format '%s'; it takes md or json", format);
         if (!session_open(&session, cli, &exit))
                 return exit;
         request.run = (char *)(arguments.words[0] ? arguments.words[0] : "");
-        request.format = (char *)"md";
+        request.format = (char *)(format ? format : "md");
         session_call(session, "Report", &request.base, CALL_DEADLINE_US, on_report, &failed, &ending);
         if (failed)
                 return cli_fail(CLI_FAILED, "out of memory");
@@ -52,7 +53,7 @@ static int run(const struct cli *cli, int argc, char **argv)
 
 const struct command command_report = {
         .name = "report",
-        .usage = "[RUN] [--format md]",
-        .summary = "what a run did, as Markdown",
+        .usage = "[RUN] [--format md|json]",
+        .summary = "what a run did, as a document",
         .run = run,
 };

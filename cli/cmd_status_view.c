@@ -202,12 +202,14 @@ static void service_rows(const Muster__V1__HostStatus *host, table *table)
                 table_cell(table, STYLE_PLAIN, "%s", host->name);
                 table_cell(table, STYLE_BOLD, "%s", service->name);
                 table_cell(table, STYLE_PLAIN, "%s", kind_word(service->kind));
-                if (host->connected)
+                if (host->connected) {
                         table_cell(table, style, "%s", word);
-                else
-                        table_cell(table, STYLE_BAD, "host down");
-                table_cell(table, host->connected ? STYLE_PLAIN : STYLE_DIM, "%s%s",
-                           host->connected ? "" : "last: ", detail);
+                        table_cell(table, STYLE_PLAIN, "%s", detail);
+                } else {
+                        table_cell(table, STYLE_BAD, "host %s", host->joined ? "down" : "not joined");
+                        table_cell(table, STYLE_DIM, "%s%s", host->host ? "last: " : "",
+                                   host->host ? detail : "");
+                }
         }
 }
 

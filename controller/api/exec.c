@@ -1,38 +1,51 @@
 /* Exec: one command on every host in scope, at once; what they print goes to the caller as it comes, each
- * piece with its host. When the caller is gone, the commands are ended. A host that prints faster than the
- * caller reads has its command ended, with a text that says so: nothing is dropped silently. */
+ * piece with its host. When the caller is gone, the commands are ended.
+ *
+ * A caller that reads slowly makes the commands wait, and loses nothing: what came of a host meanwhile is
+ * kept, and the host's stream gets no more credit (rpc_call_hold), so that a host keeps at most one window of
+ * it. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/buffer.h"
 #include "common/base/cleanup.h"
-#include "common/base/log.h"
 #include "common/base/text.h"
 #include "controller/api/handlers.h"
 
 #define ARGUMENTS_MOST     256u
+#define KEPT_MAX           (1u << 20)  /* of one host; an agent that is held sends no more than 256 KiB */
 #define ARGUMENT_BYTES_MAX (64u << 10) /* of all arguments together */
 
 struct branch {
         struct fan *fan;
-        const char *host; /* borrowed from the fleet */
-        rpc_call *call;   /* to the agent; NULL: none is open */
-        bool told;        /* its end was sent to the caller */
-        int32_t exit_code;
-        char failure[ERROR_TEXT_SIZE]; /* its end, while it could not be sent yet */
+        const char *host;   /* borrowed from the fleet */
+        rpc_call *call;     /* to the agent; NULL: none is open */
+        struct buffer kept; /* pieces that could not be sent yet: a struct piece, then its bytes */
+        bool told;          /* its end was sent to the caller */
+        int32_t exit_code;  /* -1: it is not known how, or whether, the command ended */
+        char failure[TEXT_SIZE];
+};
+
+struct piece {
+        uint32_t stream, size;
 };
 
 /* One call of Exec and its calls to agents. */
 struct fan {
         rpc_call *call;
         size_t count, open; /* branches; branches that are not told */
+        size_t turn;        /* whose kept pieces go first */
         struct branch branches[];
 };
 
 static void fan_free(struct fan *fan)
 {
-        for (size_t i = 0; i < fan->count; i++)
+        for (size_t i = 0; i < fan->count; i++) {
                 if (fan->branches[i].call)
                         rpc_call_cancel(fan->branches[i].call);
+                buffer_clear(&fan->branches[i].kept);
+        }
         free(fan);
 }
 
@@ -43,20 +56,6 @@ static int send_output(const struct branch *branch, const Muster__V1__ExecOutput
         message.host = (char *)branch->host;
         message.output = (Muster__V1__ExecOutput *)output;
         return rpc_call_send(branch->fan->call, &message.base);
-}
-
-/* Sends the branch's end, if the caller can take it now. */
-static void tell_end(struct branch *branch)
-{
-        Muster__V1__ExecOutput output = MUSTER__V1__EXEC_OUTPUT__INIT;
-
-        output.finished = true;
-        output.exit_code = branch->exit_code;
-        output.failure = branch->failure;
-        if (send_output(branch, &output) < 0)
-                return;
-        branch->told = true;
-        branch->fan->open--;
 }
 
 /* True: it was the last one; the call has ended and the fan is gone. */
@@ -71,7 +70,88 @@ static bool finish_if_done(struct fan *fan)
         return true;
 }
 
-/* exit_code -1: it is not known how, or whether, the command ended. */
+/* --- what is kept --- */
+
+static int keep(struct branch *branch, const Muster__V1__ExecOutput *output)
+{
+        struct piece piece = {(uint32_t)output->stream, (uint32_t)output->data.len};
+        int r = -ENOBUFS;
+
+        /* More than an agent could send while it is held: it does not keep to its credit. */
+        if (output->data.len > KEPT_MAX || branch->kept.size > KEPT_MAX - output->data.len)
+                return r;
+        r = buffer_reserve(&branch->kept, sizeof(piece) + output->data.len);
+        if (r < 0)
+                return r;
+        buffer_append(&branch->kept, &piece, sizeof(piece));
+        buffer_append(&branch->kept, output->data.data, output->data.len);
+        rpc_call_hold(branch->call, true);
+        return 0;
+}
+
+/* Sends what is kept while the caller can take it. True: nothing is kept any more. */
+static bool send_kept(struct branch *branch)
+{
+        size_t at = 0;
+
+        while (at < branch->kept.size && rpc_call_writable(branch->fan->call)) {
+                Muster__V1__ExecOutput output = MUSTER__V1__EXEC_OUTPUT__INIT;
+                struct piece piece;
+
+                memcpy(&piece, branch->kept.data + at, sizeof(piece));
+                output.stream = (Muster__V1__ExecOutput__Stream)piece.stream;
+                output.data.data = branch->kept.data + at + sizeof(piece);
+                output.data.len = piece.size;
+                if (send_output(branch, &output) < 0)
+                        break;
+                at += sizeof(piece) + piece.size;
+        }
+        buffer_consume(&branch->kept, at);
+        if (branch->kept.size > 0)
+                return false;
+        buffer_clear(&branch->kept);
+        if (branch->call)
+                rpc_call_hold(branch->call, false);
+        return true;
+}
+
+/* Sends the end of a branch whose call has ended, after all that it printed. */
+static void tell_end(struct branch *branch)
+{
+        Muster__V1__ExecOutput output = MUSTER__V1__EXEC_OUTPUT__INIT;
+
+        if (branch->call || branch->told || branch->kept.size > 0)
+                return;
+        output.finished = true;
+        output.exit_code = branch->exit_code;
+        output.failure = branch->failure;
+        if (send_output(branch, &output) < 0)
+                return;
+        branch->told = true;
+        branch->fan->open--;
+}
+
+/* The caller reads again: each branch in turn, so that one that prints much does not starve the others. */
+static void on_writable(rpc_call *call, void *userdata)
+{
+        struct fan *fan = userdata;
+
+        for (size_t i = 0; i < fan->count; i++) {
+                struct branch *branch = &fan->branches[fan->turn];
+
+                if (!send_kept(branch))
+                        break;
+                tell_end(branch);
+                fan->turn = (fan->turn + 1) % fan->count;
+        }
+        if (rpc_call_writable(call))
+                for (size_t i = 0; i < fan->count; i++)
+                        tell_end(&fan->branches[i]);
+        finish_if_done(fan);
+}
+
+/* --- what comes --- */
+
 static void branch_end(struct branch *branch, int32_t exit_code, const char *failure)
 {
         branch->exit_code = exit_code;
@@ -85,15 +165,20 @@ static void on_output(rpc_call *call, const ProtobufCMessage *message, void *use
         struct branch *branch = userdata;
 
         if (output->finished) {
-                /* Kept until the agent ends the call: only then is it known to be all. */
+                /* Told when the agent ends the call: only then is it known to be all. */
                 branch->exit_code = output->exit_code < 0 ? 255 : output->exit_code;
                 text_copy_cut(branch->failure, sizeof(branch->failure), output->failure);
                 return;
         }
-        if (output->data.len == 0 || send_output(branch, output) == 0)
+        if (output->data.len == 0)
+                return;
+        if (branch->kept.size == 0 && rpc_call_writable(branch->fan->call) &&
+            send_output(branch, output) == 0)
+                return;
+        if (keep(branch, output) == 0)
                 return;
         rpc_call_cancel(TAKE(branch->call));
-        branch_end(branch, -1, "it prints faster than this is read; the command was ended");
+        branch_end(branch, -1, "what it prints cannot be kept; the command was ended");
         finish_if_done(branch->fan);
 }
 
@@ -102,30 +187,16 @@ static void on_end(rpc_call *call, enum rpc_status code, const char *text, void 
         struct branch *branch = userdata;
 
         branch->call = NULL;
-        if (code != RPC_OK) {
+        if (code == RPC_OK)
+                tell_end(branch);
+        else
                 branch_end(branch, -1, text[0] ? text : rpc_status_name(code));
-        } else {
-                char failure[sizeof(branch->failure)];
-
-                text_copy_cut(failure, sizeof(failure), branch->failure);
-                branch_end(branch, branch->exit_code, failure);
-        }
         finish_if_done(branch->fan);
 }
 
 static void on_cancelled(rpc_call *call, void *userdata)
 {
         fan_free(userdata);
-}
-
-static void on_writable(rpc_call *call, void *userdata)
-{
-        struct fan *fan = userdata;
-
-        for (size_t i = 0; i < fan->count; i++)
-                if (!fan->branches[i].call && !fan->branches[i].told)
-                        tell_end(&fan->branches[i]);
-        finish_if_done(fan);
 }
 
 /* Ends the call if the command cannot be one. */
@@ -172,7 +243,10 @@ static struct fan *fan_new(const struct api_context *context, rpc_call *call, co
                 if (!scope->hosts[i])
                         continue;
                 fan->branches[fan->count++] =
-                        (struct branch){.fan = fan, .host = fleet->hosts[i].name, .exit_code = -1};
+                        (struct branch){.fan = fan,
+                                        .host = fleet->hosts[i].name,
+                                        .exit_code = -1,
+                                        .failure = "the agent did not say how it ended"};
         }
         fan->open = fan->count;
         return fan;
