@@ -1,0 +1,144 @@
+/* host.reboot: asks for a reboot and never finishes when it is granted: the next boot's id is the only proof,
+ * and only the next life of this agent can tell it. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "agent/op/op.h"
+#include "agent/op/table.h"
+#include "agent/probe/probe.h"
+#include "common/base/cleanup.h"
+#include "common/base/log.h"
+#include "common/base/text.h"
+#include "common/base/time.h"
+
+/* logind waits for inhibitors that ask for a delay (5 s by default). */
+#define CALL_USEC (60 * USEC_PER_SEC)
+
+struct way {
+        const char *name, *service, *path, *interface;
+        bool says_interactive; /* takes an argument: whether to ask the user */
+};
+
+/* logind first: it tells those who asked to hear of a shutdown. A host without it has systemd itself. */
+static const struct way ways[] = {
+        {"logind", "org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager",
+         true},
+        {"systemd", "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
+         "org.freedesktop.systemd1.Manager", false},
+};
+
+struct reboot {
+        sd_bus_slot *call;
+        size_t way;
+};
+
+static struct reboot *reboot_free(struct reboot *self)
+{
+        if (!self)
+                return NULL;
+        sd_bus_slot_unref(self->call);
+        free(self);
+        return NULL;
+}
+DEFINE_CLEANUP(struct reboot *, reboot_free);
+
+static int call_way(struct op *op);
+
+static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *unused)
+{
+        struct op *op = userdata;
+        struct reboot *self = op->state;
+        const struct way *way = &ways[self->way];
+        const sd_bus_error *cause = sd_bus_message_get_error(reply);
+        const char *why;
+        int r;
+
+        if (!cause) {
+                op_progress(op, 0, 0, "reboot requested (%s)", way->name);
+                return 0;
+        }
+        why = cause->message ? cause->message : cause->name;
+        r = -sd_bus_error_get_errno(cause);
+        /* No answer is no refusal: it may well be going down. The boot that follows or the deadline tells. */
+        if (r == -ETIMEDOUT || r == -ECONNRESET) {
+                op_progress(op, 0, 0, "no answer from %s (%s); waiting for the reboot", way->name, why);
+                return 0;
+        }
+        if (self->way + 1 < ELEMENTS(ways)) {
+                op_progress(op, 0, 0, "%s does not reboot this host (%s); asking the next", way->name, why);
+                self->way++;
+                r = call_way(op);
+                if (r == 0)
+                        return 0;
+                why = "cannot ask it";
+        }
+        op->state = reboot_free(self);
+        op_finish(op, r, "%s did not reboot this host: %s", way->name, why);
+        return 0;
+}
+
+static int call_way(struct op *op)
+{
+        cleanup_with(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        struct reboot *self = op->state;
+        const struct way *way = &ways[self->way];
+        int r = sd_bus_message_new_method_call(op->bus, &call, way->service, way->path, way->interface,
+                                               "Reboot");
+
+        if (r >= 0 && way->says_interactive)
+                r = sd_bus_message_append(call, "b", 0);
+        if (r >= 0)
+                r = sd_bus_message_set_allow_interactive_authorization(call, 0);
+        if (r < 0)
+                return r;
+        self->call = sd_bus_slot_unref(self->call);
+        r = sd_bus_call_async(op->bus, &self->call, call, on_answer, op, CALL_USEC);
+        return r < 0 ? r : 0;
+}
+
+/* The request must be meant for this boot: a repeated one must never reboot the host that has come back. */
+static int check_boot(const struct op *op, struct error *error)
+{
+        char boot_id[ID_SIZE];
+        int r;
+
+        if (!op->request.boot_id[0])
+                return error_set(error, -EINVAL, "the request does not say which boot it means to end");
+        r = probe_boot(boot_id, NULL, error);
+        if (r < 0)
+                return error_prefix(error, r, "this boot's id cannot be read, so no reboot could be proven");
+        if (!text_equal(boot_id, op->request.boot_id))
+                return error_set(error, -ESTALE, "the request means boot %s, this is boot %s",
+                                 op->request.boot_id, boot_id);
+        return 0;
+}
+
+static int start(struct op *op, struct error *error)
+{
+        cleanup_with(reboot_freep) struct reboot *self = calloc(1, sizeof(*self));
+        int r;
+
+        if (!self)
+                return -ENOMEM;
+        if (!op->bus)
+                return error_set(error, -ENOTCONN, "no system bus: is systemd running on this host?");
+        r = check_boot(op, error);
+        if (r < 0)
+                return r;
+        log_info("rebooting this host, as operation %s asks", op->request.id);
+        op->state = self;
+        r = call_way(op);
+        if (r < 0) {
+                op->state = NULL;
+                return error_prefix(error, r, "cannot ask for a reboot");
+        }
+        TAKE(self);
+        return 0;
+}
+
+static void cancel(struct op *op)
+{
+        op->state = reboot_free(op->state);
+}
+
+const struct op_type op_host_reboot = {OPERATION_HOST_REBOOT, start, cancel};

@@ -1,0 +1,29 @@
+/* One job of systemd's: StartUnit or StopUnit, from the facts before to the facts after. What unit.start and
+ * unit.stop share. */
+#pragma once
+
+#include "agent/op/op.h"
+#include "common/model/state.h"
+
+typedef struct unit_job unit_job;
+
+/* How a job is judged; each is given the facts of one moment. */
+struct unit_job_type {
+        const char *method; /* of systemd's manager: "StartUnit" */
+        /* 1: nothing to do, op->state is free and op was finished by it. 0: go on. Negative errno: refused,
+         * with a text. */
+        int (*before)(const struct unit_state *unit, const char *name, char *ret_text, size_t size,
+                      struct error *error);
+        /* After the job: 0 done, negative errno failed; both with a text. result is systemd's word for the
+         * job ("done", "failed", "timeout", …). */
+        int (*after)(const struct unit_state *unit, const char *name, const char *result, char *ret_text,
+                     size_t size);
+};
+
+/* Sets op->state and works until op_finish. Negative errno: not begun, with a text. */
+int unit_job_begin(struct op *op, const struct unit_job_type *type, struct error *error);
+/* Lets go. A job that systemd has accepted goes on: half a stop taken back would not bring the unit back. */
+void unit_job_cancel(struct op *op);
+
+/* systemd's word for how a job ended, in a sentence's words. */
+const char *unit_job_result_text(const char *result);

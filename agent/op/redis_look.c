@@ -1,0 +1,203 @@
+/* See redis_look.h. */
+#include "agent/op/redis_look.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "agent/op/reply.h"
+#include "agent/probe/redis_text.h"
+#include "common/base/cleanup.h"
+#include "common/base/file.h"
+#include "common/base/text.h"
+#include "common/base/time.h"
+
+/* A fork of a big Redis can hold it up for seconds. */
+#define DEADLINE_USEC (15 * USEC_PER_SEC)
+#define MANIFEST_MOST (1u << 20)
+
+/* --- the files ------------------------------------------------------------------------------------------ */
+
+static uint64_t size_of_file(const char *name, void *userdata)
+{
+        char path[PATH_MAX];
+        struct stat info;
+
+        if (snprintf(path, sizeof(path), "%s/%s", (const char *)userdata, name) >= (int)sizeof(path) ||
+            stat(path, &info) < 0)
+                return 0;
+        return (uint64_t)info.st_size;
+}
+
+static void read_manifest(struct redis_seen *seen, const char *text)
+{
+        struct redis_state files = {0};
+        char path[PATH_MAX];
+        struct stat info;
+
+        if (redis_text_manifest(&files, text, size_of_file, seen->folder) < 0)
+                return;
+        snprintf(path, sizeof(path), "%s/%s", seen->folder, files.base_file);
+        if (!files.base_file[0]) /* a manifest without a base: nothing was rewritten yet */
+                info = (struct stat){0};
+        else if (stat(path, &info) < 0)
+                return;
+        seen->files = true;
+        printable_copy(seen->base_name, sizeof(seen->base_name), files.base_file);
+        seen->base_inode = info.st_ino;
+        seen->base_bytes = files.base_bytes;
+        seen->incremental_bytes = files.incremental_bytes;
+}
+
+/* Before Redis 7 there is one file, which a rewrite replaces. */
+static void read_single(struct redis_seen *seen, const char *path, const char *name)
+{
+        const struct redis_state *info = &seen->info;
+        struct stat file;
+        uint64_t size;
+
+        if (stat(path, &file) < 0 || !S_ISREG(file.st_mode))
+                return;
+        size = (uint64_t)file.st_size;
+        seen->files = true;
+        printable_copy(seen->base_name, sizeof(seen->base_name), name);
+        seen->base_inode = file.st_ino;
+        seen->base_bytes = info->aof_base_size < size ? info->aof_base_size : size;
+        seen->incremental_bytes = size - seen->base_bytes;
+}
+
+static void read_files(struct redis_look *look)
+{
+        struct redis_seen *seen = &look->seen;
+        cleanup_free char *manifest = NULL;
+        char path[PATH_MAX + NAME_MAX];
+
+        if (!look->directory[0] || !look->append_file[0] || strchr(look->append_file, '/') ||
+            strchr(look->append_folder, '/'))
+                return;
+        if (!look->append_folder[0]) {
+                TEXT_COPY(seen->folder, look->directory);
+                snprintf(path, sizeof(path), "%s/%s", seen->folder, look->append_file);
+                read_single(seen, path, look->append_file);
+                return;
+        }
+        if (snprintf(seen->folder, sizeof(seen->folder), "%s/%s", look->directory, look->append_folder) >=
+            (int)sizeof(seen->folder)) {
+                seen->folder[0] = '\0';
+                return;
+        }
+        snprintf(path, sizeof(path), "%s/%s.manifest", seen->folder, look->append_file);
+        if (file_read(path, MANIFEST_MOST, &manifest, NULL, NULL) == 0)
+                read_manifest(seen, manifest);
+}
+
+/* What the files do not say, Redis does. */
+static void fill_sizes(struct redis_seen *seen)
+{
+        const struct redis_state *info = &seen->info;
+
+        if (seen->files)
+                return;
+        seen->base_bytes =
+                info->aof_base_size < info->aof_current_size ? info->aof_base_size : info->aof_current_size;
+        seen->incremental_bytes = info->aof_current_size - seen->base_bytes;
+}
+
+/* --- asking --------------------------------------------------------------------------------------------- */
+
+static void answered(struct redis_look *look, int failure)
+{
+        if (failure < 0 && look->failure == 0)
+                look->failure = failure;
+        if (--look->pending > 0)
+                return;
+        if (look->failure == 0) {
+                read_files(look);
+                fill_sizes(&look->seen);
+        }
+        look->ready(look, look->failure, look->userdata);
+}
+
+/* "KEY:123" at the start of a line. */
+static bool find_number(const char *text, const char *key, uint64_t *ret)
+{
+        size_t length = strlen(key);
+
+        for (const char *at = strstr(text, key); at; at = strstr(at + 1, key)) {
+                if ((at != text && at[-1] != '\n') || at[length] != ':')
+                        continue;
+                if (at[length + 1] < '0' || at[length + 1] > '9')
+                        return false;
+                *ret = strtoull(at + length + 1, NULL, 10);
+                return true;
+        }
+        return false;
+}
+
+static void on_info(redis_link *link, int result, const redisReply *reply, void *userdata)
+{
+        struct redis_look *look = userdata;
+        struct redis_seen *seen = &look->seen;
+        uint64_t count;
+
+        if (result == 0 && reply->type == REDIS_REPLY_STRING) {
+                redis_text_info(&seen->info, reply->str);
+                seen->counted = find_number(reply->str, "aof_rewrites", &count);
+                (void)find_number(reply->str, "current_save_keys_processed", &seen->keys_done);
+                (void)find_number(reply->str, "current_save_keys_total", &seen->keys_total);
+                if (!seen->info.run_id[0])
+                        result = -EPROTO;
+        } else if (result == 0) {
+                reply_text(look->refusal, sizeof(look->refusal), reply);
+                result = reply->type == REDIS_REPLY_ERROR ? -EACCES : -EPROTO;
+        }
+        answered(look, result);
+}
+
+static void keep_place(struct redis_look *look, const char *key, const char *value)
+{
+        if (text_equal(key, "dir"))
+                TEXT_COPY(look->directory, value[0] == '/' ? value : "");
+        else if (text_equal(key, "appenddirname"))
+                TEXT_COPY(look->append_folder, value);
+        else if (text_equal(key, "appendfilename"))
+                TEXT_COPY(look->append_file, value);
+}
+
+/* Refused (an ACL, a renamed command): then the files stay unknown. */
+static void on_config(redis_link *link, int result, const redisReply *reply, void *userdata)
+{
+        struct redis_look *look = userdata;
+
+        if (result == 0 && reply->type == REDIS_REPLY_ARRAY)
+                for (size_t i = 0; i + 1 < reply->elements; i += 2)
+                        if (reply->element[i]->type == REDIS_REPLY_STRING &&
+                            reply->element[i + 1]->type == REDIS_REPLY_STRING)
+                                keep_place(look, reply->element[i]->str, reply->element[i + 1]->str);
+        answered(look, result);
+}
+
+static int ask(struct redis_look *look, const char *const *argv, size_t count, redis_answer answer)
+{
+        int r = redis_link_ask(look->link, argv, count, DEADLINE_USEC, answer, look);
+
+        if (r == 0)
+                look->pending++;
+        return r;
+}
+
+void redis_look_begin(struct redis_look *look, redis_link *link, redis_look_ready ready, void *userdata)
+{
+        static const char *const keys[] = {"dir", "appenddirname", "appendfilename"};
+        int r;
+
+        *look = (struct redis_look){.link = link, .ready = ready, .userdata = userdata};
+        look->pending = 1; /* our own hand on it while asking */
+        r = ask(look, (const char *const[]){"INFO"}, 1, on_info);
+        for (size_t i = 0; i < ELEMENTS(keys) && r == 0; i++)
+                r = ask(look, (const char *const[]){"CONFIG", "GET", keys[i]}, 3, on_config);
+        answered(look, r);
+}

@@ -1,0 +1,39 @@
+/* One look at a Redis and at the files of its append-only file: INFO, where CONFIG says the files are, and
+ * the manifest (or, before Redis 7, the one file) as this agent sees them. */
+#pragma once
+
+#include "common/loop/redis.h"
+#include "common/model/state.h"
+
+struct redis_seen {
+        struct redis_state info;
+        bool counted; /* this Redis counts its rewrites (7.0 on) */
+        uint64_t keys_done, keys_total;
+        char folder[PATH_SIZE]; /* of the append-only file; "" unknown */
+        /* The files themselves could be read: then sizes and identity below are theirs. */
+        bool files;
+        char base_name[TEXT_SIZE]; /* printable; the base of a manifest, or the one file */
+        uint64_t base_inode;
+        uint64_t base_bytes, incremental_bytes;
+};
+
+struct redis_look;
+/* result 0, or a negative errno when Redis could not be asked; -EACCES when it refuses INFO (look->refusal
+ * says how). look may be freed by it. */
+typedef void (*redis_look_ready)(struct redis_look *look, int result, void *userdata);
+
+struct redis_look {
+        struct redis_seen seen;
+        char refusal[TEXT_SIZE];
+        /* Its own. */
+        redis_link *link;
+        char directory[PATH_SIZE], append_folder[NAME_SIZE * 2], append_file[NAME_SIZE * 2];
+        unsigned pending;
+        int failure;
+        redis_look_ready ready;
+        void *userdata;
+};
+
+/* Begins a look; ready comes exactly once, perhaps at once. Freeing the link ends it without. The next look
+ * may begin when ready has come. */
+void redis_look_begin(struct redis_look *look, redis_link *link, redis_look_ready ready, void *userdata);

@@ -1,0 +1,283 @@
+/* redis.rewrite: BGREWRITEAOF, and the proof that it happened. The reply proves nothing: it comes before the
+ * work, may mean "later", and a child that is killed on the way (SHUTDOWN, a full resync) leaves the last
+ * status as it was. Proof is: the count of rewrites went up, none runs or waits, the status is ok, and the
+ * manifest names another base than before. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/op/redis_look.h"
+#include "agent/op/reply.h"
+#include "agent/op/room.h"
+#include "agent/op/table.h"
+#include "common/base/cleanup.h"
+#include "common/base/text.h"
+#include "common/base/time.h"
+
+#define POLL_USEC   (250 * USEC_PER_MSEC)
+#define ASK_USEC    (60 * USEC_PER_SEC) /* the fork happens before the reply */
+#define SILENT_MOST 4u                  /* looks in a row without an answer, once it has begun */
+
+struct rewrite {
+        redis_link *link;
+        sd_event_source *timer;
+        struct redis_look look;
+        struct redis_seen before;
+        bool asked; /* BGREWRITEAOF was accepted */
+        uint64_t asked_us;
+        unsigned silent;
+};
+
+static struct rewrite *rewrite_free(struct rewrite *self)
+{
+        if (!self)
+                return NULL;
+        redis_link_free(self->link);
+        sd_event_source_disable_unref(self->timer);
+        free(self);
+        return NULL;
+}
+DEFINE_CLEANUP(struct rewrite *, rewrite_free);
+
+static void fail(struct op *op, int r, const struct error *error)
+{
+        op->state = rewrite_free(op->state);
+        op_finish(op, r, "%s", error_text(error, r));
+}
+
+static void on_look(struct redis_look *look, int result, void *userdata);
+
+static int on_timer(sd_event_source *source, uint64_t now_us, void *userdata)
+{
+        struct op *op = userdata;
+        struct rewrite *self = op->state;
+
+        redis_look_begin(&self->look, self->link, on_look, op);
+        return 0;
+}
+
+static void look_again(struct op *op)
+{
+        struct rewrite *self = op->state;
+        int r = sd_event_source_set_time_relative(self->timer, POLL_USEC);
+
+        if (r >= 0)
+                r = sd_event_source_set_enabled(self->timer, SD_EVENT_ONESHOT);
+        if (r < 0)
+                fail(op, r, NULL);
+}
+
+/* --- before --------------------------------------------------------------------------------------------- */
+
+/* Whether a rewrite can be asked of this Redis. */
+static int check(const struct redis_seen *seen, struct error *error)
+{
+        const struct redis_state *info = &seen->info;
+        struct room room = {.memory_used = info->used_memory};
+        char done[32], total[32];
+
+        if (info->loading) {
+                text_bytes(done, sizeof(done), info->loading_loaded_bytes);
+                text_bytes(total, sizeof(total), info->loading_total_bytes);
+                return error_set(error, -EBUSY,
+                                 "Redis is still loading its data (%s of %s); rewrite when it is ready", done,
+                                 total);
+        }
+        if (!info->aof_enabled)
+                return error_set(error, -EOPNOTSUPP,
+                                 "this Redis keeps no append-only file (appendonly no): there is nothing to "
+                                 "rewrite");
+        room.disk_needed = room_estimate(info->used_memory, info->aof_current_size);
+        room_read(&room, seen->folder);
+        return room_check(&room, error);
+}
+
+static void on_asked(redis_link *link, int result, const redisReply *reply, void *userdata)
+{
+        struct op *op = userdata;
+        struct rewrite *self = op->state;
+        struct error error = {0};
+        char text[TEXT_SIZE];
+
+        if (result < 0) {
+                error_set(&error, result, "no answer to BGREWRITEAOF: %s", strerror(-result));
+                fail(op, result, &error);
+                return;
+        }
+        reply_text(text, sizeof(text), reply);
+        if (reply->type == REDIS_REPLY_ERROR && !strstr(text, "already in progress")) {
+                error_set(&error, -EREMOTEIO, "Redis refused BGREWRITEAOF: %s", text);
+                fail(op, -EREMOTEIO, &error);
+                return;
+        }
+        if (reply->type != REDIS_REPLY_STATUS && reply->type != REDIS_REPLY_ERROR) {
+                error_set(&error, -EPROTO, "the answer to BGREWRITEAOF makes no sense: %s", text);
+                fail(op, -EPROTO, &error);
+                return;
+        }
+        /* One that began between the look and the question is waited for like one that ran before. */
+        self->asked = reply->type == REDIS_REPLY_STATUS;
+        if (self->asked)
+                op_progress(op, 0, 0, "%s", text);
+        look_again(op);
+}
+
+static void prepare(struct op *op)
+{
+        struct rewrite *self = op->state;
+        const struct redis_seen *seen = &self->look.seen;
+        struct error error = {0};
+        int r = check(seen, &error);
+
+        if (r == 0 && (seen->info.aof_rewrite_in_progress || seen->info.aof_rewrite_scheduled)) {
+                op_progress(op, seen->keys_done, seen->keys_total,
+                            "waiting for a rewrite that was under way already");
+                look_again(op);
+                return;
+        }
+        if (r == 0) {
+                self->before = *seen;
+                self->asked_us = time_monotonic_us();
+                r = redis_link_ask(self->link, (const char *const[]){"BGREWRITEAOF"}, 1, ASK_USEC, on_asked,
+                                   op);
+        }
+        if (r < 0)
+                fail(op, r, &error);
+}
+
+/* --- after ---------------------------------------------------------------------------------------------- */
+
+static void tell_figures(struct op *op, const struct redis_seen *before, const struct redis_seen *after,
+                         uint64_t took_us)
+{
+        op_figure(op, "size-before", "%" PRIu64, before->base_bytes + before->incremental_bytes);
+        op_figure(op, "size-after", "%" PRIu64, after->base_bytes + after->incremental_bytes);
+        op_figure(op, "base-before", "%" PRIu64, before->base_bytes);
+        op_figure(op, "base-after", "%" PRIu64, after->base_bytes);
+        op_figure(op, "incremental-before", "%" PRIu64, before->incremental_bytes);
+        op_figure(op, "seconds", "%.1f", (double)took_us / (double)USEC_PER_SEC);
+        if (after->counted)
+                op_figure(op, "rewrites", "%" PRIu64 " -> %" PRIu64, before->info.aof_rewrites,
+                          after->info.aof_rewrites);
+        if (before->files && after->files)
+                op_figure(op, "base-file", "%s -> %s", before->base_name, after->base_name);
+}
+
+/* 0 if what is seen now proves a rewrite since before. */
+static int prove(const struct redis_seen *before, const struct redis_seen *after, struct error *error)
+{
+        const struct redis_state *info = &after->info;
+        bool files = before->files && after->files;
+        char status[NAME_SIZE];
+
+        if (after->counted && info->aof_rewrites == before->info.aof_rewrites)
+                return error_set(error, -EREMOTEIO,
+                                 "Redis accepted the rewrite and dropped it: its count of rewrites is still "
+                                 "%" PRIu64 "; see its log",
+                                 info->aof_rewrites);
+        if (!text_equal(info->aof_last_rewrite_status, "ok")) {
+                printable_copy(status, sizeof(status), info->aof_last_rewrite_status);
+                return error_set(error, -EREMOTEIO,
+                                 "the rewrite failed: aof_last_bgrewrite_status is '%s'; see Redis's log",
+                                 status);
+        }
+        if (files && before->base_inode == after->base_inode &&
+            text_equal(before->base_name, after->base_name))
+                return error_set(
+                        error, -EREMOTEIO,
+                        "the rewrite ended without a new base: it is still %s in %s; see Redis's log",
+                        after->base_name, after->folder);
+        if (!files && !after->counted)
+                return error_set(error, -EREMOTEIO,
+                                 "the rewrite cannot be proven: this Redis does not count its rewrites, and "
+                                 "its files cannot be seen from here");
+        return 0;
+}
+
+static void judge(struct op *op)
+{
+        struct rewrite *self = op->state;
+        const struct redis_seen *seen = &self->look.seen, before = self->before, after = *seen;
+        uint64_t took_us = time_monotonic_us() - self->asked_us;
+        char took[32], old_size[32], new_size[32];
+        struct error error = {0};
+        int r;
+
+        time_duration_text(took, sizeof(took), took_us);
+        if (!text_equal(seen->info.run_id, self->before.info.run_id)) {
+                error_set(&error, -ECONNRESET, "Redis was restarted during the rewrite");
+                fail(op, -ECONNRESET, &error);
+                return;
+        }
+        if (seen->info.aof_rewrite_in_progress || seen->info.aof_rewrite_scheduled) {
+                op_progress(op, seen->keys_done, seen->keys_total, "%s for %s",
+                            seen->info.aof_rewrite_in_progress ? "rewriting" : "rewrite scheduled", took);
+                look_again(op);
+                return;
+        }
+        tell_figures(op, &before, &after, took_us);
+        r = prove(&before, &after, &error);
+        if (r < 0) {
+                fail(op, r, &error);
+                return;
+        }
+        text_bytes(old_size, sizeof(old_size), before.base_bytes + before.incremental_bytes);
+        text_bytes(new_size, sizeof(new_size), after.base_bytes + after.incremental_bytes);
+        op->state = rewrite_free(self);
+        op_finish(op, 0, "rewritten in %s: %s -> %s%s", took, old_size, new_size,
+                  before.files && after.files ? ", new base seen"
+                                              : " (by Redis's word: its files cannot be seen from here)");
+}
+
+static void on_look(struct redis_look *look, int result, void *userdata)
+{
+        struct op *op = userdata;
+        struct rewrite *self = op->state;
+        struct error error = {0};
+
+        if (result == 0) {
+                self->silent = 0;
+                if (self->asked)
+                        judge(op);
+                else
+                        prepare(op);
+        } else if (self->asked && result != -EACCES && ++self->silent < SILENT_MOST) {
+                op_progress(op, 0, 0, "Redis does not answer (%s); asking again", strerror(-result));
+                look_again(op);
+        } else {
+                error_set(&error, result, "%s: %s",
+                          look->refusal[0] ? "Redis does not answer INFO as it should"
+                                           : "Redis does not answer",
+                          look->refusal[0] ? look->refusal : strerror(-result));
+                fail(op, result, &error);
+        }
+}
+
+static int start(struct op *op, struct error *error)
+{
+        cleanup_with(rewrite_freep) struct rewrite *self = calloc(1, sizeof(*self));
+        const struct service_spec *service = &op->request.service;
+        int r;
+
+        if (!self)
+                return -ENOMEM;
+        r = redis_link_new(&self->link, op->event, service->address, service->port, service->socket);
+        if (r == 0)
+                r = sd_event_add_time(op->event, &self->timer, CLOCK_BOOTTIME, UINT64_MAX, 10 * USEC_PER_MSEC,
+                                      on_timer, op);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(self->timer, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        op->state = TAKE(self);
+        on_timer(NULL, 0, op);
+        return 0;
+}
+
+static void cancel(struct op *op)
+{
+        op->state = rewrite_free(op->state);
+}
+
+const struct op_type op_redis_rewrite = {OPERATION_REDIS_REWRITE, start, cancel};
