@@ -1,0 +1,135 @@
+/* What went otherwise than planned, and what is left to do. Both are lists of lines; an empty list is what a
+ * good run has. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "common/base/text.h"
+#include "common/base/time.h"
+#include "controller/report/facts.h"
+
+struct lines {
+        report_line each;
+        void *userdata;
+        int result;
+};
+
+static void say(struct lines *lines, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(struct lines *lines, const char *format, ...)
+{
+        char text[8 * TEXT_SIZE];
+        va_list arguments;
+
+        if (lines->result)
+                return;
+        va_start(arguments, format);
+        vsnprintf(text, sizeof(text), format, arguments);
+        va_end(arguments);
+        lines->result = lines->each(text, lines->userdata);
+}
+
+static const char *span(char out[48], uint64_t us)
+{
+        time_duration_text(out, 48, us);
+        return out;
+}
+
+/* Events that are a deviation by themselves. */
+static void say_event(struct lines *lines, const struct report_facts *facts, size_t index)
+{
+        const struct report_event *event = &facts->events[index];
+        char at[48];
+
+        span(at, event->clock_us > facts->began_us ? event->clock_us - facts->began_us : 0);
+        switch (event->kind) {
+        case EVENT_ATTEMPT:
+        case EVENT_FAILED:
+        case EVENT_DOUBT:
+        case EVENT_LOST:
+        case EVENT_BOOTED:
+        case EVENT_PAUSED:
+        case EVENT_RESUMED:
+        case EVENT_RETRIED:
+        case EVENT_SKIPPED:
+        case EVENT_ABORTED:
+                say(lines, "after %s: %s", at, event->text);
+                break;
+        default:
+                break;
+        }
+}
+
+static void say_late(struct lines *lines, const struct report_facts *facts, size_t index)
+{
+        const struct step *plan = &facts->plan->steps[index];
+        uint64_t took = report_step_took(&facts->steps[index]);
+        char actual[48], low[48], high[48];
+
+        if (took > plan->high_us)
+                say(lines, "%s took %s, %s to %s was estimated (%s)", plan->name, span(actual, took),
+                    span(low, plan->low_us), span(high, plan->high_us), plan->basis);
+}
+
+/* Whether a later step of the same service has figures too: then those are what counts. */
+static bool is_superseded(const struct report_facts *facts, size_t index)
+{
+        const struct step *plan = facts->plan->steps;
+
+        for (size_t i = index + 1; i < facts->plan->step_count; i++)
+                if (facts->steps[i].result && text_equal(plan[i].service.name, plan[index].service.name) &&
+                    text_equal(plan[i].host, plan[index].host))
+                        return true;
+        return false;
+}
+
+/* PM2 names what differs in figures of its report. */
+static void say_differences(struct lines *lines, const struct report_facts *facts, size_t index)
+{
+        const struct report_event *result = facts->steps[index].result;
+        const struct step *plan = &facts->plan->steps[index];
+
+        if (!result || plan->service.kind != SERVICE_PM2 || is_superseded(facts, index))
+                return;
+        for (size_t i = 0; i < result->figure_count; i++)
+                if (text_equal(result->figures[i].name, "difference") ||
+                    text_equal(result->figures[i].name, "failed-app"))
+                        say(lines, "%s: %s", plan->name, result->figures[i].value);
+}
+
+int report_deviations(const struct report_facts *facts, report_line each, void *userdata)
+{
+        struct lines lines = {each, userdata, 0};
+
+        for (size_t i = 0; i < facts->event_count; i++)
+                say_event(&lines, facts, i);
+        for (size_t i = 0; i < facts->plan->step_count; i++) {
+                say_late(&lines, facts, i);
+                say_differences(&lines, facts, i);
+        }
+        return lines.result;
+}
+
+int report_follow_ups(const struct report_facts *facts, report_line each, void *userdata)
+{
+        struct lines lines = {each, userdata, 0};
+        char waiting[4 * TEXT_SIZE] = "";
+
+        if (!run_finished(facts->run)) {
+                run_waiting_for(facts->run, waiting, sizeof(waiting));
+                say(&lines, "the run is not over%s%s", waiting[0] ? ": " : "", waiting);
+        }
+        for (size_t i = 0; i < facts->plan->step_count; i++) {
+                const struct step *plan = &facts->plan->steps[i];
+                enum step_state state = facts->steps[i].view.state;
+
+                if (state == STEP_FAILED || state == STEP_DOUBT)
+                        say(&lines, "%s did not succeed: look at %s%s%s with muster status %s", plan->name,
+                            plan->host, plan->service.name[0] ? "/" : "", plan->service.name,
+                            plan->service.name[0] ? plan->service.name : plan->host);
+                else if (state == STEP_SKIPPED || state == STEP_CANCELLED)
+                        say(&lines, "%s was %s: whether it still has to be done is for a person to say",
+                            plan->name, step_state_name(state));
+        }
+        for (size_t i = 0; i < facts->plan->warning_count; i++)
+                say(&lines, "known before the run: %s", facts->plan->warnings[i]);
+        return lines.result;
+}
