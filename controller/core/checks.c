@@ -72,6 +72,8 @@ struct finding *finding_add(struct checking *checking, enum severity severity)
 }
 
 static void write_text(char *out, size_t size, const char *format, va_list arguments)
+        __attribute__((format(printf, 3, 0)));
+static void write_text(char *out, size_t size, const char *format, va_list arguments)
 {
         char text[4 * TEXT_SIZE];
 

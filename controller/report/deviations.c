@@ -129,6 +129,9 @@ int report_follow_ups(const struct report_facts *facts, report_line each, void *
                         say(&lines, "%s was %s: whether it still has to be done is for a person to say",
                             plan->name, step_state_name(state));
         }
+        if (facts->apps_as_saved < facts->apps_expected)
+                say(&lines, "%llu PM2 apps are not as they were saved; the deviations name them",
+                    (unsigned long long)(facts->apps_expected - facts->apps_as_saved));
         for (size_t i = 0; i < facts->plan->warning_count; i++)
                 say(&lines, "known before the run: %s", facts->plan->warnings[i]);
         return lines.result;

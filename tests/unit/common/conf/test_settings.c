@@ -114,7 +114,7 @@ static void test_modes(void **state)
 
 static void test_key(void **state)
 {
-        static const char *const bad[] = {"", "zz", HEX "0\n", HEX "\n\n", " " HEX};
+        static const char *const bad[] = {"", "zz", (HEX "0\n"), (HEX "\n\n"), (" " HEX)};
         uint8_t first[SETTINGS_KEY_SIZE], second[SETTINGS_KEY_SIZE], zero[SETTINGS_KEY_SIZE] = {0};
         struct error error = {""};
         struct stat status;

@@ -196,6 +196,7 @@ static void test_bad_run(void **state)
         assert_null(strstr(text, "- app1/apps pm2.restore: mail")); /* said once */
         expect(text, "- db1/bds redis.rewrite was skipped: whether");
         expect(text, "| db1/bds redis.rewrite | skipped | +00:00.0 | - | ");
+        expect(text, "- 6 PM2 apps are not as they were saved; the deviations");
         expect(text, "(over) | ");
         free(text);
 }
