@@ -34,7 +34,8 @@
 /* Numbers that tests move (rpc_node_limits). Bytes, microseconds, counts. */
 struct rpc_limits {
         unsigned pending;         /* handshakes under way on the listening side, in all */
-        unsigned pending_address; /* and of one address (this machine's own: see listen.c) */
+        unsigned pending_address; /* and of one address */
+        unsigned pending_own;     /* of one of this machine's own addresses */
         uint64_t handshake_us;
         uint64_t silent_us; /* so long an unspeaking connection keeps its place when places are short */
         uint64_t ping_us;

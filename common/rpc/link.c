@@ -86,6 +86,20 @@ static int in_fit(rpc_peer *peer, size_t count, size_t asked)
         return room == peer->in_room ? 0 : in_resize(peer, room);
 }
 
+/* An operation of nng's failed. */
+static void link_fail(rpc_peer *peer, int result)
+{
+        const char *why = nng_strerror(result);
+
+        if (result == NNG_ECONNSHUT || result == NNG_ECONNRESET)
+                why = peer->dialled && peer->state == PEER_HANDSHAKE
+                              ? "it closed the link during the handshake: its key is another than the one "
+                                "given "
+                                "here, or it is no muster"
+                              : "the other side closed the link";
+        peer_fail(peer, RPC_UNAVAILABLE, "%s", why);
+}
+
 static void link_on_received(struct wake_item *item)
 {
         rpc_peer *peer = PEER_OF(item, received);
@@ -98,8 +112,7 @@ static void link_on_received(struct wake_item *item)
                 return;
         }
         if (result) {
-                peer_fail(peer, RPC_UNAVAILABLE, "%s",
-                          result == NNG_ECONNSHUT ? "the other side closed it" : nng_strerror(result));
+                link_fail(peer, result);
                 return;
         }
         peer->in_size += count;
@@ -249,8 +262,7 @@ static void link_on_sent(struct wake_item *item)
                 return;
         }
         if (result) {
-                peer_fail(peer, RPC_UNAVAILABLE, "%s",
-                          result == NNG_ECONNSHUT ? "the other side closed it" : nng_strerror(result));
+                link_fail(peer, result);
                 return;
         }
         peer->wire_at += nng_aio_count(peer->send_aio);

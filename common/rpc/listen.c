@@ -1,10 +1,10 @@
 /* Listening, and who may take up a place while it has not proven who it is.
  *
- * When all places are taken, nothing more is accepted: the kernel's queue waits. A connection that has not
- * sent a valid first message by then keeps its place for a quarter of a second only, so that half-open
- * connections by the hundred delay others and do not lock them out. One address has few places, and its own
- * newest connection replaces its oldest silent one. This machine's own addresses are not counted: all local
- * programs share them. */
+ * When all places are taken, nothing more is accepted for the moment: the kernel's queue waits. A connection
+ * that has not sent a valid first message (which a dialling muster sends with the connection itself) then
+ * keeps its place for a twentieth of a second only, so that half-open connections by the hundred delay others
+ * and do not lock them out. One address has few places, and its own newest connection replaces its oldest
+ * silent one. This machine's own addresses have more, since all local programs share them. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,15 +90,14 @@ static void listener_on_resume(struct timer *timer)
 /* A new connection of an address that has all its places: its oldest silent one goes, else the new one. */
 static void listener_limit_address(struct rpc_listener *listener, rpc_peer *newest)
 {
-        unsigned count = 0;
+        const struct rpc_limits *limits = &listener->node->limits;
+        unsigned count = 0, places = is_own_host(newest) ? limits->pending_own : limits->pending_address;
         rpc_peer *peer, *silent;
 
-        if (is_own_host(newest))
-                return;
         TAILQ_FOREACH(peer, &listener->pending, pending)
         if (peer->state != PEER_CLOSED && memcmp(peer->host, newest->host, 16) == 0)
                 count++;
-        if (count <= listener->node->limits.pending_address)
+        if (count <= places)
                 return;
         silent = listener_oldest_silent(listener, newest->host);
         peer_fail(silent ? silent : newest, RPC_RESOURCE_EXHAUSTED,
@@ -140,8 +139,7 @@ void listener_released(rpc_peer *peer)
         peer->listener = NULL;
         TAILQ_REMOVE(&listener->pending, peer, pending);
         listener->pending_count--;
-        if (!listener->resume.slot)
-                listener_continue(listener);
+        listener_continue(listener);
 }
 
 void listener_free(struct rpc_listener *listener)

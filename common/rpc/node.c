@@ -17,8 +17,9 @@
 static const struct rpc_limits limits_usual = {
         .pending = 64,
         .pending_address = 8,
+        .pending_own = 64,
         .handshake_us = 5 * USEC_PER_SEC,
-        .silent_us = 250 * USEC_PER_MSEC,
+        .silent_us = 50 * USEC_PER_MSEC,
         .ping_us = 5 * USEC_PER_SEC,
         .dead_us = 15 * USEC_PER_SEC,
         .rekey_us = 3600 * USEC_PER_SEC,
