@@ -306,6 +306,30 @@ int scope_parse(struct scope *ret, const struct fleet *fleet, const char *text, 
         return 0;
 }
 
+int scope_check_whole_hosts(const struct scope *scope, const struct fleet *fleet, struct error *error)
+{
+        const bool *named = scope->hosts_named ? scope->hosts_named : scope->hosts;
+
+        for (size_t i = 0; i < fleet->service_count; i++) {
+                const char *service = fleet->services[i].spec.name;
+                size_t host = fleet->services[i].host;
+
+                if (scope->services[i] && !named[host])
+                        return error_set(
+                                error, -EINVAL,
+                                "scope: '%s' is a service, and a reboot takes its whole host; write %s, or "
+                                "restart %s instead",
+                                service, fleet->hosts[host].name, service);
+                if (!scope->services[i] && named[host])
+                        return error_set(
+                                error, -EINVAL,
+                                "scope: %s cannot be rebooted without '%s', which runs there; leave both in "
+                                "or both out",
+                                fleet->hosts[host].name, service);
+        }
+        return 0;
+}
+
 void scope_clear(struct scope *scope)
 {
         free(scope->hosts);

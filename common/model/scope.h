@@ -32,6 +32,11 @@ struct scope {
  * success the caller ends it with scope_clear(). */
 int scope_parse(struct scope *ret, const struct fleet *fleet, const char *text, struct error *error);
 
+/* Whether the scope is of whole hosts, as a reboot has to be: nothing else would stop a host's other services
+ * in order, or wait for them. 0, or -EINVAL with a text: a service is in scope whose host is not meant
+ * itself, or a host is meant without one of its services. */
+int scope_check_whole_hosts(const struct scope *scope, const struct fleet *fleet, struct error *error);
+
 /* Frees what the scope owns and zeroes it. */
 void scope_clear(struct scope *scope);
 

@@ -146,6 +146,35 @@ static void test_bounds(void **state)
         assert_non_null(strstr(meaning(text), "app1 app2"));
 }
 
+/* What a reboot may be asked of. */
+static void test_whole_hosts(void **state)
+{
+        static const char *const cases[][2] = {
+                {"", ""},
+                {"db1", ""},
+                {"@apps db1", ""},
+                {"!db1", ""},
+                {"app03", ""},
+                {"bds", "'bds' is a service, and a reboot takes its whole host; write db1, or restart bds"},
+                {"app1 geo", "'geo' is a service"},
+                {"%redis", "'bds' is a service"},
+                {"db1 !bds", "db1 cannot be rebooted without 'bds'"},
+                {"!apps2", "app2 cannot be rebooted without 'apps2'"},
+        };
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                cleanup_scope struct scope scope = {0};
+                struct error error = {""};
+                int r;
+
+                assert_int_equal(scope_parse(&scope, &fleet, cases[i][0], &error), 0);
+                r = scope_check_whole_hosts(&scope, &fleet, &error);
+                assert_int_equal(r, cases[i][1][0] ? -EINVAL : 0);
+                if (!strstr(error.text, cases[i][1]))
+                        fail_msg("'%s' gave %s", cases[i][0], error.text);
+        }
+}
+
 /* A group whose name holds a number takes a range too. */
 static void test_group_range(void **state)
 {
@@ -155,10 +184,9 @@ static void test_group_range(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_meanings),
-                cmocka_unit_test(test_refusals),
-                cmocka_unit_test(test_bounds),
-                cmocka_unit_test(test_group_range),
+                cmocka_unit_test(test_meanings),    cmocka_unit_test(test_refusals),
+                cmocka_unit_test(test_bounds),      cmocka_unit_test(test_group_range),
+                cmocka_unit_test(test_whole_hosts),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
