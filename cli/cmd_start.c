@@ -19,7 +19,7 @@
 struct starting {
         Muster__V1__PlanKind kind;
         char scope[SCOPE_TEXT_MAX];
-        bool yes, detach, json;
+        bool yes, detach, json, force;
         uint8_t digest[DIGEST_SIZE];
         size_t digest_size;
         size_t steps;
@@ -98,6 +98,7 @@ static int begin(session *session, struct starting *starting)
         request.scope = starting->scope;
         request.digest.data = starting->digest;
         request.digest.len = starting->digest_size;
+        request.force = starting->force;
         session_call(session, "Start", &request.base, CALL_DEADLINE_US, on_started, starting, &ending);
         if (ending.code == RPC_UNAVAILABLE || ending.code == RPC_DEADLINE_EXCEEDED || ending.interrupted)
                 return cli_fail(CLI_UNREACHABLE,
@@ -146,6 +147,7 @@ int start_run(const struct cli *cli, Muster__V1__PlanKind kind, int argc, char *
                 return cli_fail(CLI_FAILED, "out of memory");
         const struct option list[] = {
                 {"yes", &starting->yes, NULL, NULL, "do not ask"},
+                {"force", &starting->force, NULL, NULL, "go on although findings block"},
                 {"detach", &starting->detach, NULL, NULL, "start it and return"},
                 {"json", &starting->json, NULL, NULL,
                  "the run's updates as JSON, one object a line; needs --yes"},

@@ -62,6 +62,71 @@ static void plan_digest(const struct plan *plan, uint8_t ret[DIGEST_SIZE])
         crypto_hash_sha256_final(&state, ret);
 }
 
+/* --- what blocks --- */
+
+#define BLOCKERS_SHOWN 8u
+
+struct blockers {
+        char lines[BLOCKERS_SHOWN][TEXT_SIZE * 2]; /* the first ones, for people */
+        size_t count;
+};
+
+/* Whether a finding is in the way of this kind of plan: units that do not start at boot only matter to a
+ * boot. */
+static bool is_blocker(const struct finding *finding, enum plan_kind kind)
+{
+        if (finding->severity != SEVERITY_BLOCKS)
+                return false;
+        return kind == PLAN_REBOOT ||
+               (!text_equal(finding->id, "autostart") && !text_equal(finding->id, "agent-autostart"));
+}
+
+/* 0 or a negative errno. */
+static int find_blockers(const struct api_context *context, const char *scope_text, enum plan_kind kind,
+                         struct blockers *ret)
+{
+        cleanup_scope struct scope scope = {0};
+        cleanup_free struct finding *findings = NULL;
+        size_t count = 0;
+        int r = scope_parse(&scope, context->fleet, scope_text, NULL);
+
+        if (r == 0)
+                r = api_check_run(context, &scope, &findings, &count);
+        for (size_t i = 0; i < count && r == 0; i++) {
+                const struct finding *finding = &findings[i];
+
+                if (!is_blocker(finding, kind))
+                        continue;
+                if (ret->count < BLOCKERS_SHOWN)
+                        snprintf(ret->lines[ret->count], sizeof(ret->lines[0]), "blocks: %s%s%s %s: %s",
+                                 finding->host, finding->service[0] ? "/" : "", finding->service, finding->id,
+                                 finding->evidence);
+                ret->count++;
+        }
+        return r;
+}
+
+/* False: the call has been ended. */
+static bool nothing_blocks(const struct api_context *context, rpc_call *call, const char *scope_text,
+                           enum plan_kind kind)
+{
+        struct blockers blockers = {0};
+        int r = find_blockers(context, scope_text, kind, &blockers);
+
+        if (r < 0) {
+                api_fail(call, "the checks cannot be run", r);
+                return false;
+        }
+        if (blockers.count == 0)
+                return true;
+        rpc_call_end(call, RPC_FAILED_PRECONDITION,
+                     "%zu findings block this %s, the first: %s; see 'muster check', repair with 'muster "
+                     "check --fix', "
+                     "or go on in spite of them with --force",
+                     blockers.count, plan_kind_name(kind), blockers.lines[0] + strlen("blocks: "));
+        return false;
+}
+
 /* --- building --- */
 
 /* All hosts that have to be there and are not: one text names them all. */
@@ -144,7 +209,8 @@ static Muster__V1__PlanStep *step_message(struct wire_arena *arena, const struct
         return message;
 }
 
-static Muster__V1__PlanReply *plan_message(struct wire_arena *arena, const struct plan *plan)
+static Muster__V1__PlanReply *plan_message(struct wire_arena *arena, const struct plan *plan,
+                                           const struct blockers *blockers)
 {
         Muster__V1__PlanReply *message = wire_alloc(arena, sizeof(*message));
         uint64_t low, high;
@@ -157,7 +223,8 @@ static Muster__V1__PlanReply *plan_message(struct wire_arena *arena, const struc
         message->estimate_low_ms = low / 1000;
         message->estimate_high_ms = high / 1000;
         message->steps = wire_alloc(arena, (plan->step_count + 1) * sizeof(*message->steps));
-        message->warnings = wire_alloc(arena, (plan->warning_count + 1) * sizeof(*message->warnings));
+        message->warnings =
+                wire_alloc(arena, (BLOCKERS_SHOWN + plan->warning_count) * sizeof(*message->warnings));
         message->digest.data = wire_alloc(arena, DIGEST_SIZE);
         if (!message->steps || !message->warnings || !message->digest.data)
                 return NULL;
@@ -169,6 +236,8 @@ static Muster__V1__PlanReply *plan_message(struct wire_arena *arena, const struc
                         return NULL;
                 message->n_steps++;
         }
+        for (size_t i = 0; i < blockers->count && i < BLOCKERS_SHOWN; i++)
+                message->warnings[message->n_warnings++] = wire_text(arena, blockers->lines[i]);
         for (size_t i = 0; i < plan->warning_count; i++)
                 message->warnings[message->n_warnings++] = wire_text(arena, plan->warnings[i]);
         return message;
@@ -180,12 +249,19 @@ void api_plan(rpc_call *call, const ProtobufCMessage *request, void *userdata)
         const struct api_context *context = userdata;
         cleanup_with(plan_freep) struct plan *plan =
                 build(context, call, (unsigned)wanted->kind, wanted->scope);
+        struct blockers blockers = {0};
         struct wire_arena arena = {0};
         Muster__V1__PlanReply *message;
+        int r;
 
         if (!plan)
                 return;
-        message = plan_message(&arena, plan);
+        r = find_blockers(context, wanted->scope, plan->kind, &blockers);
+        if (r < 0) {
+                api_fail(call, "the checks cannot be run", r);
+                return;
+        }
+        message = plan_message(&arena, plan, &blockers);
         api_reply(call, &arena, message ? &message->base : NULL);
 }
 
@@ -212,6 +288,8 @@ void api_start_run(rpc_call *call, const ProtobufCMessage *request, void *userda
                              "the fleet changed since the plan was shown; look at the plan again");
                 return;
         }
+        if (!wanted->force && !nothing_blocks(context, call, wanted->scope, plan->kind))
+                return;
         r = runner_start(context->runner, plan, user, run, &error);
         if (r < 0) {
                 rpc_call_end(call, r == -EBUSY ? RPC_FAILED_PRECONDITION : RPC_INTERNAL, "%s",
@@ -220,7 +298,8 @@ void api_start_run(rpc_call *call, const ProtobufCMessage *request, void *userda
         }
         (void)TAKE(plan); /* the runner's now */
         log_info("run %s: %s of %s, started by %s", run, kind, api_scope_name(wanted->scope), user);
-        if (!api_record(context, call, "start", "run %s: %s of %s", run, kind, api_scope_name(wanted->scope)))
+        if (!api_record(context, call, "start", "run %s: %s of %s%s", run, kind,
+                        api_scope_name(wanted->scope), wanted->force ? ", forced" : ""))
                 return;
         reply.run = run;
         rpc_call_reply(call, &reply.base);

@@ -312,12 +312,12 @@ static void test_autostart(void **state)
                 bool fix;
                 const char *evidence, *advice;
         } cases[] = {
-                {"disabled", SEVERITY_WARNS, true, "u@bds.service on db1 is disabled: it will not start",
+                {"disabled", SEVERITY_BLOCKS, true, "u@bds.service on db1 is disabled: it will not start",
                  "muster check bds --fix, or on db1: systemctl enable u@bds.service"},
-                {"linked", SEVERITY_WARNS, true, "is linked", "systemctl enable u@bds.service"},
-                {"indirect", SEVERITY_WARNS, true, "other instances", "systemctl enable u@bds.service"},
-                {"enabled-runtime", SEVERITY_WARNS, true, "next reboot forgets it", "systemctl enable"},
-                {"linked-runtime", SEVERITY_WARNS, false, "forgets the unit itself", "/etc/systemd/system"},
+                {"linked", SEVERITY_BLOCKS, true, "is linked", "systemctl enable u@bds.service"},
+                {"indirect", SEVERITY_BLOCKS, true, "other instances", "systemctl enable u@bds.service"},
+                {"enabled-runtime", SEVERITY_BLOCKS, true, "next reboot forgets it", "systemctl enable"},
+                {"linked-runtime", SEVERITY_BLOCKS, false, "forgets the unit itself", "/etc/systemd/system"},
                 {"transient", SEVERITY_BLOCKS, false, "forgets the unit itself", "/etc/systemd/system"},
                 {"static", SEVERITY_INFORMS, false, "only if another unit wants it", "--reverse"},
                 {"masked", SEVERITY_BLOCKS, false, "cannot be started at all", "systemctl unmask u@bds"},
