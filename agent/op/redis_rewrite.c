@@ -15,9 +15,10 @@
 #include "common/base/text.h"
 #include "common/base/time.h"
 
-#define POLL_USEC   (250 * USEC_PER_MSEC)
-#define ASK_USEC    (60 * USEC_PER_SEC) /* the fork happens before the reply */
-#define SILENT_MOST 4u                  /* looks in a row without an answer, once it has begun */
+#define POLL_LEAST_USEC (10 * USEC_PER_MSEC)
+#define POLL_MOST_USEC  (250 * USEC_PER_MSEC)
+#define ASK_USEC        (60 * USEC_PER_SEC) /* the fork happens before the reply */
+#define SILENT_MOST     20u                 /* looks in a row without an answer, once it has begun */
 
 struct rewrite {
         redis_link *link;
@@ -26,6 +27,7 @@ struct rewrite {
         struct redis_seen before;
         bool asked; /* BGREWRITEAOF was accepted */
         uint64_t asked_us;
+        uint64_t poll_us;
         unsigned silent;
 };
 
@@ -60,8 +62,11 @@ static int on_timer(sd_event_source *source, uint64_t now_us, void *userdata)
 static void look_again(struct op *op)
 {
         struct rewrite *self = op->state;
-        int r = sd_event_source_set_time_relative(self->timer, POLL_USEC);
+        int r;
 
+        /* What is small ends soon; what is big must not be bothered often. */
+        self->poll_us = self->poll_us * 2 < POLL_MOST_USEC ? self->poll_us * 2 : POLL_MOST_USEC;
+        r = sd_event_source_set_time_relative(self->timer, self->poll_us);
         if (r >= 0)
                 r = sd_event_source_set_enabled(self->timer, SD_EVENT_ONESHOT);
         if (r < 0)
@@ -139,6 +144,7 @@ static void prepare(struct op *op)
         if (r == 0) {
                 self->before = *seen;
                 self->asked_us = time_monotonic_us();
+                self->poll_us = POLL_LEAST_USEC;
                 r = redis_link_ask(self->link, (const char *const[]){"BGREWRITEAOF"}, 1, ASK_USEC, on_asked,
                                    op);
         }
@@ -244,6 +250,7 @@ static void on_look(struct redis_look *look, int result, void *userdata)
                         prepare(op);
         } else if (self->asked && result != -EACCES && ++self->silent < SILENT_MOST) {
                 op_progress(op, 0, 0, "Redis does not answer (%s); asking again", strerror(-result));
+                self->poll_us = POLL_MOST_USEC;
                 look_again(op);
         } else {
                 error_set(&error, result, "%s: %s",
@@ -262,6 +269,7 @@ static int start(struct op *op, struct error *error)
 
         if (!self)
                 return -ENOMEM;
+        self->poll_us = POLL_LEAST_USEC;
         r = redis_link_new(&self->link, op->event, service->address, service->port, service->socket);
         if (r == 0)
                 r = sd_event_add_time(op->event, &self->timer, CLOCK_BOOTTIME, UINT64_MAX, 10 * USEC_PER_MSEC,

@@ -15,12 +15,13 @@
 #include "common/base/time.h"
 #include "common/loop/redis.h"
 
-#define POLL_USEC   (250 * USEC_PER_MSEC)
-#define ASK_USEC    (15 * USEC_PER_SEC)
-#define SILENT_MOST 4u
-/* Looks at a server that is at rest without a new file, before that counts as failed: the work is begun after
+#define POLL_LEAST_USEC (10 * USEC_PER_MSEC)
+#define POLL_MOST_USEC  (250 * USEC_PER_MSEC)
+#define ASK_USEC        (15 * USEC_PER_SEC)
+#define SILENT_MOST     20u
+/* How long a server may be at rest without a new file before that counts as failed: the work is begun after
  * the OK, and its traces are removed after it says to be at rest. */
-#define REST_MOST 20u
+#define REST_USEC (5 * USEC_PER_SEC)
 
 struct seen {
         struct tile38_state state; /* its files are known where aof_inode is not 0 */
@@ -38,7 +39,9 @@ struct shrink {
         bool asked;
         bool watched; /* seen at work since it was asked */
         uint64_t asked_us;
-        unsigned silent, rest;
+        uint64_t poll_us;
+        unsigned silent;
+        uint64_t rest_us; /* when it was first seen at rest since it was asked; 0 at work */
 };
 
 static struct shrink *shrink_free(struct shrink *self)
@@ -61,8 +64,11 @@ static void fail(struct op *op, int r, const struct error *error)
 static void look_again(struct op *op)
 {
         struct shrink *self = op->state;
-        int r = sd_event_source_set_time_relative(self->timer, POLL_USEC);
+        int r;
 
+        /* What is small ends soon; what is big must not be bothered often. */
+        self->poll_us = self->poll_us * 2 < POLL_MOST_USEC ? self->poll_us * 2 : POLL_MOST_USEC;
+        r = sd_event_source_set_time_relative(self->timer, self->poll_us);
         if (r >= 0)
                 r = sd_event_source_set_enabled(self->timer, SD_EVENT_ONESHOT);
         if (r < 0)
@@ -119,6 +125,7 @@ static void prepare(struct op *op)
         if (r == 0) {
                 self->before = self->seen;
                 self->asked_us = time_monotonic_us();
+                self->poll_us = POLL_LEAST_USEC;
                 r = redis_link_ask(self->link, (const char *const[]){"AOFSHRINK"}, 1, ASK_USEC, on_asked, op);
         }
         if (r < 0)
@@ -191,13 +198,15 @@ static void judge(struct op *op)
         }
         if (self->seen.state.aof_rewrite_in_progress) {
                 self->watched = true;
-                self->rest = 0;
+                self->rest_us = 0;
                 time_duration_text(took, sizeof(took), took_us);
                 op_progress(op, 0, 0, "shrinking for %s", took);
                 look_again(op);
         } else if (prove(self, &error) == 0) {
                 finish(op, took_us);
-        } else if (++self->rest < REST_MOST) {
+        } else if (!self->rest_us || time_monotonic_us() - self->rest_us < REST_USEC) {
+                if (!self->rest_us)
+                        self->rest_us = time_monotonic_us();
                 look_again(op);
         } else {
                 fail(op, -EREMOTEIO, &error);
@@ -222,6 +231,7 @@ static void looked(struct op *op)
                         prepare(op);
         } else if (self->asked && !self->refusal[0] && ++self->silent < SILENT_MOST) {
                 op_progress(op, 0, 0, "tile38 does not answer (%s); asking again", strerror(-failure));
+                self->poll_us = POLL_MOST_USEC;
                 look_again(op);
         } else {
                 error_set(&error, failure, "%s: %s",
@@ -321,6 +331,7 @@ static int start(struct op *op, struct error *error)
 
         if (!self)
                 return -ENOMEM;
+        self->poll_us = POLL_LEAST_USEC;
         r = redis_link_new(&self->link, op->event, service->address, service->port, service->socket);
         if (r == 0)
                 r = sd_event_add_time(op->event, &self->timer, CLOCK_BOOTTIME, UINT64_MAX, 10 * USEC_PER_MSEC,
