@@ -5,6 +5,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/log.h"
+#include "common/base/text.h"
 #include "controller/api/handlers.h"
 
 #define DIGEST_SIZE crypto_hash_sha256_BYTES

@@ -531,7 +531,7 @@ static void test_tile38(void **state)
         expect_nothing();
         sound_fleet(NULL);
         strcpy(state_of(GEO)->unit.unit_file_state, "disabled");
-        expect("autostart", SEVERITY_WARNS, "u@geo.service on db1 is disabled", "systemctl enable");
+        expect("autostart", SEVERITY_BLOCKS, "u@geo.service on db1 is disabled", "systemctl enable");
 }
 
 static void test_pm2(void **state)
