@@ -12,7 +12,7 @@ void wave_init(struct wave *wave, unsigned processors, unsigned most)
         *wave = (struct wave){.least = processors, .most = most ? most : MOST};
         if (wave->least > wave->most)
                 wave->least = wave->most;
-        wave->limit = processors * 2 > wave->most ? wave->most : processors * 2;
+        wave->limit = wave->least; /* the first starts show how quick one is that has a processor to itself */
 }
 
 unsigned wave_room(const struct wave *wave)

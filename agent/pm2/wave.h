@@ -1,8 +1,8 @@
 /* How many apps may be starting at once. Pure arithmetic.
  *
  * Starting is bound by the processors, so more at once than they can carry only makes each start slower and
- * lets time-outs inside the apps pass. The limit grows by one while starts take about as long as the quickest
- * seen with no more than one a processor at work, and halves when they take several times that. */
+ * lets time-outs inside the apps pass. The limit begins at one a processor, grows by one while starts take
+ * less than three times the quickest seen, and halves when they take more than six times that. */
 #pragma once
 
 #include <stdint.h>

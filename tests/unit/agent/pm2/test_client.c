@@ -1,0 +1,357 @@
+/* The client against what a real daemon cannot be made to do: a stand-in that answers late, twice, with
+ * garbage, too much, in pieces, or not at all. What PM2 really says is tests/integration/test_pm2.sh's. */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "agent/pm2/client.h"
+#include "tests/unit/agent/pm2/lists.h"
+
+struct lab {
+        sd_event *event;
+        sd_event_source *listening, *reading;
+        struct pm2_home home;
+        int listener, peer;
+        pm2_client *client;
+        char received[4096]; /* what the stand-in got, of all calls together */
+        size_t received_size;
+        /* what the calls ended with */
+        unsigned ended;
+        int result;
+        char answer[256];
+        struct error error;
+        bool free_in_callback;
+};
+
+static int on_peer(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        struct lab *lab = userdata;
+        ssize_t n = recv(fd, lab->received + lab->received_size,
+                         sizeof(lab->received) - 1 - lab->received_size, 0);
+
+        if (n > 0)
+                lab->received_size += (size_t)n;
+        else
+                lab->reading = sd_event_source_disable_unref(lab->reading);
+        return 0;
+}
+
+static int on_connection(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        struct lab *lab = userdata;
+
+        lab->peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        assert_true(lab->peer >= 0);
+        return sd_event_add_io(lab->event, &lab->reading, lab->peer, EPOLLIN, on_peer, lab);
+}
+
+static int set_up(void **state)
+{
+        struct lab *lab = calloc(1, sizeof(*lab));
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+        strcpy(lab->home.path, "/tmp/muster-client.XXXXXX");
+        assert_non_null(mkdtemp(lab->home.path));
+        lab->home.uid = geteuid();
+        snprintf(address.sun_path, sizeof(address.sun_path), "%s/rpc.sock", lab->home.path);
+        lab->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(bind(lab->listener, (struct sockaddr *)&address, sizeof(address)), 0);
+        assert_int_equal(listen(lab->listener, 8), 0);
+        assert_true(sd_event_new(&lab->event) >= 0);
+        assert_true(sd_event_add_io(lab->event, &lab->listening, lab->listener, EPOLLIN, on_connection,
+                                    lab) >= 0);
+        assert_int_equal(pm2_client_new(&lab->client, lab->event, &lab->home, 1 << 20, &lab->error), 0);
+        *state = lab;
+        return 0;
+}
+
+static int tear_down(void **state)
+{
+        struct lab *lab = *state;
+        char path[PATH_SIZE + 16];
+
+        pm2_client_free(lab->client);
+        sd_event_source_disable_unref(lab->reading);
+        sd_event_source_disable_unref(lab->listening);
+        sd_event_unref(lab->event);
+        if (lab->peer > 0)
+                close(lab->peer);
+        close(lab->listener);
+        snprintf(path, sizeof(path), "%s/rpc.sock", lab->home.path);
+        unlink(path);
+        rmdir(lab->home.path);
+        free(lab);
+        return 0;
+}
+
+static void on_reply(void *userdata, int r, json_t *answer, const struct error *error)
+{
+        struct lab *lab = userdata;
+
+        lab->ended++;
+        lab->result = r;
+        lab->error = error ? *error : (struct error){0};
+        lab->answer[0] = '\0';
+        if (r == 0)
+                json_brief(answer, lab->answer, sizeof(lab->answer));
+        if (lab->free_in_callback)
+                lab->client = pm2_client_free(lab->client);
+}
+
+static void on_raw(void *userdata, int r, const char *text, size_t size, const struct error *error)
+{
+        struct lab *lab = userdata;
+
+        lab->ended++;
+        lab->result = r;
+        lab->error = error ? *error : (struct error){0};
+        if (r == 0)
+                snprintf(lab->answer, sizeof(lab->answer), "%.*s", (int)size, text);
+}
+
+/* Turns of the loop until nothing happens for a moment. */
+static void turn(struct lab *lab)
+{
+        for (int r = 1; r > 0;)
+                r = sd_event_run(lab->event, 20000);
+}
+
+static void call(struct lab *lab)
+{
+        assert_int_equal(pm2_client_call(lab->client, "ping", json_pack("[{}]"), 5000000, on_reply, lab), 0);
+        assert_int_equal(lab->ended, 0); /* never from within */
+        turn(lab);
+}
+
+static void say(struct lab *lab, const void *bytes, size_t size)
+{
+        assert_int_equal(send(lab->peer, bytes, size, MSG_NOSIGNAL), (ssize_t)size);
+}
+
+/* An answer as PM2 frames it. */
+static void reply(struct lab *lab, const char *body, const char *id)
+{
+        unsigned char frame[1024] = {0x12};
+        size_t at = 1;
+        const char *parts[] = {body, id};
+
+        for (int i = 0; i < 2; i++) {
+                size_t size = strlen(parts[i]);
+
+                frame[at++] = (unsigned char)(size >> 24);
+                frame[at++] = (unsigned char)(size >> 16);
+                frame[at++] = (unsigned char)(size >> 8);
+                frame[at++] = (unsigned char)size;
+                memcpy(frame + at, parts[i], size);
+                at += size;
+        }
+        for (size_t i = 0; i < at; i++) {
+                say(lab, frame + i, 1);
+                if (i % 7 == 0)
+                        turn(lab);
+        }
+        turn(lab);
+}
+
+static void test_call(void **state)
+{
+        struct lab *lab = *state;
+        static const char body[] = "j:{\"type\":\"call\",\"method\":\"ping\",\"args\":[{}]}";
+
+        call(lab);
+        assert_int_equal(lab->received_size, 1 + 4 + strlen(body) + 4 + 3);
+        assert_memory_equal(lab->received, "\x12\0\0\0", 4);
+        assert_int_equal(lab->received[4], strlen(body));
+        assert_memory_equal(lab->received + 5, body, strlen(body));
+        assert_memory_equal(lab->received + 5 + strlen(body), "\0\0\0\x03s:1", 7);
+        reply(lab, "j:{\"args\":[{\"msg\":\"pong\"}]}", "s:1");
+        assert_int_equal(lab->ended, 1);
+        assert_int_equal(lab->result, 0);
+        assert_string_equal(lab->answer, "{\"msg\":\"pong\"}");
+        /* A second answer to the same call is nobody's. */
+        reply(lab, "j:{\"args\":[1]}", "s:1");
+        assert_int_equal(lab->ended, 1);
+}
+
+static void test_refusals(void **state)
+{
+        static const struct {
+                const char *body, *says;
+                int result;
+        } cases[] = {
+                {"j:{\"error\":\"id unknown\",\"stack\":\"x\"}", "PM2 refused ping: id unknown", -EREMOTEIO},
+                {"j:{\"error\":{\"msg\":\"no pid\"}}", "no pid", -EREMOTEIO},
+                {"j:{\"error\":null}", "no reason given", -EREMOTEIO},
+                {"j:{}", "has no args", -EBADMSG},
+                {"j:[1,", "not JSON", -EBADMSG},
+        };
+
+        for (size_t i = 0; i < ELEMENTS(cases); i++) {
+                struct lab *lab = *state;
+                char id[16];
+
+                snprintf(id, sizeof(id), "s:%zu", i + 1);
+                lab->ended = 0;
+                call(lab);
+                reply(lab, cases[i].body, id);
+                assert_int_equal(lab->ended, 1);
+                assert_int_equal(lab->result, cases[i].result);
+                assert_non_null(strstr(lab->error.text, cases[i].says));
+        }
+}
+
+static void test_out_of_order(void **state)
+{
+        struct lab *lab = *state;
+
+        call(lab);
+        call(lab);
+        reply(lab, "j:{\"args\":[\"second\"]}", "s:2");
+        assert_string_equal(lab->answer, "second");
+        reply(lab, "j:{\"args\":[]}", "s:1");
+        assert_int_equal(lab->ended, 2);
+        assert_string_equal(lab->answer, "");
+}
+
+static void test_raw(void **state)
+{
+        struct lab *lab = *state;
+
+        assert_int_equal(pm2_client_call_raw(lab->client, "x", json_array(), 5000000, on_raw, lab), 0);
+        turn(lab);
+        reply(lab, "j:{\"args\":[[{\"a\":1}]]}", "s:1");
+        assert_string_equal(lab->answer, "[{\"a\":1}]");
+        assert_int_equal(pm2_client_call_raw(lab->client, "x", json_array(), 5000000, on_raw, lab), 0);
+        turn(lab);
+        reply(lab, "j:{\"error\":\"no\"}", "s:2");
+        assert_int_equal(lab->result, -EREMOTEIO);
+        assert_int_equal(pm2_client_call_raw(lab->client, "x", json_array(), 5000000, on_raw, lab), 0);
+        turn(lab);
+        reply(lab, "j:{\"other\":1,\"args\":[1]}", "s:3");
+        assert_int_equal(lab->result, -EBADMSG);
+        assert_int_equal(lab->ended, 3);
+}
+
+static void test_garbage_ends_the_connection(void **state)
+{
+        struct lab *lab = *state;
+
+        call(lab);
+        call(lab);
+        say(lab, "HTTP/1.1 400\r\n", 14);
+        turn(lab);
+        assert_int_equal(lab->ended, 2);
+        assert_int_equal(lab->result, -EBADMSG);
+        assert_non_null(strstr(lab->error.text, "not its protocol"));
+        assert_int_equal(pm2_client_call(lab->client, "ping", json_array(), 1000, on_reply, lab), -ENOTCONN);
+}
+
+static void test_too_large(void **state)
+{
+        struct lab *lab = *state;
+
+        call(lab);
+        say(lab, "\x12\x7f\xff\xff\xff", 5);
+        turn(lab);
+        assert_int_equal(lab->result, -EMSGSIZE);
+        assert_int_equal(lab->ended, 1);
+}
+
+static void test_closed(void **state)
+{
+        struct lab *lab = *state;
+
+        call(lab);
+        call(lab);
+        lab->reading = sd_event_source_disable_unref(lab->reading);
+        close(lab->peer);
+        lab->peer = 0;
+        turn(lab);
+        assert_int_equal(lab->ended, 2);
+        assert_int_equal(lab->result, -ECONNRESET);
+}
+
+static void test_deadline(void **state)
+{
+        struct lab *lab = *state;
+
+        assert_int_equal(pm2_client_call(lab->client, "slow", json_array(), 1000, on_reply, lab), 0);
+        while (lab->ended == 0)
+                assert_true(sd_event_run(lab->event, 5000000) > 0);
+        assert_int_equal(lab->result, -ETIMEDOUT);
+        assert_non_null(strstr(lab->error.text, "did not answer slow in time"));
+        reply(lab, "j:{\"args\":[1]}", "s:1"); /* too late: nobody's */
+        assert_int_equal(lab->ended, 1);
+        lab->ended = 0;
+        call(lab);
+        reply(lab, "j:{\"args\":[2]}", "s:2");
+        assert_int_equal(lab->result, 0);
+}
+
+static void test_freed_from_a_callback(void **state)
+{
+        struct lab *lab = *state;
+
+        lab->free_in_callback = true;
+        call(lab);
+        call(lab);
+        reply(lab, "j:{\"args\":[1]}", "s:1");
+        assert_int_equal(lab->ended, 1);
+        assert_null(lab->client);
+}
+
+static void test_freed_when_all_fail(void **state)
+{
+        struct lab *lab = *state;
+
+        lab->free_in_callback = true;
+        call(lab);
+        call(lab);
+        say(lab, "x", 1);
+        turn(lab);
+        assert_int_equal(lab->ended, 1);
+        assert_null(lab->client);
+}
+
+static void test_not_ours(void **state)
+{
+        struct lab *lab = *state;
+        struct pm2_home other = lab->home;
+        struct error error = {0};
+        pm2_client *client = NULL;
+
+        other.uid++;
+        assert_int_equal(pm2_client_new(&client, lab->event, &other, 0, &error), -EPERM);
+        assert_non_null(strstr(error.text, "not talking to it"));
+        strcat(other.path, "/absent");
+        assert_int_equal(pm2_client_new(&client, lab->event, &other, 0, &error), -ENOENT);
+        memset(other.path, 'x', 200);
+        other.path[200] = '\0';
+        assert_int_equal(pm2_client_new(&client, lab->event, &other, 0, &error), -ENAMETOOLONG);
+        assert_null(client);
+        assert_int_equal(pm2_client_pid(lab->client), getpid());
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(test_call),
+                TEST(test_refusals),
+                TEST(test_out_of_order),
+                TEST(test_raw),
+                TEST(test_too_large),
+                TEST(test_garbage_ends_the_connection),
+                TEST(test_closed),
+                TEST(test_deadline),
+                TEST(test_freed_from_a_callback),
+                TEST(test_not_ours),
+                TEST(test_freed_when_all_fail),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
