@@ -1,12 +1,14 @@
 /* Plan and Start. The plan that was shown is the plan that runs: Plan gives out a digest, Start builds the
  * plan anew and goes on only if it is still the same in all that matters. */
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/cleanup.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "controller/api/handlers.h"
+#include "controller/core/run.h"
 
 #define DIGEST_SIZE crypto_hash_sha256_BYTES
 
@@ -172,6 +174,12 @@ static struct plan *build(const struct api_context *context, rpc_call *call, uns
         }
         if (!api_scope(context, call, text, &scope) || !all_connected(context, call, &scope))
                 return NULL;
+        /* A reboot takes all of a host down: one that is only there through a service was not asked for. */
+        r = kind == PLAN_REBOOT ? scope_check_whole_hosts(&scope, context->fleet, &error) : 0;
+        if (r < 0) {
+                rpc_call_end(call, RPC_INVALID_ARGUMENT, "%s", error_text(&error, r));
+                return NULL;
+        }
         r = api_facts_get(context, &facts);
         if (r < 0) {
                 api_fail(call, "what is known of the fleet cannot be read", r);

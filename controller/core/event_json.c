@@ -53,15 +53,21 @@ const char *run_event_step_state(const struct run_event *event)
         return event->step < 0 ? "" : name_at(step_words, ELEMENTS(step_words), event->kind);
 }
 
+/* [[name, value], …]: names may repeat (one "failed-app" an app). */
 static json_t *figures_to_json(const struct run_event *event, int *result)
 {
-        json_t *object = json_object();
+        json_t *array = json_array();
 
-        if (!object)
+        if (!array)
                 *result = -ENOMEM;
-        for (size_t i = 0; i < event->figure_count; i++)
-                json_put(object, event->figures[i].name, json_text(event->figures[i].value), result);
-        return object;
+        for (size_t i = 0; i < event->figure_count && *result == 0; i++) {
+                json_t *pair = json_pack("[o,o]", json_text(event->figures[i].name),
+                                         json_text(event->figures[i].value));
+
+                if (!pair || json_array_append_new(array, pair) < 0)
+                        *result = -ENOMEM;
+        }
+        return array;
 }
 
 int run_event_to_json(const struct run_event *event, char **ret)
@@ -99,18 +105,18 @@ int run_event_to_json(const struct run_event *event, char **ret)
 
 static void figures_from_json(struct json_reader *reader, struct run_event *event)
 {
-        json_t *object = json_take(reader, "figures", JSON_OBJECT), *value;
-        const char *key;
+        json_t *array = json_take(reader, "figures", JSON_ARRAY), *pair;
+        size_t i;
 
-        if (!object)
+        if (!array)
                 return;
-        json_object_foreach(object, key, value)
+        json_array_foreach(array, i, pair)
         {
                 struct figure *figure = &event->figures[event->figure_count];
+                const char *name, *value;
 
-                if (event->figure_count == FIGURE_MAX || !json_is_string(value) ||
-                    TEXT_COPY(figure->name, key) < 0 ||
-                    TEXT_COPY(figure->value, json_string_value(value)) < 0) {
+                if (event->figure_count == FIGURE_MAX || json_unpack(pair, "[s,s!]", &name, &value) < 0 ||
+                    TEXT_COPY(figure->name, name) < 0 || TEXT_COPY(figure->value, value) < 0) {
                         reader->result =
                                 error_set(reader->error, -EINVAL, "a figure of the event is not sound");
                         return;

@@ -496,7 +496,7 @@ static void test_event_json(void **state)
                 .leave = true,
                 .state = RUN_PART,
                 .text = "ein \"Text\" \xc3\xa4\n",
-                .figures = {{"size", "1 MB"}, {"odd", "\xff\xfe"}},
+                .figures = {{"size", "1 MB"}, {"size", "\xff\xfe"}},
                 .figure_count = 2,
         };
         struct run_event *again = calloc(1, sizeof(*again));
