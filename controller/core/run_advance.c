@@ -10,8 +10,6 @@
 #include "common/base/time.h"
 #include "controller/core/run_internal.h"
 
-#define WHY_SIZE (2 * TEXT_SIZE)
-
 static void wake_at(struct turn *turn, uint64_t time_us)
 {
         if (time_us > turn->now_us && time_us < turn->run->wake_us)
@@ -111,37 +109,57 @@ static int advance_boot(struct turn *turn, size_t index)
 /* --- operations ------------------------------------------------------------------------------------------
  */
 
-/* All gates that stand before a step, however far up, have to be open at the moment when it begins: a service
- * may answer, and then go back to loading. The gates that are not are closed again. */
-static int check_gates_above(struct turn *turn, size_t index, bool *ret_open)
+static int check_gate(struct turn *turn, size_t index, bool *ret_open)
+{
+        const struct run_step *step = &turn->run->steps[index];
+        const struct run_host *host = &turn->run->hosts[step->host];
+        struct run_event event = turn_event(EVENT_LOST, (int)index);
+        char why[WHY_SIZE];
+
+        if (step->state == STEP_RUNNING || step->state == STEP_WAITING)
+                *ret_open = false;
+        if (step->state != STEP_DONE || gate_is_ready(turn->run, index, why, sizeof(why)))
+                return 0;
+        *ret_open = false;
+        if (!host->connected && !is_due(turn, host->down_since_us + DOWN_GRACE_US))
+                return 0;
+        event_say(&event, "%s no longer: %s", turn->run->plan->steps[index].name, why);
+        return turn_record(turn, &event);
+}
+
+/* What has been brought up counts while its host is there; and not if it has to be brought up again. */
+static bool is_still_up(const struct run *run, size_t index, char why[WHY_SIZE])
+{
+        const struct run_step *step = &run->steps[index];
+
+        if (phase_takes_down(run->plan->steps[index].phase))
+                return true;
+        if (step->state == STEP_DONE)
+                return host_is_there(run, step->host, why, WHY_SIZE);
+        return step->state != STEP_WAITING && step->state != STEP_RUNNING && step->state != STEP_RETRYING;
+}
+
+int check_above(struct turn *turn, size_t index, bool *ret_open, char why[WHY_SIZE])
 {
         const struct plan *plan = turn->run->plan;
         cleanup_free bool *above = calloc(index + 1, sizeof(*above));
 
+        why[0] = '\0';
         *ret_open = true;
         if (!above)
                 return -ENOMEM;
         above[index] = true;
         for (size_t i = index + 1; i-- > 0;) {
-                struct run_event event = turn_event(EVENT_LOST, (int)i);
-                const struct run_step *step = &turn->run->steps[i];
-                const struct run_host *host = &turn->run->hosts[step->host];
-                char why[WHY_SIZE];
-                int r;
+                int r = 0;
 
-                for (size_t j = 0; j < plan->steps[i].after_count && above[i]; j++)
+                if (!above[i])
+                        continue;
+                for (size_t j = 0; j < plan->steps[i].after_count; j++)
                         above[plan->steps[i].after[j]] = true;
-                if (!above[i] || plan->steps[i].kind != STEP_GATE)
-                        continue;
-                if (step->state == STEP_RUNNING || step->state == STEP_WAITING)
+                if (plan->steps[i].kind == STEP_GATE)
+                        r = check_gate(turn, i, ret_open);
+                else if (i != index && !is_still_up(turn->run, i, why))
                         *ret_open = false;
-                if (step->state != STEP_DONE || gate_is_ready(turn->run, i, why, sizeof(why)))
-                        continue;
-                *ret_open = false;
-                if (!host->connected && !is_due(turn, host->down_since_us + DOWN_GRACE_US))
-                        continue;
-                event_say(&event, "%s no longer: %s", plan->steps[i].name, why);
-                r = turn_record(turn, &event);
                 if (r < 0)
                         return r;
         }
@@ -151,6 +169,7 @@ static int check_gates_above(struct turn *turn, size_t index, bool *ret_open)
 static int try_begin(struct turn *turn, size_t index)
 {
         struct run_step *step = &turn->run->steps[index];
+        const struct run_host *host = &turn->run->hosts[step->host];
         char why[WHY_SIZE];
         bool open;
         int r;
@@ -159,14 +178,14 @@ static int try_begin(struct turn *turn, size_t index)
                 step->since_us = 0;
                 return 0;
         }
-        r = check_gates_above(turn, index, &open);
-        if (r < 0 || !open)
+        r = check_above(turn, index, &open, why);
+        if (r < 0 || (!open && !why[0]))
                 return r;
-        if (host_is_there(turn->run, step->host, why, sizeof(why)))
+        if (open && host_is_there(turn->run, step->host, why, sizeof(why)))
                 return decide_intent(turn, index);
         if (!step->since_us)
                 step->since_us = turn->now_us;
-        if (turn->run->hosts[step->host].connected && !turn->run->hosts[step->host].boot_now[0])
+        if (host->connected && !host->boot_now[0])
                 return decide_failed(turn, index, false, why, NULL);
         return is_due(turn, step->since_us + UNREACHABLE_US) ? decide_failed(turn, index, false, why, NULL)
                                                              : 0;

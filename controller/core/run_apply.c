@@ -77,6 +77,9 @@ static int take_missing(struct turn *turn, size_t index)
         const struct run_host *host = &turn->run->hosts[step->host];
         bool is_reboot = turn->run->plan->steps[index].operation == OPERATION_HOST_REBOOT;
         char text[sizeof(step->text)];
+        char why[WHY_SIZE];
+        bool open;
+        int r;
 
         text_copy_cut(text, sizeof(text), step->text);
         if (step->refused)
@@ -87,7 +90,13 @@ static int take_missing(struct turn *turn, size_t index)
                                                       "it never began, and its host has been booted anew");
         if (!step_may_begin(turn->run, index))
                 return decide_interrupted(turn, index, "it never began, and the run has been stopped since");
-        return decide_send(turn, index);
+        r = check_above(turn, index, &open, why);
+        if (r < 0)
+                return r;
+        return open && step_needs_settled(turn->run, index)
+                       ? decide_send(turn, index)
+                       : decide_interrupted(turn, index,
+                                            "it never began, and what it needs is no longer ready");
 }
 
 static int take_ledger(struct turn *turn, const struct run_input *input)
@@ -242,6 +251,9 @@ static int steer_step(struct turn *turn, const struct run_input *input, struct r
                 if (step->state != STEP_FAILED && step->state != STEP_DOUBT && step->state != STEP_RETRYING)
                         return refuse(turn, "step %d '%s' is %s; only a step that failed can be tried again",
                                       input->step, name, step_state_name(step->state));
+                if (run->leaving || (run->aborting && phase_takes_down(run->plan->steps[input->step].phase)))
+                        return refuse(turn, "run %s has been aborted: step %d '%s' is not done any more",
+                                      run->id, input->step, name);
                 event->kind = EVENT_RETRIED;
                 event_say(event, "%s: tried again by %s%s%s", name, event->user, input->text[0] ? ": " : "",
                           input->text);

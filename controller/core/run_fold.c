@@ -63,11 +63,9 @@ bool step_is_settled(const run *run, size_t step)
 bool step_blocks(const run *run, size_t step)
 {
         enum step_state state = run->steps[step].state;
-        enum failure_policy policy = run->plan->steps[step].on_failure;
 
-        if (run->leaving || (state != STEP_DOUBT && state != STEP_FAILED) || step_is_settled(run, step))
-                return false;
-        return state == STEP_DOUBT || policy == ON_FAILURE_PAUSE;
+        /* One that failed and was to abort the run has done so: on the way back up a person has to decide. */
+        return !run->leaving && (state == STEP_DOUBT || state == STEP_FAILED) && !step_is_settled(run, step);
 }
 
 bool step_is_final(const run *run, size_t step)
@@ -122,6 +120,10 @@ static const char *objection(const run *run, const struct run_event *event)
                 return NULL;
         case EVENT_ATTEMPT:
                 return event->attempt == step->attempt ? NULL : "is not about the present attempt";
+        case EVENT_RETRIED:
+                return run->leaving || (run->aborting && phase_takes_down(plan->phase))
+                               ? "is over since the abort"
+                               : NULL;
         default:
                 return NULL;
         }
@@ -220,8 +222,9 @@ static void fold_booted(run *run, const struct run_event *event, size_t host)
 {
         struct run_host *h = &run->hosts[host];
         const struct run_step *reboot = h->reboot >= 0 ? &run->steps[h->reboot] : NULL;
-        bool reboot_to_come = reboot && (reboot->state == STEP_WAITING || reboot->state == STEP_RETRYING ||
-                                         (reboot->state == STEP_FAILED && !reboot->unknown));
+        bool reboot_to_come = reboot && !run->aborting &&
+                              (reboot->state == STEP_WAITING || reboot->state == STEP_RETRYING ||
+                               (reboot->state == STEP_FAILED && !reboot->unknown));
 
         text_copy_cut(h->boot_id, sizeof(h->boot_id), event->boot_id);
         h->surprises++;

@@ -134,6 +134,11 @@ int gate_learn(struct turn *turn, size_t step);
 /* Whether steps of this kind may begin now: not while a person holds the run; nothing more is taken down
  * while a failed step waits for a person or after an abort, but what is down may go on coming up. */
 bool step_may_begin(const run *run, size_t step);
+/* Everything that stands before a step, however far up, has to hold at the moment when it begins: a service
+ * may answer, and then go back to loading. Gates that do not are closed again. why: if a host is out of
+ * sight. */
+#define WHY_SIZE (2 * TEXT_SIZE)
+int check_above(struct turn *turn, size_t step, bool *ret_open, char why[WHY_SIZE]);
 bool host_is_there(const run *run, size_t index, char *why, size_t size);
 /* Everything that can go on, goes on. */
 int run_advance(struct turn *turn);

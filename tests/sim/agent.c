@@ -1,0 +1,273 @@
+/* Agents: a ledger that survives everything, operations that take time, and death at any point in between. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/sim/sim.h"
+
+struct work {
+        size_t entry;
+        unsigned life, boot;
+};
+
+static struct ledger_entry *ledger_find(struct sim_host *host, const char *id)
+{
+        for (size_t i = 0; i < host->ledger_count; i++)
+                if (text_equal(host->ledger[i].id, id))
+                        return &host->ledger[i];
+        return NULL;
+}
+
+static struct brief report_of(const struct ledger_entry *entry)
+{
+        struct brief report = {.state = entry->state};
+
+        TEXT_COPY(report.id, entry->id);
+        return report;
+}
+
+static void late_copy(struct sim *sim, size_t host, uint64_t tag, void *data)
+{
+        /* As no link would carry it: whatever its link, whatever was decided since. */
+        if (sim->controller.alive)
+                controller_take(sim, host, sim->hosts[host].link, data);
+}
+
+static void answer(struct sim *sim, size_t host, const struct ledger_entry *entry)
+{
+        struct message message = {.kind = FROM_AGENT_REPORT, .report_count = 1};
+        bool doubled = sim_fault(sim, sim->odds.doubled);
+
+        message.reports[0] = report_of(entry);
+        TEXT_COPY(message.operation, entry->id);
+        if (sim_fault(sim, sim->odds.late)) {
+                struct message *copy = malloc(sizeof(*copy));
+
+                if (!copy)
+                        abort();
+                *copy = message;
+                sim_later(sim, sim_between(sim, 1, 600) * USEC_PER_SEC, late_copy, host, 0, copy);
+        }
+        if (sim_fault(sim, sim->odds.lost_answer)) {
+                sim_say(sim, "! the answer of h%zu about %.32s is lost with its link", host, entry->id);
+                link_cut(sim, host, sim_between(sim, 0, 15 * USEC_PER_SEC));
+                return;
+        }
+        link_from_agent(sim, host, &message);
+        if (doubled)
+                link_from_agent(sim, host, &message);
+}
+
+/* What an operation does to the world, all at once at its end. */
+static bool take_effect(struct sim *sim, size_t host, const struct ledger_entry *entry)
+{
+        struct sim_service *service = entry->service >= 0 ? &sim->services[entry->service] : NULL;
+
+        switch (entry->kind) {
+        case OPERATION_UNIT_STOP:
+        case OPERATION_PM2_STOP:
+                service->stopped_by_run = true;
+                service_stop(sim, (size_t)entry->service);
+                return true;
+        case OPERATION_UNIT_START:
+                service_start(sim, (size_t)entry->service);
+                return true;
+        case OPERATION_PM2_SAVE:
+                service->saved = true;
+                return true;
+        case OPERATION_PM2_RESTORE:
+                if (service->saved)
+                        service_start(sim, (size_t)entry->service);
+                return service->saved;
+        case OPERATION_PM2_VERIFY:
+                return service_is_ready(sim, (size_t)entry->service);
+        case OPERATION_HOST_REBOOT:
+                host_shut_down(sim, host);
+                return true;
+        default:
+                return true;
+        }
+}
+
+static void restarted(struct sim *sim, size_t host, uint64_t life, void *data)
+{
+        if (sim->hosts[host].up && !sim->hosts[host].agent_up && sim->hosts[host].agent_life == life)
+                agent_begin(sim, host);
+}
+
+void agent_kill(struct sim *sim, size_t index, bool comes_back)
+{
+        struct sim_host *host = &sim->hosts[index];
+
+        if (host->agent_up)
+                host->agent_life++;
+        host->agent_up = false;
+        link_cut(sim, index, sim_between(sim, 0, USEC_PER_SEC));
+        if (comes_back)
+                sim_later(sim, sim_between(sim, USEC_PER_SEC / 2, 20 * USEC_PER_SEC), restarted, index,
+                          host->agent_life, NULL);
+}
+
+static bool dies(struct sim *sim, size_t index, const char *when)
+{
+        if (!sim_fault(sim, sim->odds.agent_kill))
+                return false;
+        sim_say(sim, "! the agent of h%zu is killed %s", index, when);
+        agent_kill(sim, index, true);
+        return true;
+}
+
+static void finishes(struct sim *sim, size_t index, uint64_t tag, void *data)
+{
+        const struct work *work = data;
+        struct sim_host *host = &sim->hosts[index];
+        struct ledger_entry *entry = &host->ledger[work->entry];
+        bool done;
+
+        if (!host->up || host->boot != work->boot)
+                return;
+        if (!host->agent_up || host->agent_life != work->life) {
+                /* systemd's job or Redis's child goes on without the agent, or it does not. */
+                if (!host->agent_up && entry->kind != OPERATION_HOST_REBOOT && sim_random(sim, 2))
+                        (void)take_effect(sim, index, entry);
+                return;
+        }
+        if (dies(sim, index, "at the end of an operation, before what it does"))
+                return;
+        done = !sim_fault(sim, sim->odds.failed) && take_effect(sim, index, entry);
+        if (dies(sim, index, "after an operation, before its result is written"))
+                return;
+        entry->state = done ? OPERATION_DONE : OPERATION_FAILED;
+        sim_say(sim, "  h%zu: %s %.32s %s", index, operation_type(entry->kind)->name, entry->id,
+                operation_state_name(entry->state));
+        if (dies(sim, index, "after its result is written, before it answers"))
+                return;
+        answer(sim, index, entry);
+}
+
+static uint64_t length_of(struct sim *sim, enum operation_kind kind)
+{
+        switch (kind) {
+        case OPERATION_REDIS_REWRITE:
+        case OPERATION_TILE38_SHRINK:
+                return sim_between(sim, 0, 300 * USEC_PER_SEC);
+        case OPERATION_HOST_REBOOT:
+                return sim_between(sim, 0, USEC_PER_SEC);
+        default:
+                return sim_between(sim, 0, 15 * USEC_PER_SEC);
+        }
+}
+
+static void execute(struct sim *sim, size_t index, const struct operation_request *request)
+{
+        struct sim_host *host = &sim->hosts[index];
+        struct ledger_entry *entry = &host->ledger[host->ledger_count];
+        struct work *work;
+
+        if (host->ledger_count == SIM_LEDGER)
+                sim_fail(sim, "h%zu was sent %d operations", index, SIM_LEDGER);
+        if (dies(sim, index, "before it accepts"))
+                return;
+        *entry = (struct ledger_entry){
+                .kind = request->kind,
+                .service = fleet_service_find(&sim->fleet, request->service.name),
+                .state = OPERATION_ACCEPTED,
+                .boot = host->boot,
+        };
+        TEXT_COPY(entry->id, request->id);
+        host->ledger_count++;
+        sim_say(sim, "  h%zu accepts %s %s %s", index, operation_type(entry->kind)->name,
+                request->service.name, entry->id);
+        if (dies(sim, index, "after it accepted, before it begins"))
+                return;
+        entry->executions++;
+        check_execution(sim, index, entry);
+        work = malloc(sizeof(*work));
+        if (!work)
+                abort();
+        *work = (struct work){(size_t)(entry - host->ledger), host->agent_life, host->boot};
+        sim_later(sim, length_of(sim, entry->kind), finishes, index, 0, work);
+}
+
+static void take_operate(struct sim *sim, size_t index, const struct operation_request *request)
+{
+        struct sim_host *host = &sim->hosts[index];
+        struct ledger_entry *known = ledger_find(host, request->id);
+        struct message message = {.kind = FROM_AGENT_ENDED};
+        char boot[ID_SIZE];
+
+        if (!controller_announced(sim, request->id))
+                sim_fail(sim, "operation %s was sent before its intent was durable", request->id);
+        if (known) {
+                if (known->state != OPERATION_ACCEPTED)
+                        answer(sim, index, known);
+                return; /* attached: it answers at its end */
+        }
+        boot_name(boot, index, host->boot);
+        if (text_equal(boot, request->boot_id) && !host->stopping) {
+                execute(sim, index, request);
+                return;
+        }
+        TEXT_COPY(message.operation, request->id);
+        link_from_agent(sim, index, &message);
+}
+
+static void take_ledger(struct sim *sim, size_t index, const struct message *asked)
+{
+        struct message reply = {.kind = FROM_AGENT_LEDGER, .id_count = asked->id_count};
+
+        memcpy(reply.ids, asked->ids, sizeof(reply.ids));
+        for (size_t i = 0; i < asked->id_count; i++) {
+                const struct ledger_entry *entry = ledger_find(&sim->hosts[index], asked->ids[i]);
+
+                if (entry)
+                        reply.reports[reply.report_count++] = report_of(entry);
+        }
+        link_from_agent(sim, index, &reply);
+}
+
+void agent_take(struct sim *sim, size_t host, const struct message *message)
+{
+        if (message->kind == TO_AGENT_OPERATE)
+                take_operate(sim, host, &message->request);
+        else
+                take_ledger(sim, host, message);
+}
+
+void agent_tell_state(struct sim *sim, size_t index)
+{
+        struct message message;
+
+        if (!sim->hosts[index].agent_up || !sim->hosts[index].link_alive)
+                return;
+        host_glimpse(sim, index, &message);
+        link_from_agent(sim, index, &message);
+}
+
+/* Once a second while something is not long ready, else every ten. */
+static void tells_again(struct sim *sim, size_t index, uint64_t life, void *data)
+{
+        const struct sim_host *host = &sim->hosts[index];
+        bool busy = false;
+
+        if (!host->agent_up || host->agent_life != life || sim->controller.finished)
+                return;
+        for (size_t s = 0; s < sim->fleet.service_count; s++)
+                busy |= sim->services[s].host == index &&
+                        (sim->services[s].loading ||
+                         sim->now_us - sim->services[s].ready_since_us < 10 * USEC_PER_SEC);
+        agent_tell_state(sim, index);
+        sim_later(sim, (busy ? 1 : 10) * USEC_PER_SEC, tells_again, index, life, NULL);
+}
+
+void agent_begin(struct sim *sim, size_t index)
+{
+        struct sim_host *host = &sim->hosts[index];
+
+        host->agent_up = true;
+        host->agent_life++;
+        for (size_t i = 0; i < host->ledger_count; i++)
+                if (host->ledger[i].state == OPERATION_ACCEPTED)
+                        host->ledger[i].state = OPERATION_INTERRUPTED;
+        link_open(sim, index);
+        sim_later(sim, USEC_PER_SEC, tells_again, index, host->agent_life, NULL);
+}

@@ -1,0 +1,150 @@
+/* What must hold, whatever fails. Checked against the world itself, not against what the controller knows. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "tests/sim/sim.h"
+
+static bool needs(const struct sim *sim, size_t service, size_t other)
+{
+        const struct fleet_service *s = &sim->fleet_services[service];
+
+        for (size_t i = 0; i < s->need_count; i++)
+                if (s->needs[i] == other)
+                        return true;
+        return s->of == (int)other || s->same_as == (int)other;
+}
+
+static const char *name(const struct sim *sim, size_t service)
+{
+        return sim->fleet_services[service].spec.name;
+}
+
+/* Nothing starts before what it needs was ready: on a process of after the stop, now or as lately as the
+ * controller can have seen it. */
+void check_before_start(struct sim *sim, size_t service)
+{
+        for (size_t need = 0; need < service; need++) {
+                const struct sim_service *other = &sim->services[need];
+                bool in_sight = other->last_ready_us == UINT64_MAX ||
+                                (other->last_ready_us && sim->now_us - other->last_ready_us <= SIGHT_US);
+
+                if (!needs(sim, service, need) || sim->fleet_services[need].on_failure != ON_FAILURE_PAUSE ||
+                    sim->has_skipped)
+                        continue;
+                if (sim->fleet_services[need].spec.kind == SERVICE_PM2)
+                        in_sight = other->instance != 0 || in_sight;
+                if (!in_sight)
+                        sim_fail(sim, "%s is started, and %s, which it needs, is not ready",
+                                 name(sim, service), name(sim, need));
+                if (!other->ever_ready_again && !sim->has_aborted && !sim->has_policy)
+                        sim_fail(sim,
+                                 "%s is started, and %s, which it needs, has not been ready since its stop",
+                                 name(sim, service), name(sim, need));
+        }
+}
+
+static bool is_untouched(const struct sim *sim, size_t service)
+{
+        return sim->services[service].instance &&
+               sim->services[service].instance == sim->services[service].first_instance;
+}
+
+/* Dependants first: nothing is stopped under a process that nobody has stopped yet. */
+void check_before_stop(struct sim *sim, size_t service)
+{
+        for (size_t d = service + 1; d < sim->fleet.service_count; d++)
+                if (needs(sim, d, service) && is_untouched(sim, d) && !sim->has_skipped && !sim->has_policy)
+                        sim_fail(sim, "%s is stopped, and %s, which needs it, is still up",
+                                 name(sim, service), name(sim, d));
+}
+
+void check_before_reboot(struct sim *sim, size_t host)
+{
+        for (size_t s = 0; s < sim->fleet.service_count; s++)
+                if (sim->services[s].host == host && is_untouched(sim, s) && !sim->has_skipped &&
+                    !sim->has_policy)
+                        sim_fail(sim, "h%zu is rebooted, and %s on it was never stopped", host, name(sim, s));
+}
+
+void check_execution(struct sim *sim, size_t index, const struct ledger_entry *entry)
+{
+        struct sim_host *host = &sim->hosts[index];
+
+        if (entry->executions > 1)
+                sim_fail(sim, "operation %s is executed twice", entry->id);
+        switch (entry->kind) {
+        case OPERATION_HOST_REBOOT:
+                if (++host->reboots_done > 1 + host->reboots_retried)
+                        sim_fail(sim, "h%zu is rebooted %u times, a person asked for %u more", index,
+                                 host->reboots_done, host->reboots_retried);
+                check_before_reboot(sim, index);
+                return;
+        case OPERATION_UNIT_STOP:
+        case OPERATION_PM2_STOP:
+                check_before_stop(sim, (size_t)entry->service);
+                return;
+        case OPERATION_UNIT_START:
+        case OPERATION_PM2_RESTORE:
+                check_before_start(sim, (size_t)entry->service);
+                return;
+        default:
+                return;
+        }
+}
+
+/* A reboot that is called done was a boot. */
+void check_event(struct sim *sim, const struct run_event *event)
+{
+        const struct step *plan;
+        char boot[ID_SIZE];
+        int host;
+
+        if (event->kind != EVENT_DONE)
+                return;
+        plan = &run_plan(sim->controller.run)->steps[event->step];
+        if (plan->operation != OPERATION_HOST_REBOOT)
+                return;
+        host = fleet_host_find(&sim->fleet, plan->host);
+        boot_name(boot, (size_t)host, sim->hosts[host].first_boot);
+        if (text_equal(boot, event->boot_id))
+                sim_fail(sim, "h%d is called rebooted and is on its first boot", host);
+        for (unsigned b = sim->hosts[host].first_boot + 1; b <= sim->hosts[host].boot; b++) {
+                boot_name(boot, (size_t)host, b);
+                if (text_equal(boot, event->boot_id))
+                        return;
+        }
+        sim_fail(sim, "h%d is called rebooted by a boot that was never", host);
+}
+
+static void check_all_up(struct sim *sim, bool only_what_was_stopped)
+{
+        for (size_t s = 0; s < sim->fleet.service_count; s++) {
+                const struct sim_service *service = &sim->services[s];
+                bool is_pm2 = sim->fleet_services[s].spec.kind == SERVICE_PM2;
+
+                if (only_what_was_stopped && !service->stopped_by_run)
+                        continue;
+                if (!service->instance || (!is_pm2 && !service_is_ready(sim, s)))
+                        sim_fail(sim, "the run has ended (%s) and %s is not up",
+                                 run_state_name(run_state(sim->controller.run)), name(sim, s));
+                if (!only_what_was_stopped && service->instance == service->first_instance)
+                        sim_fail(sim, "the run is done and %s was not restarted", name(sim, s));
+        }
+}
+
+void check_end(struct sim *sim)
+{
+        enum run_state state = run_state(sim->controller.run);
+        bool calm = sim->last_fault_us + 600 * USEC_PER_SEC < sim->now_us || sim->faults == 0;
+        bool plain = !sim->has_aborted && !sim->has_skipped && !sim->has_policy;
+
+        if (plain && state != RUN_DONE)
+                sim_fail(sim, "the run ended as %s", run_state_name(state));
+        for (size_t h = 0; h < sim->fleet.host_count && state == RUN_DONE && sim->kind == PLAN_REBOOT; h++)
+                if (sim->hosts[h].boot == sim->hosts[h].first_boot)
+                        sim_fail(sim, "the run is done and h%zu was not rebooted", h);
+        if (calm && state == RUN_DONE)
+                check_all_up(sim, false);
+        else if (calm && state == RUN_ABORTED && !sim->has_left && !sim->has_skipped && !sim->has_policy)
+                check_all_up(sim, true);
+}

@@ -1,0 +1,128 @@
+/* The person who looks after the run, and the one who pulls plugs. */
+#include "tests/sim/sim.h"
+
+static void steer(struct sim *sim, enum steer_action action, int step)
+{
+        struct run_input input = {
+                .kind = INPUT_STEER, .action = action, .step = step, .user = "person", .text = "by hand"};
+
+        controller_feed(sim, &input);
+}
+
+static void help_step(struct sim *sim, size_t index)
+{
+        const struct step *plan = &run_plan(sim->controller.run)->steps[index];
+        int host = fleet_host_find(&sim->fleet, plan->host);
+        int service = fleet_service_find(&sim->fleet, plan->service.name);
+
+        if (sim->hosts[host].lost) {
+                sim_say(sim, "  a person switches h%d on", host);
+                host_power_on(sim, (size_t)host);
+        }
+        if (plan->kind == STEP_GATE && service >= 0)
+                service_start(sim, (size_t)service);
+        if (sim->skips && sim_random(sim, 4) == 0) {
+                sim->has_skipped = true;
+                steer(sim, STEER_SKIP, (int)index);
+                return;
+        }
+        if (plan->operation == OPERATION_HOST_REBOOT)
+                sim->hosts[host].reboots_retried++;
+        steer(sim, STEER_RETRY, (int)index);
+}
+
+static void help(struct sim *sim)
+{
+        struct step_view view;
+        size_t count = run_plan(sim->controller.run)->step_count;
+        unsigned life = sim->controller.life;
+
+        for (size_t i = 0;
+             i < count && sim->controller.alive && sim->controller.life == life && !sim->controller.finished;
+             i++) {
+                run_step(sim->controller.run, i, &view);
+                if (view.state == STEP_DOUBT ||
+                    (view.state == STEP_FAILED &&
+                     run_plan(sim->controller.run)->steps[i].on_failure != ON_FAILURE_CONTINUE))
+                        help_step(sim, i);
+        }
+}
+
+static void looks(struct sim *sim, size_t host, uint64_t tag, void *data)
+{
+        if (sim->controller.finished)
+                return;
+        sim_later(sim, sim_between(sim, 10, 900) * USEC_PER_SEC, looks, 0, 0, NULL);
+        if (!sim->controller.alive)
+                return;
+        for (size_t h = 0; h < sim->fleet.host_count; h++)
+                if (sim->hosts[h].lost && sim->now_us > FAULTS_UNTIL)
+                        host_power_on(sim, h);
+        if (sim->impatient && sim_random(sim, 6) == 0) {
+                sim->has_left |= sim->has_aborted; /* the second time leaves all as it is */
+                sim->has_aborted = true;
+                steer(sim, STEER_ABORT, -1);
+                return;
+        }
+        if (run_state(sim->controller.run) == RUN_PAUSED) {
+                steer(sim, STEER_RESUME, -1);
+                if (sim->controller.alive && !sim->controller.finished)
+                        help(sim);
+        } else if (sim_random(sim, 20) == 0 && sim->now_us < FAULTS_UNTIL) {
+                steer(sim, STEER_PAUSE, -1);
+        }
+}
+
+void people_begin(struct sim *sim)
+{
+        sim->impatient = sim_random(sim, 6) == 0;
+        sim->skips = sim_random(sim, 10) == 0;
+        sim_later(sim, sim_between(sim, 10, 900) * USEC_PER_SEC, looks, 0, 0, NULL);
+}
+
+static void pulls(struct sim *sim, size_t host, uint64_t tag, void *data)
+{
+        struct sim_host *victim;
+
+        if (sim->controller.finished || sim->now_us > FAULTS_UNTIL)
+                return;
+        sim_later(sim, sim_between(sim, 1, 60) * USEC_PER_SEC, pulls, 0, 0, NULL);
+        host = sim_random(sim, sim->fleet.host_count);
+        victim = &sim->hosts[host];
+        if (victim->up && sim_fault(sim, sim->odds.power_cut))
+                host_power_cut(sim, host, !sim_fault(sim, sim->odds.never_back));
+        if (victim->link_alive && sim_fault(sim, sim->odds.link_cut)) {
+                sim_say(sim, "! the link of h%zu is cut", host);
+                link_cut(sim, host, sim_between(sim, 0, 15 * USEC_PER_SEC));
+        }
+        if (victim->agent_up && sim_fault(sim, sim->odds.agent_kill)) {
+                sim_say(sim, "! the agent of h%zu is killed", host);
+                agent_kill(sim, host, true);
+        }
+        if (sim_fault(sim, sim->odds.clock_jump)) {
+                sim->clock_offset_us =
+                        sim_random(sim, 2) ? 3600 * USEC_PER_SEC : 3650ull * 86400 * USEC_PER_SEC;
+                sim_say(sim, "! the clock jumps");
+        }
+}
+
+/* How hard the world is, and in which way, differs from seed to seed. */
+void faults_begin(struct sim *sim)
+{
+        double *odds[] = {
+                &sim->odds.crash,      &sim->odds.agent_kill,    &sim->odds.power_cut,
+                &sim->odds.link_cut,   &sim->odds.lost_answer,   &sim->odds.doubled,
+                &sim->odds.late,       &sim->odds.failed,        &sim->odds.service_crash,
+                &sim->odds.stall,      &sim->odds.slow_shutdown, &sim->odds.never_back,
+                &sim->odds.unreadable, &sim->odds.clock_jump,
+        };
+        static const double steps[] = {0, 0, 0.01, 0.05, 0.2};
+
+        for (size_t i = 0; i < sizeof(odds) / sizeof(odds[0]); i++)
+                *odds[i] = steps[sim_random(sim, sizeof(steps) / sizeof(steps[0]))];
+        if (sim_random(sim, 20) == 0)
+                sim->odds = (struct odds){0}; /* a fine day */
+        if (sim->odds.crash > 0.05)
+                sim->odds.crash = 0.05;
+        sim_later(sim, USEC_PER_SEC, pulls, 0, 0, NULL);
+}

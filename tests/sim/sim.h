@@ -1,0 +1,231 @@
+/* The simulator: the controller's core against a fleet that fails, on a clock that is a number.
+ *
+ * One seed is one world: a random fleet, a plan for it, a run of the plan, and faults: the controller killed
+ * between any two effects, agents killed at any point of an operation, power cuts, links cut, answers lost,
+ * late and doubled, slow shutdowns, hosts that do not come back, loads that stall, services that crash, a
+ * realtime clock that jumps. A person sits by and does what the paused run says. The core is the one that
+ * ships; what stands in for the runner here keeps to the same order: a turn's events are durable before
+ * anything of the turn leaves. Everything is drawn from the seed: a failure replays alone. */
+#pragma once
+
+#include <setjmp.h>
+#include <stdio.h>
+
+#include "common/base/text.h"
+#include "common/base/time.h"
+#include "controller/core/run.h"
+
+#define SIM_HOSTS    6
+#define SIM_SERVICES 14
+#define SIM_LEDGER   512
+#define SIM_JOURNAL  8192
+#define SIM_STREAMS  128
+#define FAULTS_UNTIL (3600 * USEC_PER_SEC)
+#define HORIZON      (72 * 3600 * USEC_PER_SEC)
+#define INPUTS_MAX   400000u
+#define SIGHT_US                                                                                             \
+        (25 * USEC_PER_SEC) /* how old what the controller believes may be: a cut link's heartbeats */
+
+struct sim;
+
+/* --- messages and the queue --- */
+
+enum message_kind {
+        TO_AGENT_OPERATE = 1,
+        TO_AGENT_LEDGER,
+        FROM_AGENT_STATE,
+        FROM_AGENT_REPORT,
+        FROM_AGENT_PROGRESS,
+        FROM_AGENT_ENDED, /* the stream, refused */
+        FROM_AGENT_LEDGER,
+};
+
+/* A service as an agent saw it when it wrote the message. */
+struct glimpse {
+        enum service_phase phase;
+        uint64_t ready_for_us, done, total;
+        unsigned instance, seen_instance; /* seen: through a router */
+};
+
+/* A report, as much of it as matters here. */
+struct brief {
+        char id[ID_SIZE];
+        enum operation_state state;
+};
+
+struct message {
+        enum message_kind kind;
+        struct operation_request request;
+        struct brief reports[16];
+        size_t report_count;
+        char ids[16][ID_SIZE];
+        size_t id_count;
+        char operation[ID_SIZE];
+        unsigned boot; /* state */
+        bool boot_readable, stopping;
+        struct glimpse glimpses[SIM_SERVICES];
+};
+
+typedef void (*sim_action)(struct sim *sim, size_t host, uint64_t tag, void *data);
+
+struct happening {
+        uint64_t time_us, order;
+        sim_action action;
+        size_t host;
+        uint64_t tag;
+        void *data; /* owned: freed after the action */
+};
+
+/* --- the world --- */
+
+struct ledger_entry {
+        char id[ID_SIZE];
+        enum operation_kind kind;
+        int service; /* -1 the host */
+        enum operation_state state;
+        unsigned boot;
+        unsigned executions;
+};
+
+struct sim_service {
+        size_t host;
+        unsigned instance; /* of the process; 0: down */
+        unsigned last_instance;
+        unsigned first_instance; /* at the beginning of the run */
+        bool enabled;
+        bool loading;
+        uint64_t load_begun_us, load_us, load_from_us; /* length; when it began to move */
+        uint64_t ready_since_us;
+        uint64_t last_ready_us; /* last moment it was ready in truth; UINT64_MAX: it is now */
+        bool ever_ready_again;  /* ready on an instance that is not the first */
+        bool stopped_by_run;
+        bool saved;    /* pm2: the run's snapshot is there */
+        unsigned life; /* of loads: stale timers are ignored */
+};
+
+struct sim_host {
+        bool up, agent_up, stopping, boot_readable;
+        unsigned boot, first_boot, agent_life;
+        uint64_t link;              /* number of the newest link; 0 none yet */
+        bool link_alive, link_open; /* alive: carries messages; open: the controller believes in it */
+        bool introduced;            /* the first state of this link has come */
+        uint64_t last_to_agent_us, last_from_agent_us; /* order on the link */
+        struct ledger_entry ledger[SIM_LEDGER];
+        size_t ledger_count;
+        unsigned reboots_done, reboots_retried;
+        bool lost; /* down until a person comes */
+};
+
+struct stream {
+        bool open;
+        char operation[ID_SIZE];
+        size_t host;
+        uint64_t link;
+};
+
+struct sim_controller {
+        bool alive;
+        unsigned life, crashes;
+        run *run;
+        char *plan_json;
+        char *journal[SIM_JOURNAL]; /* durable */
+        size_t durable;
+        char *pending[SIM_JOURNAL]; /* of the turn */
+        size_t pending_count;
+        uint64_t wake_us;
+        struct stream streams[SIM_STREAMS];
+        unsigned inputs;
+        bool finished;
+};
+
+struct odds {
+        double crash, agent_kill, power_cut, link_cut, lost_answer, doubled, late, failed, service_crash,
+                stall, slow_shutdown, never_back, unreadable, clock_jump;
+};
+
+struct sim {
+        uint64_t seed, random;
+        uint64_t now_us, order;
+        uint64_t clock_offset_us;
+        struct happening *heap;
+        size_t heap_count, heap_room;
+        struct fleet fleet;
+        struct fleet_host fleet_hosts[SIM_HOSTS];
+        struct fleet_service fleet_services[SIM_SERVICES];
+        struct sim_host hosts[SIM_HOSTS];
+        struct sim_service services[SIM_SERVICES];
+        struct service_state said[SIM_HOSTS][SIM_SERVICES]; /* room for states as the core takes them */
+        struct agent_state states[SIM_HOSTS];
+        struct operation_report reports[16];
+        struct sim_controller controller;
+        enum plan_kind kind;
+        struct odds odds;
+        bool impatient, skips; /* the person aborts; skips */
+        bool has_aborted, has_left, has_skipped, has_policy;
+        bool trace;
+        char **lines;
+        size_t line_count, line_room;
+        uint64_t last_fault_us;
+        unsigned faults;
+        void *current; /* data of what is happening: freed also when the seed fails */
+        jmp_buf failed;
+        char failure[1024];
+};
+
+/* --- base.c --- */
+uint64_t sim_random(struct sim *sim, uint64_t below);
+uint64_t sim_between(struct sim *sim, uint64_t low_us, uint64_t high_us);
+/* Faults come with these odds, and none after FAULTS_UNTIL. */
+bool sim_fault(struct sim *sim, double odds);
+void sim_later(struct sim *sim, uint64_t delay_us, sim_action action, size_t host, uint64_t tag, void *data);
+void sim_say(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Ends the seed. */
+void sim_fail(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
+void boot_name(char out[ID_SIZE], size_t host, unsigned boot);
+
+/* --- fleet.c --- */
+void sim_make_fleet(struct sim *sim);
+void sim_make_plan(struct sim *sim, struct plan **ret);
+
+/* --- host.c --- */
+void host_power_on(struct sim *sim, size_t host);
+void host_power_cut(struct sim *sim, size_t host, bool comes_back);
+void host_shut_down(struct sim *sim, size_t host);
+void service_start(struct sim *sim, size_t service);
+void service_stop(struct sim *sim, size_t service);
+bool service_is_ready(const struct sim *sim, size_t service);
+void host_glimpse(const struct sim *sim, size_t host, struct message *ret);
+/* What was seen, as the core takes it. Valid until the next call for the host. */
+const struct agent_state *host_state_of(struct sim *sim, size_t host, const struct message *seen);
+
+/* --- agent.c --- */
+void agent_begin(struct sim *sim, size_t host);
+void agent_kill(struct sim *sim, size_t host, bool comes_back);
+void agent_take(struct sim *sim, size_t host, const struct message *message);
+void agent_tell_state(struct sim *sim, size_t host);
+
+/* --- link.c --- */
+void link_open(struct sim *sim, size_t host);
+void link_cut(struct sim *sim, size_t host, uint64_t notice_us);
+void link_to_agent(struct sim *sim, size_t host, const struct message *message);
+void link_from_agent(struct sim *sim, size_t host, const struct message *message);
+
+/* --- controller.c --- */
+void controller_begin(struct sim *sim, struct plan *plan);
+void controller_feed(struct sim *sim, struct run_input *input);
+void controller_take(struct sim *sim, size_t host, uint64_t link, const struct message *message);
+void controller_lost_link(struct sim *sim, size_t host);
+bool controller_announced(const struct sim *sim, const char *operation);
+void controller_clear(struct sim *sim);
+
+/* --- people.c --- */
+void people_begin(struct sim *sim);
+void faults_begin(struct sim *sim);
+
+/* --- check.c: what must hold --- */
+void check_before_start(struct sim *sim, size_t service);
+void check_before_stop(struct sim *sim, size_t service);
+void check_before_reboot(struct sim *sim, size_t host);
+void check_execution(struct sim *sim, size_t host, const struct ledger_entry *entry);
+void check_event(struct sim *sim, const struct run_event *event);
+void check_end(struct sim *sim);
