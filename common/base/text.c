@@ -68,6 +68,30 @@ static size_t utf8_sequence(const unsigned char *p, size_t left)
         return 0;
 }
 
+void text_copy_clean(char *target, size_t size, const char *source)
+{
+        const unsigned char *from = (const unsigned char *)(source ? source : "");
+        size_t left = strlen((const char *)from), used = 0;
+
+        while (left > 0) {
+                size_t length = utf8_sequence(from, left);
+                /* U+0000 to U+001F, U+007F to U+009F */
+                bool control = length == 1   ? from[0] < 0x20 || from[0] == 0x7f
+                               : length == 2 ? from[0] == 0xc2 && from[1] < 0xa0
+                                             : length == 0;
+
+                if (used + (control ? 1 : length) >= size)
+                        break;
+                if (control)
+                        target[used++] = '?';
+                else
+                        used = (size_t)((char *)mempcpy(target + used, from, length) - target);
+                from += length ? length : 1;
+                left -= length ? length : 1;
+        }
+        target[used] = '\0';
+}
+
 bool text_is_utf8(const void *bytes, size_t size)
 {
         const unsigned char *p = bytes;

@@ -22,6 +22,10 @@ int text_copy(char *target, size_t size, const char *source);
 /* Copies as much as fits, never cutting a UTF-8 sequence in two; for texts that people read. */
 void text_copy_cut(char *target, size_t size, const char *source);
 
+/* The same for a text from outside: what is not well-formed UTF-8 becomes '?', and so do control characters.
+ */
+void text_copy_clean(char *target, size_t size, const char *source);
+
 /* Whether size bytes are well-formed UTF-8 (RFC 3629) without a NUL byte. */
 bool text_is_utf8(const void *bytes, size_t size);
 
