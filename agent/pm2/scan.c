@@ -213,6 +213,8 @@ static int scan_env(struct cursor *cursor, struct pm2_brief *app)
                         r = read_number(cursor, &restarts);
                 } else if (text_equal(key, "pm_uptime")) {
                         r = read_number(cursor, &uptime);
+                } else if (text_equal(key, "exit_code")) {
+                        r = read_number(cursor, &app->exit_code);
                 } else {
                         app->module = app->module || (text_equal(key, "pmx_module") && peek(cursor) == 't');
                         r = skip_value(cursor);
@@ -232,7 +234,7 @@ static int scan_app(struct cursor *cursor, struct pm2_brief *app)
         int64_t pid = 0;
         int r;
 
-        *app = (struct pm2_brief){.pm_id = -1};
+        *app = (struct pm2_brief){.pm_id = -1, .exit_code = -1};
         if (!take(cursor, '{'))
                 return -EBADMSG;
         while ((r = next_member(cursor, &first, key)) > 0) {
@@ -287,4 +289,12 @@ int pm2_scan(const char *text, size_t size, struct pm2_brief **ret, size_t *ret_
         *ret = TAKE(apps);
         *ret_count = count;
         return 0;
+}
+
+const struct pm2_brief *pm2_brief_find(const struct pm2_brief *apps, size_t count, int64_t pm_id)
+{
+        for (size_t i = 0; i < count; i++)
+                if (apps[i].pm_id == pm_id)
+                        return &apps[i];
+        return NULL;
 }

@@ -13,6 +13,7 @@ struct pm2_brief {
         enum pm2_status status;
         char status_text[32];
         uint32_t restarts;
+        int64_t exit_code;  /* of its last end; -1: none */
         uint64_t uptime_us; /* realtime of its last start; 0: never */
         pid_t pid;
         bool module;
@@ -21,3 +22,6 @@ struct pm2_brief {
 /* text is the array, as pm2_client_call_raw passes it. -EBADMSG for what is not that, -E2BIG beyond
  * PM2_APPS_MAX, -ENOMEM. In the order of the text. The caller frees *ret. */
 int pm2_scan(const char *text, size_t size, struct pm2_brief **ret, size_t *ret_count);
+
+/* The app with the id, or NULL. */
+const struct pm2_brief *pm2_brief_find(const struct pm2_brief *apps, size_t count, int64_t pm_id);

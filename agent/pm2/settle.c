@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
@@ -51,12 +52,11 @@ static void failed(struct pm2_settle_item *item, uint64_t now_us)
                 item->state = PM2_FAILED;
 }
 
-static void look_at_status(struct pm2_settle_item *item, const struct pm2_app *app, uint64_t settle_us,
+static void look_at_status(struct pm2_settle_item *item, const struct pm2_brief *app, uint64_t settle_us,
                            uint64_t now_us, uint64_t clock_us)
 {
         uint32_t restarts = app->restarts - item->first_restarts;
         char length[32];
-        json_int_t code;
 
         switch (app->status) {
         case PM2_ONLINE:
@@ -73,10 +73,9 @@ static void look_at_status(struct pm2_settle_item *item, const struct pm2_app *a
                 failed(item, now_us);
                 break;
         case PM2_STOPPED:
-                code = json_number(app->env, "exit_code", -1);
-                if (code >= 0)
+                if (app->exit_code >= 0)
                         snprintf(item->reason, sizeof(item->reason), "stopped, exit code %lld",
-                                 (long long)code);
+                                 (long long)app->exit_code);
                 else
                         snprintf(item->reason, sizeof(item->reason), "stopped");
                 failed(item, now_us);
@@ -89,7 +88,7 @@ static void look_at_status(struct pm2_settle_item *item, const struct pm2_app *a
         }
 }
 
-void pm2_settle_look(struct pm2_settle_item *item, const struct pm2_app *app, uint64_t settle_us,
+void pm2_settle_look(struct pm2_settle_item *item, const struct pm2_brief *app, uint64_t settle_us,
                      uint64_t now_us, uint64_t clock_us)
 {
         item->state = PM2_UNSETTLED;
@@ -116,32 +115,54 @@ static void on_list(void *userdata, int r, json_t *answer, const struct error *c
 {
         pm2_settle *self = userdata;
         struct error error = cause ? *cause : (struct error){0};
+
+        if (r == 0)
+                r = pm2_list_decode(&self->list, answer, &error);
+        finish(self, r, &error);
+}
+
+/* How many are neither settled nor failed. */
+static size_t look_at_all(pm2_settle *self, const struct pm2_brief *apps, size_t count)
+{
         uint64_t now = time_monotonic_us(), clock = time_realtime_us();
         size_t open = 0, settled = 0;
 
-        pm2_list_clear(&self->list);
-        if (r == 0)
-                r = pm2_list_decode(&self->list, answer, &error);
-        if (r < 0) {
-                finish(self, r, &error);
-                return;
-        }
         for (size_t i = 0; i < self->count; i++) {
                 struct pm2_settle_item *item = &self->items[i];
 
-                pm2_settle_look(item, pm2_list_find(&self->list, item->pm_id), self->settle_us, now, clock);
+                pm2_settle_look(item, pm2_brief_find(apps, count, item->pm_id), self->settle_us, now, clock);
                 open += item->state == PM2_UNSETTLED;
                 settled += item->state == PM2_SETTLED;
         }
         if (self->progress)
                 self->progress(self->userdata, settled, self->count);
-        if (open == 0 || now - self->begun >= self->limit) {
-                finish(self, 0, NULL);
+        return open;
+}
+
+static void on_brief(void *userdata, int r, const char *text, size_t size, const struct error *cause)
+{
+        pm2_settle *self = userdata;
+        cleanup_free struct pm2_brief *apps = NULL;
+        struct error error = cause ? *cause : (struct error){0};
+        size_t count = 0;
+
+        if (r == 0) {
+                r = pm2_scan(text, size, &apps, &count);
+                if (r < 0)
+                        error_set(&error, r, "PM2's list of apps cannot be understood: %s", strerror(-r));
+        }
+        if (r < 0) {
+                finish(self, r, &error);
                 return;
         }
-        r = sd_event_source_set_time_relative(self->timer, POLL_US);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(self->timer, SD_EVENT_ONESHOT);
+        if (look_at_all(self, apps, count) == 0 || time_monotonic_us() - self->begun >= self->limit) {
+                r = pm2_client_call(self->client, "getMonitorData", json_pack("[{}]"), TIMEOUT_US, on_list,
+                                    self);
+        } else {
+                r = sd_event_source_set_time_relative(self->timer, POLL_US);
+                if (r >= 0)
+                        r = sd_event_source_set_enabled(self->timer, SD_EVENT_ONESHOT);
+        }
         if (r < 0)
                 finish(self, r, NULL);
 }
@@ -149,7 +170,8 @@ static void on_list(void *userdata, int r, json_t *answer, const struct error *c
 static int on_timer(sd_event_source *source, uint64_t now, void *userdata)
 {
         pm2_settle *self = userdata;
-        int r = pm2_client_call(self->client, "getMonitorData", json_pack("[{}]"), TIMEOUT_US, on_list, self);
+        int r = pm2_client_call_raw(self->client, "getMonitorData", json_pack("[{}]"), TIMEOUT_US, on_brief,
+                                    self);
 
         if (r < 0)
                 finish(self, r, NULL);

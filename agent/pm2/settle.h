@@ -5,7 +5,7 @@
 #pragma once
 
 #include "agent/pm2/client.h"
-#include "agent/pm2/state.h"
+#include "agent/pm2/scan.h"
 
 typedef struct pm2_settle pm2_settle;
 
@@ -22,7 +22,7 @@ struct pm2_settle_item {
 };
 
 typedef void (*pm2_settle_progress)(void *userdata, size_t settled, size_t total);
-/* r 0: every item is settled, failed, or out of time (UNSETTLED, with a reason). list is the last reading;
+/* r 0: every item is settled, failed, or out of time (UNSETTLED, with a reason). list was read at the end;
  * the callee may move it out. Negative: PM2 could not be read. */
 typedef void (*pm2_settle_done)(void *userdata, int r, struct pm2_list *list, const struct error *error);
 
@@ -37,5 +37,5 @@ pm2_settle *pm2_settle_free(pm2_settle *self);
 uint64_t pm2_settle_limit(uint64_t settle_us);
 
 /* One reading of one item. app NULL: it is not in the list. now_us is monotonic, clock_us realtime. Pure. */
-void pm2_settle_look(struct pm2_settle_item *item, const struct pm2_app *app, uint64_t settle_us,
+void pm2_settle_look(struct pm2_settle_item *item, const struct pm2_brief *app, uint64_t settle_us,
                      uint64_t now_us, uint64_t clock_us);

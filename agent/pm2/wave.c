@@ -2,8 +2,8 @@
 #include "agent/pm2/wave.h"
 
 #define MOST        64
-#define SLOW_FACTOR 6
-#define FAIR_FACTOR 3
+#define SLOW_FACTOR 4
+#define FAIR_FACTOR 2
 
 void wave_init(struct wave *wave, unsigned processors, unsigned most)
 {
@@ -12,7 +12,7 @@ void wave_init(struct wave *wave, unsigned processors, unsigned most)
         *wave = (struct wave){.least = processors, .most = most ? most : MOST};
         if (wave->least > wave->most)
                 wave->least = wave->most;
-        wave->limit = wave->least; /* the first starts show how quick one is that has a processor to itself */
+        wave->limit = processors * 2 > wave->most ? wave->most : processors * 2;
 }
 
 unsigned wave_room(const struct wave *wave)

@@ -1,8 +1,9 @@
 /* How many apps may be starting at once. Pure arithmetic.
  *
  * Starting is bound by the processors, so more at once than they can carry only makes each start slower and
- * lets time-outs inside the apps pass. The limit begins at one a processor, grows by one while starts take
- * less than three times the quickest seen, and halves when they take more than six times that. */
+ * lets time-outs inside the apps pass. The limit begins at two a
+ * processor, so that none waits while an app comes to rest; it grows by one while starts take less than twice
+ * the quickest seen, and halves when they take more than four times that. */
 #pragma once
 
 #include <stdint.h>

@@ -2,6 +2,7 @@
  *
  *   pm2_driver HOME FOLDER VERB …      (HOME may be USER:HOME; FOLDER is where snapshots are kept)
  *     state                            one line an app: id name status instance env-hash …
+ *     brief                            names and states only, as the agent's probe reads them
  *     save NAME                        a snapshot
  *     diff NAME | diff-dump            snapshot, or PM2's dump, against live
  *     stop [end]                       all apps, and the daemon with "end"
@@ -14,8 +15,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/pm2/client.h"
 #include "agent/pm2/diff.h"
 #include "agent/pm2/restore.h"
+#include "agent/pm2/scan.h"
 #include "agent/pm2/snapshot.h"
 #include "agent/pm2/stop.h"
 #include "agent/pm2/verify.h"
@@ -99,6 +102,42 @@ static int verb_state(struct driver *driver)
                        app->out_log);
         }
         return result;
+}
+
+static void on_brief(void *userdata, int r, const char *text, size_t size, const struct error *error)
+{
+        struct driver *driver = userdata;
+        cleanup_free struct pm2_brief *apps = NULL;
+        size_t count = 0;
+
+        sd_event_exit(driver->event, 0);
+        if (r == 0)
+                r = pm2_scan(text, size, &apps, &count);
+        if (r < 0) {
+                driver->result = complain(error, r);
+                return;
+        }
+        for (size_t i = 0; i < count; i++)
+                printf("%" PRId64 " %s %s restarts=%u\n", apps[i].pm_id, apps[i].name, apps[i].status_text,
+                       apps[i].restarts);
+}
+
+/* As the agent's probe reads. */
+static int verb_brief(struct driver *driver)
+{
+        struct error error = {0};
+        pm2_client *client = NULL;
+        int r = pm2_client_new(&client, driver->event, &driver->home, 0, &error);
+
+        if (r == 0)
+                r = pm2_client_call_raw(client, "getMonitorData", json_pack("[{}]"), 10 * USEC_PER_SEC,
+                                        on_brief, driver);
+        if (r == 0)
+                sd_event_loop(driver->event);
+        else
+                driver->result = complain(&error, r);
+        pm2_client_free(client);
+        return driver->result;
 }
 
 static int verb_save(struct driver *driver)
@@ -288,9 +327,9 @@ static const struct {
         int arguments;
         int (*run)(struct driver *driver);
 } verbs[] = {
-        {"state", 0, verb_state},   {"save", 1, verb_save},       {"diff", 1, verb_diff},
-        {"stop", 0, verb_stop},     {"restore", 1, verb_restore}, {"diff-dump", 0, verb_diff_dump},
-        {"verify", 1, verb_verify},
+        {"state", 0, verb_state},         {"brief", 0, verb_brief},   {"save", 1, verb_save},
+        {"diff", 1, verb_diff},           {"stop", 0, verb_stop},     {"restore", 1, verb_restore},
+        {"diff-dump", 0, verb_diff_dump}, {"verify", 1, verb_verify},
 };
 
 int main(int argc, char **argv)

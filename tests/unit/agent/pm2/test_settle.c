@@ -6,11 +6,14 @@
 
 static enum pm2_settled look(struct pm2_settle_item *item, const char *text, uint64_t now_s)
 {
-        struct pm2_list list = list_of(text);
+        struct pm2_brief *apps = NULL;
+        size_t count = 0;
 
+        assert_int_equal(pm2_scan(text, strlen(text), &apps, &count), 0);
         /* The clock stands 1,000 seconds beyond the monotonic time. */
-        pm2_settle_look(item, pm2_list_find(&list, 0), 10 * SECOND, now_s * SECOND, (1000 + now_s) * SECOND);
-        pm2_list_clear(&list);
+        pm2_settle_look(item, pm2_brief_find(apps, count, 0), 10 * SECOND, now_s * SECOND,
+                        (1000 + now_s) * SECOND);
+        free(apps);
         return item->state;
 }
 
