@@ -111,7 +111,8 @@ rpc_peer *rpc_call_peer(const rpc_call *call)
 
 static bool server_is_writable(const rpc_call *call)
 {
-        return call->credit > 0 && !call_queued(call) && !call->queue_open && !call->gone && call->peer;
+        return call->listed && !call->ending && call->peer->state == PEER_UP && call->credit > 0 &&
+               !call_queued(call) && !call->queue_open;
 }
 
 bool rpc_call_writable(const rpc_call *call)

@@ -338,7 +338,8 @@ int link_open(rpc_peer *peer, nng_stream *stream)
 
 void link_shut(rpc_peer *peer)
 {
-        nng_stream_close(peer->stream);
+        if (peer->stream)
+                nng_stream_close(peer->stream);
 }
 
 bool link_idle(const rpc_peer *peer)
