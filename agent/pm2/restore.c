@@ -18,8 +18,9 @@
 #include "common/base/text.h"
 #include "common/base/time.h"
 
-#define DAEMON_US (60 * USEC_PER_SEC)
-#define ATTEMPTS  3 /* readings of the live list after somebody else changed it */
+#define DAEMON_US      (60 * USEC_PER_SEC)
+#define ATTEMPTS       4 /* beginnings, after somebody else changed the list or killed the daemon */
+#define BEGIN_AGAIN_US (1 * USEC_PER_SEC)
 
 struct pm2_restore {
         sd_event *event;
@@ -91,10 +92,25 @@ static void finish(pm2_restore *self, int r, const struct error *error)
         self->done(self->userdata, r, r == 0 ? &self->result : NULL, error);
 }
 
+static int begin_later(pm2_restore *self, uint64_t delay_us);
+
+/* The daemon went away: somebody killed it (a unit's ExecStop starts and kills one of its own). As a restore
+ * works from any state, it begins again. */
+static bool begin_again(pm2_restore *self, int r)
+{
+        if ((r != -ECONNRESET && r != -ENOTCONN && r != -EPIPE) || ++self->attempts >= ATTEMPTS)
+                return false;
+        drop_work(self);
+        self->result.daemon_started = false;
+        return begin_later(self, BEGIN_AGAIN_US) >= 0;
+}
+
 static void fail(pm2_restore *self, int r, const struct error *cause)
 {
         struct error error = cause ? *cause : (struct error){0};
 
+        if (begin_again(self, r))
+                return;
         error_prefix(&error, r, "restoring PM2 home %s", self->home.path);
         finish(self, r, &error);
 }
@@ -378,6 +394,13 @@ static int on_begin(sd_event_source *source, uint64_t now, void *userdata)
         return 0;
 }
 
+static int begin_later(pm2_restore *self, uint64_t delay_us)
+{
+        sd_event_source_disable_unref(TAKE(self->begin));
+        return sd_event_add_time_relative(self->event, &self->begin, CLOCK_BOOTTIME, delay_us, 1, on_begin,
+                                          self);
+}
+
 static int on_deadline(sd_event_source *source, uint64_t now, void *userdata)
 {
         struct error error = {0};
@@ -416,7 +439,7 @@ int pm2_restore_new(pm2_restore **ret, sd_event *event, sd_bus *bus, const struc
         r = sd_event_add_time_relative(event, &self->deadline, CLOCK_BOOTTIME, self->options.deadline_us, 0,
                                        on_deadline, self);
         if (r >= 0)
-                r = sd_event_add_time_relative(event, &self->begin, CLOCK_BOOTTIME, 0, 1, on_begin, self);
+                r = begin_later(self, 0);
         if (r < 0)
                 return error_set(error, r, "cannot set a timer: %s", strerror(-r));
         *ret = TAKE(self);

@@ -7,7 +7,7 @@
  *     diff NAME | diff-dump            snapshot, or PM2's dump, against live
  *     stop [end]                       all apps, and the daemon with "end"
  *     verify NAME [settle=MS]          compares once it has settled
- *     restore NAME [start-errored] [keep-extra] [settle=MS] [at-once=N]
+ *     restore NAME [start-errored] [keep-extra] [bus] [settle=MS] [at-once=N]
  *
  * Exit: 0 done, 1 failed, 2 usage, 3 restored in part, 4 there are differences. */
 #include <errno.h>
@@ -274,15 +274,22 @@ static int verb_restore(struct driver *driver)
                                               .settle_us = number(driver, "settle=") * USEC_PER_MSEC};
         struct error error = {0};
         pm2_restore *restore = NULL;
+        sd_bus *bus = NULL;
         int r = pm2_snapshot_read(&snapshot, driver->folder, &driver->home, driver->arguments[0], &error);
 
-        if (r == 0)
-                r = pm2_restore_new(&restore, driver->event, NULL, &driver->home, &snapshot, &options,
+        if (r == 0 && has(driver, "bus")) {
+                r = sd_bus_open_system(&bus);
+                if (r >= 0)
+                        r = sd_bus_attach_event(bus, driver->event, 0);
+        }
+        if (r >= 0)
+                r = pm2_restore_new(&restore, driver->event, bus, &driver->home, &snapshot, &options,
                                     on_restore_progress, on_restored, driver, &error);
         if (r < 0)
                 return complain(&error, r);
         sd_event_loop(driver->event);
         pm2_restore_free(restore);
+        sd_bus_flush_close_unref(bus);
         return driver->result;
 }
 

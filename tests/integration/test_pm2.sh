@@ -303,6 +303,22 @@ drive 0 restore before "$settle"
 has 'rebuilt=1'
 is_as_before
 
+case_name="the daemon is killed in the middle of a restore"
+drive 0 stop end
+drive 0 restore before settle=4000 &
+waiting=$!
+for _ in $(seq 200); do
+        ! grep -q 'settling' "$work/err" || break
+        sleep 0.05
+done
+old=$(daemon_pid)
+kill -9 "$old"
+wait "$waiting" || fail "the restore did not begin again"
+[[ $(daemon_pid) != "$old" ]] || fail "the daemon was not killed: nothing is tested here"
+has 'daemon=1 .* leftovers=[1-9]'
+is_as_before
+alone
+
 case_name="errored apps started when asked"
 drive 3 restore before "$settle" start-errored
 has '^failed bad \([0-9]+\): errored: PM2 gave up after .*log: .*no Redis at 6379'
