@@ -56,6 +56,13 @@ op() { # EXPECTED-EXIT KIND WORD...: output in $out
         [[ $got == "$expected" ]] || fail "$* exited with $got, not $expected"
 }
 
+# begin KIND WORD...: in the background, as $work_id; what an earlier one said is gone before.
+begin() {
+        : >"$out"
+        "$driver" "$@" >"$out" 2>&1 &
+        work_id=$!
+}
+
 said() { # PATTERN (extended, of a whole line)
         grep -qxE "$1" "$out" || fail "no line like: $1"
 }
@@ -172,20 +179,20 @@ passed
 # SIGUSR1 is how Redis itself ends a child it no longer wants: status and count look as if it had worked.
 case_name="child ended by Redis's own signal"
 slow 5000
-"$driver" redis.rewrite port=$port >"$out" 2>&1 &
+begin redis.rewrite port=$port
 until_true 10 rewriting
 until_true 10 grep -q 'rewriting for' "$out"
 kill -USR1 "$(child)"
-! wait $! || fail "done without a new base"
+! wait "$work_id" || fail "done without a new base"
 equal "Redis's own status" ok "$(info aof_last_bgrewrite_status)"
 said 'failed EREMOTEIO the rewrite ended without a new base: it is still .*'
 passed
 
 case_name="child killed"
-"$driver" redis.rewrite port=$port >"$out" 2>&1 &
+begin redis.rewrite port=$port
 until_true 10 grep -q 'rewriting for' "$out"
 kill -KILL "$(child)"
-! wait $! || fail "done though its child was killed"
+! wait "$work_id" || fail "done though its child was killed"
 said "failed EREMOTEIO the rewrite failed: aof_last_bgrewrite_status is 'err'.*"
 slow 0
 op 0 redis.rewrite port=$port
@@ -204,12 +211,11 @@ passed
 
 case_name="restart during a rewrite"
 slow 5000
-"$driver" redis.rewrite port=$port >"$out" 2>&1 &
-work_id=$!
+begin redis.rewrite port=$port
 until_true 10 grep -q 'rewriting for' "$out"
 end_redis
 redis_again
-! wait $work_id || fail "done though Redis was restarted"
+! wait "$work_id" || fail "done though Redis was restarted"
 said 'failed ECONNRESET Redis was restarted during the rewrite'
 passed
 
@@ -219,12 +225,11 @@ op 3 redis.rewrite port=$port deadline=1s
 kill -CONT "$pid"
 until_true 10 cli ping
 slow 5000
-"$driver" redis.rewrite port=$port deadline=3s >"$out" 2>&1 &
-work_id=$!
+begin redis.rewrite port=$port deadline=3s
 until_true 10 grep -q 'rewriting for' "$out"
 kill -STOP "$pid"
 got=0
-wait $work_id || got=$?
+wait "$work_id" || got=$?
 equal exit 3 $got
 said deadline
 kill -CONT "$pid"
