@@ -364,6 +364,47 @@ static int advance_hosts(struct turn *turn)
         return r;
 }
 
+static bool all_final(const run *run)
+{
+        for (size_t i = 0; i < run->plan->step_count; i++)
+                if (!step_is_final(run, i))
+                        return false;
+        return true;
+}
+
+static int confirm_verified(struct turn *turn, size_t index, bool *ret_open)
+{
+        const struct run_step *step = &turn->run->steps[index];
+        const struct run_host *host = &turn->run->hosts[step->host];
+        struct run_event event = turn_event(EVENT_LOST, (int)index);
+        char why[WHY_SIZE];
+
+        if (step->state != STEP_DONE || host_is_there(turn->run, step->host, why, sizeof(why)))
+                return 0;
+        *ret_open = false;
+        if (!host->connected && !is_due(turn, host->down_since_us + DOWN_GRACE_US))
+                return 0;
+        event_say(&event, "%s has to be done again: %s", turn->run->plan->steps[index].name, why);
+        return turn_record(turn, &event);
+}
+
+/* A run ends when what it brought up is up at its end: the first services may have fallen while the last ones
+ * were loading. */
+static int confirm(struct turn *turn, bool *ret_open)
+{
+        const struct plan *plan = turn->run->plan;
+        int r = 0;
+
+        *ret_open = true;
+        for (size_t i = 0; i < plan->step_count && r >= 0 && !turn->run->leaving; i++) {
+                if (plan->steps[i].kind == STEP_GATE)
+                        r = check_gate(turn, i, ret_open);
+                else if (plan->steps[i].phase == PHASE_VERIFY)
+                        r = confirm_verified(turn, i, ret_open);
+        }
+        return r;
+}
+
 static int finish(struct turn *turn)
 {
         struct run_event event = turn_event(EVENT_FINISHED, -1);
@@ -372,11 +413,8 @@ static int finish(struct turn *turn)
         char span[64];
         int r;
 
-        for (size_t i = 0; i < turn->run->plan->step_count; i++) {
-                if (!step_is_final(turn->run, i))
-                        return 0;
+        for (size_t i = 0; i < turn->run->plan->step_count; i++)
                 part |= turn->run->steps[i].state != STEP_DONE;
-        }
         event.state = turn->run->aborting ? (turn->run->aborted_by_policy ? RUN_FAILED : RUN_ABORTED)
                       : part              ? RUN_PART
                                           : RUN_DONE;
@@ -391,6 +429,7 @@ static int finish(struct turn *turn)
 
 int run_advance(struct turn *turn)
 {
+        bool open = false;
         uint64_t before;
         int r;
 
@@ -402,8 +441,10 @@ int run_advance(struct turn *turn)
                 r = advance_hosts(turn);
                 for (size_t i = 0; i < turn->run->plan->step_count && r >= 0; i++)
                         r = advance_step(turn, i);
+                if (r >= 0 && turn->moves == before && all_final(turn->run))
+                        r = confirm(turn, &open);
         } while (r >= 0 && turn->moves != before);
         if (r >= 0)
                 r = advance_questions(turn);
-        return r < 0 ? r : finish(turn);
+        return r < 0 || !open ? r : finish(turn);
 }

@@ -16,7 +16,7 @@ enum {
         NEEDS_SETTLED = 4,
 };
 
-/* What an event does to its step. to: the next state; -1: next_of decides. */
+/* What an event does to its step. to: the next state; -1: fold_step decides. */
 static const struct move {
         unsigned from;
         unsigned flags;
@@ -30,7 +30,7 @@ static const struct move {
         [EVENT_FAILED] = {IN(STEP_WAITING) | IN(STEP_RUNNING) | IN(STEP_RETRYING), FOR_OPERATION | FOR_GATE,
                           STEP_FAILED},
         [EVENT_DOUBT] = {IN(STEP_RUNNING), FOR_OPERATION, STEP_DOUBT},
-        [EVENT_LOST] = {IN(STEP_DONE), FOR_GATE, STEP_RUNNING},
+        [EVENT_LOST] = {IN(STEP_DONE), FOR_OPERATION | FOR_GATE, -1},
         [EVENT_RETRIED] = {IN(STEP_FAILED) | IN(STEP_DOUBT) | IN(STEP_RETRYING), FOR_OPERATION | FOR_GATE,
                            -1},
         [EVENT_SKIPPED] = {OPEN, FOR_OPERATION | FOR_GATE, STEP_SKIPPED},
@@ -120,6 +120,8 @@ static const char *objection(const run *run, const struct run_event *event)
                 return NULL;
         case EVENT_ATTEMPT:
                 return event->attempt == step->attempt ? NULL : "is not about the present attempt";
+        case EVENT_LOST:
+                return plan->kind == STEP_GATE || plan->phase == PHASE_VERIFY ? NULL : "cannot be undone";
         case EVENT_RETRIED:
                 return run->leaving || (run->aborting && phase_takes_down(plan->phase))
                                ? "is over since the abort"
@@ -200,6 +202,9 @@ static void fold_step(run *run, const struct run_event *event)
                 else
                         step->failures++;
                 break;
+        case EVENT_LOST:
+                to = plan->kind == STEP_GATE ? STEP_RUNNING : STEP_WAITING;
+                break;
         case EVENT_RETRIED:
                 to = step->state == STEP_FAILED && step->unknown && plan->kind == STEP_OPERATION
                              ? STEP_RUNNING
@@ -228,7 +233,7 @@ static void fold_booted(run *run, const struct run_event *event, size_t host)
 
         text_copy_cut(h->boot_id, sizeof(h->boot_id), event->boot_id);
         h->surprises++;
-        for (size_t i = 0; i < run->plan->step_count; i++) {
+        for (size_t i = 0; i < run->plan->step_count && !run->leaving; i++) {
                 struct run_step *step = &run->steps[i];
                 enum plan_phase phase = run->plan->steps[i].phase;
 

@@ -31,8 +31,10 @@ void check_before_start(struct sim *sim, size_t service)
                 if (!needs(sim, service, need) || sim->fleet_services[need].on_failure != ON_FAILURE_PAUSE ||
                     sim->has_skipped)
                         continue;
+                /* Apps that an aborted run never stopped, and a power cut did, are not the run's to restore.
+                 */
                 if (sim->fleet_services[need].spec.kind == SERVICE_PM2)
-                        in_sight = other->instance != 0 || in_sight;
+                        in_sight |= other->instance != 0 || sim->has_aborted || sim->has_policy;
                 if (!in_sight)
                         sim_fail(sim, "%s is started, and %s, which it needs, is not ready",
                                  name(sim, service), name(sim, need));

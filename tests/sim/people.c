@@ -19,8 +19,13 @@ static void help_step(struct sim *sim, size_t index)
                 sim_say(sim, "  a person switches h%d on", host);
                 host_power_on(sim, (size_t)host);
         }
-        if (plan->kind == STEP_GATE && service >= 0)
+        if (plan->kind == STEP_GATE && service >= 0) {
+                int behind = sim->fleet_services[service].same_as;
+
                 service_start(sim, (size_t)service);
+                if (behind >= 0)
+                        service_start(sim, (size_t)behind);
+        }
         if (sim->skips && sim_random(sim, 4) == 0) {
                 sim->has_skipped = true;
                 steer(sim, STEER_SKIP, (int)index);

@@ -419,6 +419,45 @@ static void test_ledger_does_not_answer(void **state)
         lab_end(&lab);
 }
 
+/* What came up first may have fallen while the last was loading. */
+static void test_ends_when_all_is_up(void **state)
+{
+        struct lab lab;
+
+        down(&lab);
+        for (size_t h = 0; h < HOSTS; h++)
+                lab_reboot(&lab, h);
+        for (size_t h = 0; h < HOSTS; h++) {
+                lab_start_units(&lab, h);
+                lab_changed(&lab, h);
+        }
+        lab_start_units(&lab, DB1);
+        lab_start_units(&lab, APP1);
+        lab_changed(&lab, DB1);
+        lab_changed(&lab, APP1);
+        lab_done(&lab, "app1/apps pm2.restore");
+        lab_phase(&lab, GEO, PHASE_FAILED, 0);
+        lab_changed(&lab, DB1);
+        lab_done(&lab, "app1/apps pm2.verify");
+        assert_run(&lab, RUN_RUNNING);
+        assert_step(&lab, "db1/geo ready", STEP_RUNNING);
+        lab_down(&lab, APP1);
+        lab_phase(&lab, GEO, PHASE_READY, 5000);
+        lab_changed(&lab, DB1);
+        lab_wait(&lab, 10 * USEC_PER_SEC);
+        assert_run(&lab, RUN_RUNNING); /* the host of the apps is out of sight */
+        lab_wait(&lab, 15 * USEC_PER_SEC);
+        assert_step(&lab, "app1/apps pm2.verify", STEP_WAITING);
+        lab_wait(&lab, 130 * USEC_PER_SEC);
+        assert_run(&lab, RUN_PAUSED);
+        lab_up(&lab, APP1);
+        lab_changed(&lab, APP1);
+        assert_int_equal(lab_steer(&lab, STEER_RETRY, "app1/apps pm2.verify", ""), 0);
+        lab_done(&lab, "app1/apps pm2.verify");
+        assert_run(&lab, RUN_DONE);
+        lab_end(&lab);
+}
+
 /* --- the fold refuses what does not fit ------------------------------------------------------------------
  */
 
@@ -548,6 +587,7 @@ int main(void)
                 cmocka_unit_test(test_unreachable_is_a_failure),
                 cmocka_unit_test(test_never_accepted_while_held),
                 cmocka_unit_test(test_ledger_does_not_answer),
+                cmocka_unit_test(test_ends_when_all_is_up),
                 cmocka_unit_test(test_fold_refusals),
                 cmocka_unit_test(test_event_json),
         };
