@@ -1,0 +1,126 @@
+#!/bin/bash
+# The agent's operations on PM2 and its reader of homes, against a real PM2: what they answer and when they refuse.
+# timeout: 180
+# MUSTER_BUILD is where pm2_agent was built.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/../.."
+agent=$(realpath "${MUSTER_BUILD:-build/asan}")/tests/integration/pm2_agent
+[[ -x $agent ]] || { echo "test_pm2_agent: no $agent: build pm2_agent first" >&2; exit 1; }
+command -v pm2 >/dev/null || { echo "test_pm2_agent: no pm2 on PATH: npm install -g pm2" >&2; exit 1; }
+
+work=$(mktemp -d /tmp/muster-pm2-agent.XXXXXX)
+home=$work/.pm2
+cleanup() {
+        local environ pid
+        for environ in /proc/[0-9]*/environ; do
+                pid=${environ#/proc/}
+                pid=${pid%/environ}
+                if tr '\0' '\n' 2>/dev/null <"$environ" | grep -qx "PM2_HOME=$home"; then kill -9 "$pid" 2>/dev/null || true; fi
+        done
+        rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM
+(
+        trap '' INT TERM
+        tail --pid=$$ -f /dev/null
+        [[ ! -d $work ]] || cleanup
+) </dev/null >/dev/null 2>&1 &
+
+fail() {
+        echo "test_pm2_agent: FAILED in $case_name: $*" >&2
+        sed 's/^/  out: /' "$work/out" >&2 || true
+        exit 1
+}
+pm2() {
+        (cd "$work" && env -i "PATH=$PATH" "HOME=$work" "PM2_HOME=$home" PM2_DISABLE_VERSION_CHECK=1 pm2 "$@") >"$work/pm2.out" 2>&1 \
+                </dev/null || fail "pm2 $*: $(cat "$work/pm2.out")"
+}
+drive() { # EXIT ARGUMENT...
+        local expected=$1 got=0
+        shift
+        (cd / && env -i PATH=/usr/bin:/bin timeout 120 "$agent" "$(id -un)" "$home" "$work/agent" "$@") >"$work/out" 2>"$work/err" || got=$?
+        [[ $got == "$expected" ]] || fail "pm2_agent $* ended with $got, not $expected"
+}
+has() {
+        grep -qE -- "$1" "$work/out" || fail "no line like: $1"
+}
+
+case_name=setup
+echo 'setInterval(() => {}, 1000);' >"$work/good.js"
+echo 'if (require("fs").existsSync("broken")) { console.error("no Redis at 6379"); process.exit(1); } setInterval(() => {}, 1000);' >"$work/fragile.js"
+
+case_name="no daemon"
+drive 0 probe
+has '^stopped: no PM2 daemon answers at .*; snapshot=$'
+drive 1 op save none
+has '^failed: no PM2 daemon answers'
+drive 1 op stop none
+has 'not stopped without a snapshot'
+drive 1 op restore none
+has 'no snapshot none'
+drive 1 op verify ../none
+has 'is no name for a snapshot'
+
+case_name="save"
+pm2 start good.js --name first
+pm2 start good.js --name second
+pm2 start fragile.js --name fragile --max-restarts 2
+pm2 stop second
+drive 0 op save one
+has '^apps=3$'
+has '^done: saved: 3 apps, 2 online, 1 stopped, 0 errored$'
+pm2 stop first
+drive 0 op save one
+has '^online=2$'
+has '^done: was saved already'
+pm2 restart first
+drive 0 probe 3
+has '^ready: PM2 [0-9.]+: 2 online, 1 stopped, 0 errored, 0 other; snapshot=one$'
+has '^0 first online restarts=[0-9]+ up=1$'
+has '^1 second stopped restarts=0 up=0$'
+! grep -q "$work" "$work/out" || fail "more than names and states was told"
+
+case_name="verify"
+drive 0 op verify one
+has '^done: 3 of 3 apps as saved'
+
+case_name="stop"
+pm2 start good.js --name afterthought
+drive 0 op stop one
+has '^running=3$'
+has '^late=1$'
+has 'saved beside it as one-late, first: afterthought \(3\): extra$'
+[[ -e $(echo "$work"/agent/pm2/*/one-late.json) ]] || fail "nothing was saved beside it"
+drive 0 op stop one
+has '^done: no PM2 daemon runs$'
+drive 0 probe
+has '^stopped: '
+
+case_name="restore"
+drive 0 op restore one
+has '^expected=3$'
+has '^as-saved=3$'
+has '^online=2$'
+has '^done: 3 of 3 apps as saved, 2 online, 1 stopped'
+grep -q 'registering' "$work/err" || fail "no progress was told"
+
+case_name="an app that does not come back"
+drive 0 op stop one
+touch "$work/broken"
+drive 1 op restore one
+has '^expected=3$'
+has '^as-saved=2$'
+has '^failed-app=fragile \(2\): errored: PM2 gave up.*; log: no Redis at 6379'
+has '^failed: 2 of 3 apps as saved, 1 of 2 online'
+drive 0 probe
+has '^degraded: PM2 [0-9.]+: 1 online, 1 stopped, 1 errored'
+drive 1 op verify one
+has '^failed: 2 of 3'
+rm "$work/broken"
+drive 0 op restore one
+has '^kept=2$'
+
+case_name="end"
+drive 0 op stop one
+echo "test_pm2_agent: all passed"
