@@ -140,10 +140,8 @@ static void finish_text(const struct checking *checking)
         if (checking->blocks + checking->warns + checking->informs == 0)
                 puts("nothing found that is in the way of a restart");
         else
-                printf("\n%u %s, %u %s, %u %s\n", checking->blocks,
-                       checking->blocks == 1 ? "blocks" : "block", checking->warns,
-                       checking->warns == 1 ? "warns" : "warn", checking->informs,
-                       checking->informs == 1 ? "informs" : "inform");
+                printf("\n%u blocking, %u warning, %u to know\n", checking->blocks, checking->warns,
+                       checking->informs);
 }
 
 static int check(const struct cli *cli, struct checking *checking, const char *scope)

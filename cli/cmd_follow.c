@@ -41,13 +41,16 @@ static void print_event(struct following *following, const Muster__V1__RunUpdate
 {
         const struct terminal *terminal = &following->live.terminal;
         enum style style = state_style(update->step_state);
-        char when[TIME_TEXT_SIZE], text[768];
+        char when[TIME_TEXT_SIZE], text[768], step[16] = "";
 
         time_text(when, update->time_us);
         text_copy_cut(text, sizeof(text), update->text);
         clean_text(text);
+        /* The step's number is what retry and skip take. */
+        if (update->step >= 0)
+                snprintf(step, sizeof(step), "%d", update->step);
         live_erase(&following->live);
-        printf("%s%.8s%s  %s%s%s\n", style_begin(terminal, STYLE_DIM), when + 11,
+        printf("%s%.8s %4s%s  %s%s%s\n", style_begin(terminal, STYLE_DIM), when + 11, step,
                style_end(terminal, STYLE_DIM), style_begin(terminal, style), text,
                style_end(terminal, style));
 }
@@ -78,8 +81,8 @@ static void on_update(const ProtobufCMessage *message, void *userdata)
         if (following->options->json) {
                 following->failed |= json_print(message, true) < 0;
         } else {
-                live_step(&following->live, update->step, update->step_state, update->text,
-                          update->progress_done, update->progress_total);
+                live_step(&following->live, update->step, update->step_state, update->event == 0,
+                          update->text, update->progress_done, update->progress_total);
                 following->live.left_low_ms = update->left_low_ms;
                 following->live.left_high_ms = update->left_high_ms;
                 if (update->event && update->text[0])

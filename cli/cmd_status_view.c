@@ -256,9 +256,11 @@ static void host_cells(const Muster__V1__HostStatus *host, uint64_t now_us, tabl
                 table_cell(table, host->joined ? STYLE_BAD : STYLE_WARN, "%s",
                            host->joined ? "DOWN" : "not joined");
         if (state) {
+                /* By the host's own clock: the state may be some seconds old. */
+                uint64_t boot_us = state->clock_us - state->uptime_ms * 1000;
                 char when[40], up[40];
 
-                clock_text(when, sizeof(when), now_us - state->uptime_ms * 1000);
+                clock_text(when, sizeof(when), boot_us);
                 time_duration_text(up, sizeof(up), state->uptime_ms * 1000);
                 snprintf(booted, sizeof(booted), "%s (%s ago)", when, up);
         } else if (host->joined) {

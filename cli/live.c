@@ -35,20 +35,24 @@ static struct live_step *step_at(struct live *live, int step)
         return &live->steps[step];
 }
 
-void live_step(struct live *live, int step, const char *state, const char *label, uint64_t done,
+void live_step(struct live *live, int step, const char *state, bool progress, const char *text, uint64_t done,
                uint64_t total)
 {
         struct live_step *known = step_at(live, step);
 
         if (!known)
                 return;
-        if (state[0] && state[0] != known->state) {
+        if (state[0] && (state[0] != known->state || !progress)) {
                 known->state = state[0];
                 known->done = known->total = 0;
+                known->text[0] = '\0';
         }
-        if (label[0]) {
-                text_copy_cut(known->label, sizeof(known->label), label);
-                clean_text(known->label);
+        if (progress) {
+                text_copy_cut(known->text, sizeof(known->text), text);
+                clean_text(known->text);
+        } else if (text[0]) {
+                text_copy_cut(known->name, sizeof(known->name), text);
+                clean_text(known->name);
         }
         if (total) {
                 known->done = done < total ? done : total;
@@ -72,24 +76,26 @@ void live_erase(struct live *live)
         live->drawn = 0;
 }
 
+/* "  [=====>      ]  43%  db1/bds ready: loading", cut to the terminal's width. */
 static void draw_step(const struct live *live, const struct live_step *step)
 {
-        char bar[BAR_COLUMNS + 1] = "", percent[8] = "";
+        char bar[BAR_COLUMNS + 16] = "", line[sizeof(step->name) + sizeof(step->text) + 4];
         size_t room = live->terminal.width > 4 ? live->terminal.width - 4 : 1;
 
         if (step->total) {
                 double share = (double)step->done / (double)step->total;
-                unsigned full = (unsigned)(share * BAR_COLUMNS);
+                unsigned full = (unsigned)(share * BAR_COLUMNS), i;
 
-                for (unsigned i = 0; i < BAR_COLUMNS; i++)
-                        bar[i] = i < full ? '=' : i == full ? '>' : ' ';
-                bar[BAR_COLUMNS] = '\0';
-                snprintf(percent, sizeof(percent), "%3.0f%%", 100.0 * share);
-                room = room > BAR_COLUMNS + 9 ? room - (BAR_COLUMNS + 9) : 1;
+                bar[0] = '[';
+                for (i = 0; i < BAR_COLUMNS; i++)
+                        bar[1 + i] = i < full ? '=' : i == full ? '>' : ' ';
+                snprintf(bar + 1 + i, sizeof(bar) - 1 - i, "] %3.0f%%  ", 100.0 * share);
+                room = room > strlen(bar) ? room - strlen(bar) : 1;
         }
-        printf("  %s%s%s%s%s%s%.*s\n", style_begin(&live->terminal, STYLE_BOLD), bar[0] ? "[" : "", bar,
-               bar[0] ? "] " : "", percent, style_end(&live->terminal, STYLE_BOLD),
-               (int)text_fit(step->label, room), step->label);
+        snprintf(line, sizeof(line), "%s%s%s", step->name, step->name[0] && step->text[0] ? ": " : "",
+                 step->text);
+        printf("  %s%s%s%.*s\n", style_begin(&live->terminal, STYLE_BOLD), bar,
+               style_end(&live->terminal, STYLE_BOLD), (int)text_fit(line, room), line);
 }
 
 void live_draw(struct live *live, bool force)

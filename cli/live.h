@@ -12,8 +12,9 @@
 #define LIVE_STEPS_MAX 65536 /* a step beyond is not shown; what follows from it is */
 
 struct live_step {
-        char state;      /* first letter of its state's word: w, r, d, f, s; 0: not heard of */
-        char label[160]; /* clean: the last thing said of it */
+        char state;     /* first letter of its state's word: w, r, d, f, s; 0: not heard of */
+        char name[128]; /* clean: what was said when it began */
+        char text[160]; /* clean: the last thing said of its progress */
         uint64_t done, total;
 };
 
@@ -29,8 +30,9 @@ struct live {
 
 void live_clear(struct live *live);
 
-/* What an update says of a step; state and label "" are unchanged. Out of memory: the step is not shown. */
-void live_step(struct live *live, int step, const char *state, const char *label, uint64_t done,
+/* What an update says of a step; state "" is unchanged, progress tells what text is about. Out of memory: the
+ * step is not shown. */
+void live_step(struct live *live, int step, const char *state, bool progress, const char *text, uint64_t done,
                uint64_t total);
 /* Steps that are done or skipped. */
 size_t live_settled(const struct live *live);

@@ -159,6 +159,23 @@ static bool all_connected(const struct api_context *context, rpc_call *call, con
         return false;
 }
 
+/* Ends the call for a plan that cannot be made. A run that is at work on a host is likely why. */
+static void refuse(const struct api_context *context, rpc_call *call, const struct scope *scope, int code,
+                   const struct error *error)
+{
+        char holder[NAME_SIZE];
+
+        for (size_t i = 0; i < context->fleet->host_count; i++)
+                if (scope->hosts[i] &&
+                    store_lock_holder(context->store, context->fleet->hosts[i].name, holder) == 0) {
+                        rpc_call_end(call, RPC_FAILED_PRECONDITION, "run %s holds %s; meanwhile: %s", holder,
+                                     context->fleet->hosts[i].name, error_text(error, code));
+                        return;
+                }
+        rpc_call_end(call, code == -ENOMEM ? RPC_RESOURCE_EXHAUSTED : RPC_FAILED_PRECONDITION, "%s",
+                     error_text(error, code));
+}
+
 /* NULL: the call has been ended. */
 static struct plan *build(const struct api_context *context, rpc_call *call, unsigned kind, const char *text)
 {
@@ -188,8 +205,7 @@ static struct plan *build(const struct api_context *context, rpc_call *call, uns
         r = plan_build(&plan, (enum plan_kind)kind, context->fleet, &scope, text, &facts.facts, &error);
         api_facts_clear(&facts);
         if (r < 0) {
-                rpc_call_end(call, r == -ENOMEM ? RPC_RESOURCE_EXHAUSTED : RPC_FAILED_PRECONDITION, "%s",
-                             error_text(&error, r));
+                refuse(context, call, &scope, r, &error);
                 return NULL;
         }
         return plan;
@@ -216,6 +232,29 @@ static Muster__V1__PlanStep *step_message(struct wire_arena *arena, const struct
         for (size_t i = 0; i < step->after_count; i++)
                 message->after[message->n_after++] = step->after[i];
         return message;
+}
+
+/* A plan may be looked at while another run is at it; it could not be started then. */
+static int find_holders(const struct api_context *context, const struct plan *plan, struct blockers *ret)
+{
+        cleanup_free const char **hosts = NULL;
+        char holder[NAME_SIZE];
+        size_t count = 0;
+        int r = plan_hosts(plan, &hosts, &count);
+
+        for (size_t i = 0; i < count && r == 0; i++) {
+                r = store_lock_holder(context->store, hosts[i], holder);
+                if (r == 0 && ret->count < BLOCKERS_SHOWN)
+                        snprintf(ret->lines[ret->count], sizeof(ret->lines[0]),
+                                 "blocks: run %s holds %s: nothing else can be started there before it has "
+                                 "ended",
+                                 holder, hosts[i]);
+                if (r == 0)
+                        ret->count++;
+                else if (r == -ENOENT)
+                        r = 0;
+        }
+        return r;
 }
 
 static Muster__V1__PlanReply *plan_message(struct wire_arena *arena, const struct plan *plan,
@@ -265,7 +304,9 @@ void api_plan(rpc_call *call, const ProtobufCMessage *request, void *userdata)
 
         if (!plan)
                 return;
-        r = find_blockers(context, wanted->scope, plan->kind, &blockers);
+        r = find_holders(context, plan, &blockers);
+        if (r == 0)
+                r = find_blockers(context, wanted->scope, plan->kind, &blockers);
         if (r < 0) {
                 api_fail(call, "the checks cannot be run", r);
                 return;

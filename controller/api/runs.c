@@ -4,6 +4,7 @@
  * stands once more, which marks that what follows is of now; then events and progress as they come. Events
  * are never lost to a slow reader: sending stops, and goes on from the journal when the reader is back.
  * Progress is only of the moment and is dropped. The stream ends when the run has. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -348,6 +349,7 @@ void api_steer(rpc_call *call, const ProtobufCMessage *request, void *userdata)
         struct wire_arena arena = {0};
         struct run_summary summary;
         struct error error = {0};
+        char step[32] = "";
         int r;
 
         if (!action || !wanted->run[0]) {
@@ -368,8 +370,10 @@ void api_steer(rpc_call *call, const ProtobufCMessage *request, void *userdata)
                 return;
         }
         log_info("run %s: %s by %s", wanted->run, action, user);
-        if (!api_record(context, call, action, "run %s, step %d%s%s", wanted->run, wanted->step,
-                        wanted->why[0] ? ": " : "", wanted->why))
+        if (wanted->step >= 0)
+                snprintf(step, sizeof(step), ", step %d", wanted->step);
+        if (!api_record(context, call, action, "run %s%s%s%s", wanted->run, step, wanted->why[0] ? ": " : "",
+                        wanted->why))
                 return;
         r = runner_summary(context->runner, wanted->run, &summary);
         if (r < 0) {

@@ -121,7 +121,8 @@ static void test_status(void **state)
         service.name = (char *)"bds";
         service.phase = MUSTER__V1__SERVICE_PHASE__SERVICE_PHASE_READY;
         host.boot_id = (char *)"0";
-        host.uptime_ms = 3600000;
+        host.clock_us = status.clock_us - 7000000;
+        host.uptime_ms = 3593000;
         host.load1 = 0.5;
         host.processors = 2;
         host.memory_total = 8000000000;
@@ -134,7 +135,7 @@ static void test_status(void **state)
         never.name = (char *)"app1";
         text = status_text(&status);
         assert_non_null(strstr(text, "fleet staging at 2025-11-23 21:15:09 UTC\n"));
-        assert_non_null(strstr(text, "db1   up          2025-11-23 20:15:09 (1 h 00 min ago)  0.50 of 2  "
+        assert_non_null(strstr(text, "db1   up          2025-11-23 20:15:09 (59 min 53 s ago)  0.50 of 2  "
                                      "2.0 GB of 8.0 GB  failed: a.service\n"));
         assert_non_null(strstr(text, "db2   DOWN        last seen 4 min 00 s ago\n"));
         assert_non_null(strstr(text, "app1  not joined\n"));
