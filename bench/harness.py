@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -133,12 +134,29 @@ def temporary_folder():
 
 # --- rounds and results -----------------------------------------------------------------------------------
 
+BUSY_WINDOW_SECONDS = 0.5
+BUSY_LIMIT = 0.3  # cores; beyond this, figures say more about the machine's other work
+busy_samples = []
+
+
+def busy_cores():
+    """How many cores others keep busy while we do nothing."""
+    def idle():
+        fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+        return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
+
+    before, began = idle(), time.monotonic()
+    time.sleep(BUSY_WINDOW_SECONDS)
+    return max(0.0, os.cpu_count() - (idle() - before) / (time.monotonic() - began))
+
+
 def rounds(contenders, count):
     """contenders: name -> function that measures once. Each round runs all, starting one further on each time, so
     that a slow moment of the machine meets them all."""
     names = list(contenders)
     values = {name: [] for name in names}
     for number in range(count):
+        busy_samples.append(busy_cores())
         first = number % len(names)
         for name in names[first:] + names[:first]:
             if sys.stderr.isatty():
@@ -170,9 +188,9 @@ def rows(result):
 
 def machine():
     model = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
-    load = os.getloadavg()[0]
+    busy = f", others busy on {max(busy_samples):.1f} cores" if busy_samples else ""
     return (f"{len(os.sched_getaffinity(0))} cores, {model.group(1).strip() if model else os.uname().machine}, "
-            f"Linux {os.uname().release}, load average at the end {load:.1f}")
+            f"Linux {os.uname().release}{busy}")
 
 
 def table(result):
@@ -208,7 +226,11 @@ def result_line(name, result):
 
 
 def record(name, result):
-    """Replaces the bench's section of results.md."""
+    """Replaces the bench's section of results.md, if the machine had nothing else to do."""
+    if max(busy_samples, default=0) > BUSY_LIMIT:
+        print(f"not recorded: others kept {max(busy_samples):.1f} cores busy; run it on a quiet machine",
+              file=sys.stderr)
+        return
     title = f"## {name}"
     text = RESULTS.read_text() if RESULTS.exists() else "# What was measured\n"
     section = [title, "", f"{datetime.date.today()}, {machine()}.", "", *table(result), ""]
