@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
@@ -108,17 +109,18 @@ static bool is_disk(const struct mntent *mount)
         return false;
 }
 
-static bool is_listed(const struct host_state *state, const struct statvfs *space)
+/* Every file system once: the same one may be mounted in many places, parts of it too. */
+static bool is_known(dev_t devices[], size_t count, dev_t device)
 {
-        for (size_t i = 0; i < state->disk_count; i++)
-                if (state->disks[i].total_bytes == space->f_blocks * space->f_frsize &&
-                    state->disks[i].available_bytes == space->f_bavail * space->f_frsize)
-                        return true; /* the same file system under another name */
+        for (size_t i = 0; i < count; i++)
+                if (devices[i] == device)
+                        return true;
         return false;
 }
 
 static void read_disks(struct host_state *state)
 {
+        dev_t devices[DISKS_MOST];
         struct mntent mount;
         char strings[4096];
         FILE *mounts = setmntent("/proc/self/mounts", "re");
@@ -128,14 +130,16 @@ static void read_disks(struct host_state *state)
                getmntent_r(mounts, &mount, strings, sizeof(strings))) {
                 struct disk_state *disk = &state->disks[state->disk_count];
                 struct statvfs space;
+                struct stat info;
 
-                if (!is_disk(&mount) || statvfs(mount.mnt_dir, &space) < 0 || space.f_blocks == 0 ||
-                    is_listed(state, &space))
+                if (!is_disk(&mount) || stat(mount.mnt_dir, &info) < 0 ||
+                    is_known(devices, state->disk_count, info.st_dev) || statvfs(mount.mnt_dir, &space) < 0 ||
+                    space.f_blocks == 0)
                         continue;
-                text_copy_cut(disk->mount, sizeof(disk->mount), mount.mnt_dir);
+                devices[state->disk_count++] = info.st_dev;
+                text_copy_clean(disk->mount, sizeof(disk->mount), mount.mnt_dir);
                 disk->total_bytes = space.f_blocks * space.f_frsize;
                 disk->available_bytes = space.f_bavail * space.f_frsize;
-                state->disk_count++;
         }
         if (mounts)
                 endmntent(mounts);
@@ -220,7 +224,7 @@ static int ask_enabled(host_reader *reader)
                                          DEADLINE_USEC);
 }
 
-/* logind says when a shutdown begins; there is no taking it back once it is false again. */
+/* logind says when a shutdown begins, and says false should it be taken back. */
 static int on_shutdown(sd_bus_message *message, void *userdata, sd_bus_error *unused)
 {
         host_reader *reader = userdata;

@@ -11,6 +11,7 @@
 
 #include "agent/probe/probe.h"
 #include "agent/probe/redis_text.h"
+#include "agent/probe/service_link.h"
 #include "agent/probe/unit_phase.h"
 #include "common/base/cleanup.h"
 #include "common/base/file.h"
@@ -26,7 +27,7 @@ struct places {
         char directory[PATH_SIZE];
         char append_folder[NAME_SIZE * 2];
         char append_file[NAME_SIZE * 2];
-        bool save_points;
+        bool append_only, save_points;
 };
 
 struct redis_probe {
@@ -48,24 +49,44 @@ static uint64_t size_of_file(const char *name, void *userdata)
         return (uint64_t)info.st_size;
 }
 
-/* The files of the AOF, where this agent can see them: multi-part with a manifest (7.0 on), or one file. */
-static void read_files(const struct places *places, struct redis_state *state)
+/* The sizes by the files of a multi-part AOF (7.0 on), where this agent can see them. */
+static bool read_manifest(const struct places *places, struct redis_state *state)
 {
-        char folder[PATH_MAX], path[PATH_MAX + 256];
+        char folder[PATH_MAX], path[PATH_MAX + NAME_MAX];
         cleanup_free char *manifest = NULL;
-        struct statvfs space;
+        struct redis_state files = {0};
 
-        if (!places->directory[0])
-                return;
-        TEXT_COPY(state->directory, places->directory);
-        if (statvfs(places->directory, &space) == 0)
-                state->directory_available = space.f_bavail * space.f_frsize;
-        if (!state->aof_enabled || !places->append_file[0])
-                return;
+        if (!places->append_file[0] || !places->append_folder[0] || strchr(places->append_file, '/') ||
+            strchr(places->append_folder, '/'))
+                return false;
         snprintf(folder, sizeof(folder), "%s/%s", places->directory, places->append_folder);
         snprintf(path, sizeof(path), "%s/%s.manifest", folder, places->append_file);
-        if (places->append_folder[0] && file_read(path, MANIFEST_MOST, &manifest, NULL, NULL) == 0)
-                (void)redis_text_manifest(state, manifest, size_of_file, folder);
+        if (file_read(path, MANIFEST_MOST, &manifest, NULL, NULL) < 0 ||
+            redis_text_manifest(&files, manifest, size_of_file, folder) < 0)
+                return false;
+        state->base_bytes = files.base_bytes;
+        state->incremental_bytes = files.incremental_bytes;
+        text_copy_clean(state->base_file, sizeof(state->base_file), files.base_file);
+        return true;
+}
+
+/* Where its files are, how much room is there, how much a load has to read. */
+static void read_files(const struct places *places, struct redis_state *state)
+{
+        struct statvfs space;
+
+        if (places->directory[0] == '/' && statvfs(places->directory, &space) == 0) {
+                text_copy_clean(state->directory, sizeof(state->directory), places->directory);
+                state->directory_available = space.f_bavail * space.f_frsize;
+        }
+        /* INFO denies the AOF while it is being loaded, just when its sizes are wanted. */
+        if (state->loading && places->append_only)
+                state->aof_enabled = true;
+        if (!state->aof_enabled || (state->directory[0] && read_manifest(places, state)))
+                return;
+        state->base_bytes = state->aof_base_size < state->aof_current_size ? state->aof_base_size
+                                                                           : state->aof_current_size;
+        state->incremental_bytes = state->aof_current_size - state->base_bytes;
 }
 
 /* --- what it all means ---------------------------------------------------------------------------------- */
@@ -76,7 +97,7 @@ static void detail_sizes(struct service_state *state)
         char memory[32], base[32], incremental[32];
 
         text_bytes(memory, sizeof(memory), redis->used_memory);
-        text_bytes(base, sizeof(base), redis->base_bytes ? redis->base_bytes : redis->aof_base_size);
+        text_bytes(base, sizeof(base), redis->base_bytes);
         text_bytes(incremental, sizeof(incremental), redis->incremental_bytes);
         if (!redis->aof_enabled)
                 snprintf(state->detail, sizeof(state->detail), "%s, %" PRIu64 " keys, %s, AOF off",
@@ -93,6 +114,10 @@ static void judge_loading(struct service_state *state)
         char done[32], total[32];
 
         state->phase = PHASE_LOADING;
+        if (!redis->loading) { /* it began between two answers: how far it is comes with the next reading */
+                snprintf(state->detail, sizeof(state->detail), "loading");
+                return;
+        }
         state->progress_done = redis->loading_loaded_bytes;
         state->progress_total = redis->loading_total_bytes;
         text_bytes(done, sizeof(done), redis->loading_loaded_bytes);
@@ -108,7 +133,7 @@ static void judge_answering(const struct probe *probe, struct service_state *sta
         const struct redis_state *redis = &state->redis;
         bool replica = text_equal(redis->role, "slave");
 
-        if (redis->loading) {
+        if (redis->loading || text_starts(redis->error, "LOADING")) {
                 judge_loading(state);
                 return;
         }
@@ -142,12 +167,30 @@ static void judge_silent(const struct probe *probe, struct service_state *state,
                  unit[0] ? "; unit " : "", unit);
 }
 
+/* It answers, and lets us know nothing. */
+static void judge_refusing(struct probe *probe, struct service_state *state)
+{
+        struct redis_probe *redis = probe->state;
+        char said[sizeof(state->redis.error)];
+
+        (void)TEXT_COPY(said, redis->reading.redis.error);
+        state->phase = PHASE_DEGRADED;
+        state->redis.answering = true;
+        (void)TEXT_COPY(state->redis.error, said);
+        service_link_advice(state->detail, sizeof(state->detail), redis->link, said, &probe->spec,
+                            probe->agent_folder);
+        redis->link = redis_link_free(redis->link); /* the next one reads the passwords again */
+}
+
 static void finish(struct probe *probe)
 {
         struct redis_probe *redis = probe->state;
         struct service_state state = redis->reading;
 
-        if (redis->failure < 0) {
+        if (redis->failure == -EACCES) {
+                state.redis = (struct redis_state){0};
+                judge_refusing(probe, &state);
+        } else if (redis->failure < 0) {
                 state.redis = (struct redis_state){0};
                 judge_silent(probe, &state, redis->failure);
         } else {
@@ -179,8 +222,12 @@ static void on_info(redis_link *link, int result, const redisReply *reply, void 
 
         if (result == 0 && reply->type == REDIS_REPLY_STRING)
                 redis_text_info(&redis->reading.redis, reply->str);
-        else if (result == 0)
-                result = reply->type == REDIS_REPLY_ERROR ? -EACCES : -EPROTO;
+        else if (result == 0 && reply->type != REDIS_REPLY_ERROR)
+                result = -EPROTO;
+        else if (result == 0) {
+                result = -EACCES;
+                text_copy_clean(redis->reading.redis.error, sizeof(redis->reading.redis.error), reply->str);
+        }
         answered(probe, result);
 }
 
@@ -192,8 +239,8 @@ static void on_ping(redis_link *link, int result, const redisReply *reply, void 
 
         if (result == 0 && reply->type == REDIS_REPLY_STATUS)
                 state->pong = text_equal(reply->str, "PONG");
-        else if (result == 0 && reply->type == REDIS_REPLY_ERROR)
-                text_copy_cut(state->error, sizeof(state->error), reply->str);
+        else if (result == 0 && reply->type == REDIS_REPLY_ERROR && !state->error[0])
+                text_copy_clean(state->error, sizeof(state->error), reply->str);
         answered(probe, result);
 }
 
@@ -205,6 +252,8 @@ static void keep_place(struct places *places, const char *key, const char *value
                 text_copy_cut(places->append_folder, sizeof(places->append_folder), value);
         else if (text_equal(key, "appendfilename"))
                 text_copy_cut(places->append_file, sizeof(places->append_file), value);
+        else if (text_equal(key, "appendonly"))
+                places->append_only = text_equal(value, "yes");
         else if (text_equal(key, "save"))
                 places->save_points = value[0] != '\0';
 }
@@ -236,7 +285,7 @@ static int ask(struct probe *probe, const char *const *argv, size_t count, redis
 
 static int ask_all(struct probe *probe)
 {
-        static const char *const keys[] = {"dir", "appenddirname", "appendfilename", "save"};
+        static const char *const keys[] = {"dir", "appenddirname", "appendfilename", "appendonly", "save"};
         int r = ask(probe, (const char *const[]){"INFO"}, 1, on_info);
 
         if (r == 0)
@@ -246,28 +295,32 @@ static int ask_all(struct probe *probe)
         return r;
 }
 
-static int read_redis(struct probe *probe)
+static int begin(struct probe *probe)
 {
         struct redis_probe *redis = probe->state;
-        int r;
+        struct service_state state = {.phase = PHASE_UNKNOWN};
+        struct error error = {0};
+        int r = 0;
 
-        if (!redis) {
-                redis = calloc(1, sizeof(*redis));
-                if (!redis)
-                        return -ENOMEM;
-                r = redis_link_new(&redis->link, probe->event, probe->spec.address, probe->spec.port,
-                                   probe->spec.socket);
-                if (r < 0) {
-                        free(redis);
-                        return r;
-                }
-                probe->state = redis;
+        if (!redis->link)
+                r = service_link_new(&redis->link, probe->event, &probe->spec, probe->agent_folder, &error);
+        if (r < 0) {
+                text_copy_cut(state.detail, sizeof(state.detail), error_text(&error, r));
+                probe_done(probe, &state);
+                return 0;
         }
         redis->failure = 0;
         redis->reading = (struct service_state){0};
         redis->pending = 1; /* our own hand on it while asking */
         answered(probe, ask_all(probe));
         return 0;
+}
+
+static int read_redis(struct probe *probe)
+{
+        if (!probe->state)
+                probe->state = calloc(1, sizeof(struct redis_probe));
+        return probe->state ? begin(probe) : -ENOMEM;
 }
 
 static void cancel_redis(struct probe *probe)

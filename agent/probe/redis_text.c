@@ -8,6 +8,8 @@
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 
+#define MANIFEST_FILES_MOST 4096u
+
 enum field_type { FIELD_NUMBER, FIELD_FLAG, FIELD_TEXT };
 
 struct field {
@@ -60,7 +62,7 @@ static void set_field(struct redis_state *state, const struct field *field, cons
 
         switch (field->type) {
         case FIELD_TEXT:
-                text_copy_cut(at, field->size, value);
+                text_copy_clean(at, field->size, value);
                 return;
         case FIELD_FLAG:
                 *(bool *)at = text_equal(value, "1");
@@ -111,6 +113,7 @@ static void read_pair(struct redis_state *state, const char *key, const char *va
 void redis_text_info(struct redis_state *state, const char *text)
 {
         char line[TEXT_SIZE];
+        uint64_t received = 0; /* by a replica from its master, applied or not */
 
         for (const char *at = text; *at;) {
                 size_t length = strcspn(at, "\r\n");
@@ -124,13 +127,46 @@ void redis_text_info(struct redis_state *state, const char *text)
                         if (colon) {
                                 *colon = '\0';
                                 read_pair(state, line, colon + 1);
+                                if (text_equal(line, "slave_read_repl_offset"))
+                                        (void)text_to_u64(colon + 1, &received);
                         }
                 }
                 at += length;
                 at += strspn(at, "\r\n");
         }
-        if (text_equal(state->role, "slave") && state->master_offset > state->replica_offset)
-                state->replication_lag_bytes = state->master_offset - state->replica_offset;
+        if (text_equal(state->role, "slave") && received > state->replica_offset)
+                state->replication_lag_bytes = received - state->replica_offset;
+}
+
+/* The file's name after "file ", which Redis puts in quotes if it holds spaces; what follows it, or NULL.
+ * Names with escapes in them, or with a path, are not taken. */
+static const char *read_name(const char *at, char *name, size_t size)
+{
+        bool quoted = *at == '"';
+        size_t length;
+
+        at += quoted;
+        length = strcspn(at, quoted ? "\"\\" : " \"\\");
+        if (length == 0 || length >= size || at[length] != (quoted ? '"' : ' '))
+                return NULL;
+        memcpy(name, at, length);
+        name[length] = '\0';
+        return strchr(name, '/') ? NULL : at + length + quoted;
+}
+
+/* "file NAME seq N type b", perhaps with more behind. 1: nothing in this line. */
+static int read_manifest_line(const char *line, char *name, size_t size, char *ret_type)
+{
+        unsigned long long sequence;
+        char type;
+
+        if (!line[0] || line[0] == '#')
+                return 1;
+        line = text_starts(line, "file ") ? read_name(line + strlen("file "), name, size) : NULL;
+        if (!line || sscanf(line, " seq %llu type %c", &sequence, &type) != 2 || !strchr("bih", type))
+                return -EBADMSG;
+        *ret_type = type;
+        return 0;
 }
 
 int redis_text_manifest(struct redis_state *state, const char *text,
@@ -138,26 +174,26 @@ int redis_text_manifest(struct redis_state *state, const char *text,
 {
         uint64_t base = 0, incremental = 0;
         char base_file[sizeof(state->base_file)] = "";
+        unsigned files = 0;
 
         for (const char *at = text; *at;) {
-                size_t length = strcspn(at, "\n");
-                char line[512], name[256], type;
-                unsigned long long sequence;
+                size_t length = strcspn(at, "\r\n");
+                char line[512], name[sizeof(base_file)], type;
+                int r;
 
-                if (length >= sizeof(line))
+                if (length >= sizeof(line) || files++ == MANIFEST_FILES_MOST)
                         return -EBADMSG;
                 memcpy(line, at, length);
                 line[length] = '\0';
-                at += length + (at[length] == '\n');
-                if (!line[0] || line[0] == '#')
-                        continue;
-                if (sscanf(line, "file %255s seq %llu type %c", name, &sequence, &type) != 3 ||
-                    strchr(name, '/') || !strchr("bih", type))
-                        return -EBADMSG;
-                if (type == 'b') {
+                at += length;
+                at += strspn(at, "\r\n");
+                r = read_manifest_line(line, name, sizeof(name), &type);
+                if (r < 0)
+                        return r;
+                if (r == 0 && type == 'b') {
                         base += size_of(name, userdata);
-                        text_copy_cut(base_file, sizeof(base_file), name);
-                } else if (type == 'i') {
+                        (void)TEXT_COPY(base_file, name);
+                } else if (r == 0 && type == 'i') {
                         incremental += size_of(name, userdata);
                 }
         }

@@ -14,7 +14,8 @@
 #define TELL_AFTER_USEC (100 * USEC_PER_MSEC)
 #define TELL_EVERY_USEC (10 * USEC_PER_SEC)
 #define HOST_EVERY_USEC (5 * USEC_PER_SEC)
-#define FRESH_USEC      (15 * USEC_PER_SEC) /* how long a service that became ready is looked at closely */
+#define FRESH_USEC      (15 * USEC_PER_SEC)  /* how long a service that became ready is looked at closely */
+#define SOON_USEC       (20 * USEC_PER_MSEC) /* changes of a unit come in bunches */
 #define EVERY_MOVING    (250 * USEC_PER_MSEC)
 #define EVERY_FRESH     (500 * USEC_PER_MSEC)
 #define EVERY_NOT_READY (1 * USEC_PER_SEC)
@@ -24,10 +25,13 @@ struct entry {
         struct probe probe; /* first: probe_done finds its entry by it */
         const struct probe_reader *reader;
         unit_facts *facts; /* being asked */
+        sd_bus_slot *changes;
         sd_event_source *timer;
+        uint64_t due_us; /* when the timer ends; monotonic */
         struct service_state state;
         uint64_t ready_since_us; /* monotonic; 0 not ready */
         bool reading, again, known;
+        enum { NOT_AWAITED, AWAITED, AWAITED_READING } refresh; /* by whoever asked for a refresh */
 };
 
 struct probe_set {
@@ -37,7 +41,7 @@ struct probe_set {
         probe_changed changed;
         void *userdata;
         host_reader *host;
-        bool host_known;
+        bool host_known, host_awaited;
         sd_event_source *host_timer, *tell_timer;
         sd_bus_slot *jobs;
         uint64_t told_us;
@@ -60,12 +64,13 @@ static const struct probe_reader *reader_of(enum service_kind kind)
 /* --- telling ----------------------------------------------------------------------------------------------
  */
 
+/* Whether there is something to tell: every service was read, and none is being read for a refresh. */
 static bool all_known(const probe_set *set)
 {
-        if (!set->host_known)
+        if (!set->host_known || set->host_awaited)
                 return false;
         for (size_t i = 0; i < set->count; i++)
-                if (!set->entries[i]->known)
+                if (!set->entries[i]->known || set->entries[i]->refresh != NOT_AWAITED)
                         return false;
         return true;
 }
@@ -96,9 +101,11 @@ static void on_host_read(bool urgent, void *userdata)
 {
         probe_set *set = userdata;
 
-        if (!set->host_known || urgent)
+        if (!set->host_known || set->host_awaited || urgent)
                 tell_soon(set);
         set->host_known = true;
+        if (!urgent)
+                set->host_awaited = false;
 }
 
 static int on_host_timer(sd_event_source *source, uint64_t now_us, void *userdata)
@@ -113,10 +120,23 @@ static int on_host_timer(sd_event_source *source, uint64_t now_us, void *userdat
 /* --- reading one service ----------------------------------------------------------------------------------
  */
 
+/* At rest the exact moment does not matter, and timers that may wait for others cost less. */
 static void read_later(struct entry *entry, uint64_t delay_us)
 {
-        sd_event_source_set_time_relative(entry->timer, delay_us);
+        entry->due_us = time_monotonic_us() + delay_us;
+        sd_event_source_set_time(entry->timer, entry->due_us);
+        sd_event_source_set_time_accuracy(entry->timer,
+                                          delay_us < EVERY_NOT_READY ? USEC_PER_MSEC : 100 * USEC_PER_MSEC);
         sd_event_source_set_enabled(entry->timer, SD_EVENT_ONESHOT);
+}
+
+/* Soon, and not later for being said again. */
+static void read_soon(struct entry *entry)
+{
+        if (entry->reading)
+                entry->again = true;
+        else if (entry->due_us > time_monotonic_us() + SOON_USEC)
+                read_later(entry, SOON_USEC);
 }
 
 static uint64_t pause_after(const struct entry *entry)
@@ -145,6 +165,16 @@ static bool is_news(const struct entry *entry, const struct service_state *now)
                (now->phase == PHASE_READY && time_monotonic_us() - entry->ready_since_us < FRESH_USEC);
 }
 
+/* Whether it was started anew between two readings that both found it ready. */
+static bool is_another(const struct service_state *before, const struct service_state *now)
+{
+        return (before->redis.run_id[0] && now->redis.run_id[0] &&
+                !text_equal(before->redis.run_id, now->redis.run_id)) ||
+               (before->unit.main_pid && now->unit.main_pid && before->unit.main_pid != now->unit.main_pid) ||
+               (before->unit.active_enter_us && now->unit.active_enter_us &&
+                before->unit.active_enter_us != now->unit.active_enter_us);
+}
+
 void probe_done(struct probe *probe, struct service_state *state)
 {
         struct entry *entry = (struct entry *)probe;
@@ -155,9 +185,11 @@ void probe_done(struct probe *probe, struct service_state *state)
         state->unit = probe->unit;
         if (state->phase != PHASE_READY)
                 entry->ready_since_us = 0;
-        else if (!entry->ready_since_us)
+        else if (!entry->ready_since_us || is_another(&entry->state, state))
                 entry->ready_since_us = time_monotonic_us();
-        news = is_news(entry, state);
+        news = is_news(entry, state) || entry->refresh == AWAITED_READING;
+        if (entry->refresh == AWAITED_READING)
+                entry->refresh = NOT_AWAITED;
         service_state_clear(&entry->state);
         entry->state = *state;
         *state = (struct service_state){0};
@@ -186,10 +218,8 @@ static void on_unit(int result, const struct unit_state *unit, void *userdata)
         struct entry *entry = userdata;
 
         entry->facts = NULL;
-        entry->probe.unit = *unit;
-        if (result < 0)
-                snprintf(entry->probe.unit.load_state, sizeof(entry->probe.unit.load_state), "not known: %s",
-                         strerror(-result));
+        /* What was true of it before is no answer now. */
+        entry->probe.unit = result < 0 ? (struct unit_state){0} : *unit;
         read_service(entry);
 }
 
@@ -202,9 +232,12 @@ static int on_due(sd_event_source *source, uint64_t now_us, void *userdata)
                 return 0;
         }
         entry->reading = true;
+        if (entry->refresh == AWAITED)
+                entry->refresh = AWAITED_READING;
         if (entry->probe.bus && entry->probe.spec.unit[0] &&
             unit_facts_ask(&entry->facts, entry->probe.bus, entry->probe.spec.unit, on_unit, entry) >= 0)
                 return 0;
+        entry->probe.unit = (struct unit_state){0};
         read_service(entry);
         return 0;
 }
@@ -220,8 +253,30 @@ static int on_job(sd_bus_message *message, void *userdata, sd_bus_error *unused)
                 return 0;
         for (size_t i = 0; i < set->count; i++)
                 if (text_equal(set->entries[i]->probe.spec.unit, unit))
-                        read_later(set->entries[i], 0);
+                        read_soon(set->entries[i]);
         return 0;
+}
+
+/* Something about its unit changed: a process died, a job of somebody else's began. */
+static int on_unit_changed(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+        read_soon(userdata);
+        return 0;
+}
+
+static int watch_unit(struct entry *entry)
+{
+        cleanup_free char *path = NULL;
+        int r;
+
+        if (!entry->probe.bus || !entry->probe.spec.unit[0])
+                return 0;
+        r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", entry->probe.spec.unit, &path);
+        return r < 0 ? r
+                     : sd_bus_match_signal_async(entry->probe.bus, &entry->changes,
+                                                 "org.freedesktop.systemd1", path,
+                                                 "org.freedesktop.DBus.Properties", "PropertiesChanged",
+                                                 on_unit_changed, NULL, entry);
 }
 
 /* --- the set ----------------------------------------------------------------------------------------------
@@ -232,6 +287,7 @@ static struct entry *entry_free(struct entry *entry)
         if (!entry)
                 return NULL;
         unit_facts_cancel(entry->facts);
+        sd_bus_slot_unref(entry->changes);
         entry->reader->cancel(&entry->probe);
         sd_event_source_disable_unref(entry->timer);
         service_state_clear(&entry->state);
@@ -254,10 +310,13 @@ static int entry_new(struct entry **ret, probe_set *set, const struct service_sp
                 .agent_folder = set->folder,
                 .spec = *spec,
         };
-        r = entry->reader ? sd_event_add_time_relative(set->event, &entry->timer, CLOCK_BOOTTIME, 0, 0,
-                                                       on_due, entry)
+        r = entry->reader ? sd_event_add_time_relative(set->event, &entry->timer, CLOCK_BOOTTIME, 0,
+                                                       USEC_PER_MSEC, on_due, entry)
                           : -EINVAL;
+        if (r >= 0)
+                r = watch_unit(entry);
         if (r < 0) {
+                sd_event_source_disable_unref(entry->timer);
                 free(entry);
                 return r;
         }
@@ -293,11 +352,11 @@ int probe_set_new(probe_set **ret, sd_event *event, sd_bus *bus, const char *age
         set->folder = strdup(agent_folder);
         r = set->folder ? host_reader_new(&set->host, bus, on_host_read, set) : -ENOMEM;
         if (r >= 0)
-                r = sd_event_add_time_relative(event, &set->host_timer, CLOCK_BOOTTIME, 0, 0, on_host_timer,
-                                               set);
+                r = sd_event_add_time_relative(event, &set->host_timer, CLOCK_BOOTTIME, 0, USEC_PER_MSEC,
+                                               on_host_timer, set);
         if (r >= 0)
-                r = sd_event_add_time_relative(event, &set->tell_timer, CLOCK_BOOTTIME, TELL_EVERY_USEC, 0,
-                                               on_tell, set);
+                r = sd_event_add_time_relative(event, &set->tell_timer, CLOCK_BOOTTIME, TELL_EVERY_USEC,
+                                               USEC_PER_MSEC, on_tell, set);
         if (r >= 0 && bus)
                 r = watch_jobs(set);
         if (r < 0) {
@@ -373,11 +432,17 @@ int probe_set_configure(probe_set *set, const struct service_spec *services, siz
 
 void probe_set_refresh(probe_set *set)
 {
+        set->host_awaited = true;
         sd_event_source_set_time_relative(set->host_timer, 0);
         sd_event_source_set_enabled(set->host_timer, SD_EVENT_ONESHOT);
-        for (size_t i = 0; i < set->count; i++)
-                read_later(set->entries[i], 0);
-        tell_soon(set);
+        for (size_t i = 0; i < set->count; i++) {
+                /* A reading that is under way may have seen what was before. */
+                set->entries[i]->refresh = AWAITED;
+                if (set->entries[i]->reading)
+                        set->entries[i]->again = true;
+                else
+                        read_later(set->entries[i], 0);
+        }
 }
 
 const struct agent_state *probe_set_state(const probe_set *set)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/probe/probe.h"
+#include "agent/probe/service_link.h"
 #include "agent/probe/tile38_files.h"
 #include "agent/probe/unit_phase.h"
 #include "common/base/text.h"
@@ -20,6 +21,7 @@ struct tile38_probe {
         struct service_state reading;
         uint64_t pid; /* by SERVER; 0 not said */
         bool loading; /* it said so */
+        bool refused; /* it wants a login */
         unsigned pending;
         int failure;
 };
@@ -67,12 +69,23 @@ static void judge_silent(struct probe *probe, struct service_state *state, int f
                  unit[0] ? "; unit " : "", unit);
 }
 
+/* A path as it can be shown and sent. */
+static void clean(char path[PATH_SIZE])
+{
+        char copy[PATH_SIZE];
+
+        memcpy(copy, path, sizeof(copy));
+        text_copy_clean(path, PATH_SIZE, copy);
+}
+
 static void judge(struct probe *probe, struct service_state *state)
 {
         struct tile38_probe *tile38 = probe->state;
         pid_t pid = (pid_t)(tile38->pid ? tile38->pid : probe->unit.main_pid);
         bool has_file = pid > 1 && tile38_files_read(&state->tile38, pid) == 0;
 
+        clean(state->tile38.directory);
+        clean(state->tile38.leftover);
         if (tile38->failure < 0) {
                 judge_silent(probe, state, tile38->failure, has_file);
                 return;
@@ -82,8 +95,8 @@ static void judge(struct probe *probe, struct service_state *state)
                 judge_loading(state);
         } else if (!state->tile38.ready) {
                 state->phase = PHASE_DEGRADED;
-                snprintf(state->detail, sizeof(state->detail), "HEALTHZ: %s",
-                         state->tile38.error[0] ? state->tile38.error : "not ok");
+                snprintf(state->detail, sizeof(state->detail), "not healthy: %s",
+                         state->tile38.error[0] ? state->tile38.error : "HEALTHZ is not OK");
         } else if (state->tile38.follower && !state->tile38.caught_up) {
                 state->phase = PHASE_DEGRADED;
                 snprintf(state->detail, sizeof(state->detail), "follower, not caught up");
@@ -105,19 +118,27 @@ static void answered(struct probe *probe, int failure)
         state = tile38->reading;
         tile38->reading = (struct service_state){0};
         judge(probe, &state);
+        if (tile38->refused)
+                tile38->link = redis_link_free(tile38->link);
         probe_done(probe, &state);
 }
 
-/* An error reply: loading, or what is wrong. */
-static void note_error(struct tile38_probe *tile38, const redisReply *reply)
+/* An error reply: loading, or what is wrong. The first that is heard counts; one for want of a login makes
+ * the next reading look at the passwords again. */
+static void note_error(struct probe *probe, const redisReply *reply)
 {
+        struct tile38_probe *tile38 = probe->state;
         struct tile38_state *state = &tile38->reading.tile38;
 
         if (reply->type != REDIS_REPLY_ERROR)
                 return;
         if (text_starts(reply->str, "LOADING") || strstr(reply->str, "loading"))
                 tile38->loading = true;
-        text_copy_cut(state->error, sizeof(state->error), reply->str);
+        if (strstr(reply->str, "authentication required"))
+                tile38->refused = true;
+        if (!state->error[0] || tile38->refused)
+                service_link_advice(state->error, sizeof(state->error), tile38->link, reply->str,
+                                    &probe->spec, probe->agent_folder);
 }
 
 static void on_health(redis_link *link, int result, const redisReply *reply, void *userdata)
@@ -126,7 +147,7 @@ static void on_health(redis_link *link, int result, const redisReply *reply, voi
         struct tile38_probe *tile38 = probe->state;
 
         if (result == 0) {
-                note_error(tile38, reply);
+                note_error(probe, reply);
                 tile38->reading.tile38.ready =
                         (reply->type == REDIS_REPLY_STATUS || reply->type == REDIS_REPLY_STRING) &&
                         text_equal(reply->str, "OK");
@@ -145,9 +166,9 @@ static void keep_pair(struct tile38_probe *tile38, const char *key, const char *
         else if (text_equal(key, "pid"))
                 (void)text_to_u64(value, &tile38->pid);
         else if (text_equal(key, "version"))
-                text_copy_cut(state->version, sizeof(state->version), value);
+                text_copy_clean(state->version, sizeof(state->version), value);
         else if (text_equal(key, "id"))
-                text_copy_cut(state->id, sizeof(state->id), value);
+                text_copy_clean(state->id, sizeof(state->id), value);
         else if (text_equal(key, "following"))
                 state->follower = value[0] != '\0';
         else if (text_equal(key, "caught_up"))
@@ -160,7 +181,7 @@ static void on_server(redis_link *link, int result, const redisReply *reply, voi
         struct tile38_probe *tile38 = probe->state;
 
         if (result == 0)
-                note_error(tile38, reply);
+                note_error(probe, reply);
         if (result == 0 && reply->type == REDIS_REPLY_ARRAY)
                 for (size_t i = 0; i + 1 < reply->elements; i += 2)
                         if (reply->element[i]->str && reply->element[i + 1]->str)
@@ -203,30 +224,34 @@ static int ask_all(struct probe *probe)
         return 0;
 }
 
-static int read_tile38(struct probe *probe)
+static int begin(struct probe *probe)
 {
         struct tile38_probe *tile38 = probe->state;
-        int r;
+        struct service_state state = {.phase = PHASE_UNKNOWN};
+        struct error error = {0};
+        int r = 0;
 
-        if (!tile38) {
-                tile38 = calloc(1, sizeof(*tile38));
-                if (!tile38)
-                        return -ENOMEM;
-                r = redis_link_new(&tile38->link, probe->event, probe->spec.address, probe->spec.port,
-                                   probe->spec.socket);
-                if (r < 0) {
-                        free(tile38);
-                        return r;
-                }
-                probe->state = tile38;
+        if (!tile38->link)
+                r = service_link_new(&tile38->link, probe->event, &probe->spec, probe->agent_folder, &error);
+        if (r < 0) {
+                text_copy_cut(state.detail, sizeof(state.detail), error_text(&error, r));
+                probe_done(probe, &state);
+                return 0;
         }
         tile38->failure = 0;
         tile38->pid = 0;
-        tile38->loading = false;
+        tile38->loading = tile38->refused = false;
         tile38->reading = (struct service_state){0};
         tile38->pending = 1; /* our own hand on it while asking */
         answered(probe, ask_all(probe));
         return 0;
+}
+
+static int read_tile38(struct probe *probe)
+{
+        if (!probe->state)
+                probe->state = calloc(1, sizeof(struct tile38_probe));
+        return probe->state ? begin(probe) : -ENOMEM;
 }
 
 static void cancel_tile38(struct probe *probe)

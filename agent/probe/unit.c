@@ -6,6 +6,7 @@
 
 #include "agent/probe/probe.h"
 #include "agent/probe/redis_text.h"
+#include "agent/probe/service_link.h"
 #include "agent/probe/unit_phase.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
@@ -13,7 +14,8 @@
 
 #define DEADLINE_USEC (2 * USEC_PER_SEC)
 
-/* What is seen through a router. */
+/* What is seen through a router. Each reading connects anew: a connection that stands leads where the router
+ * sent it once, not where it sends others now. */
 struct through {
         redis_link *link;
         struct service_state reading;
@@ -57,8 +59,10 @@ static void judge(struct probe *probe, struct service_state *state, int failure)
                                  "active; the Redis behind it is loading");
                 else
                         snprintf(state->detail, sizeof(state->detail), "active; no PONG through port %u%s%s",
-                                 probe->spec.probe_port, failure < 0 ? ": " : "",
-                                 failure < 0 ? strerror(-failure) : "");
+                                 probe->spec.probe_port, redis->error[0] || failure < 0 ? ": " : "",
+                                 redis->error[0] ? redis->error
+                                 : failure < 0   ? strerror(-failure)
+                                                 : "");
         } else if (wanted[0] && !text_equal(wanted, redis->run_id)) {
                 state->phase = PHASE_DEGRADED;
                 snprintf(state->detail, sizeof(state->detail), "active; leads to run_id %.12s…, not %.12s…",
@@ -79,8 +83,22 @@ static void answered(struct probe *probe)
                 return;
         state.unit = probe->unit;
         judge(probe, &state, through->failure);
+        through->link = redis_link_free(through->link);
         through->reading = (struct service_state){0};
         probe_done(probe, &state);
+}
+
+/* Not what was asked for: loading, no login, or no Redis at all. */
+static void refused(struct probe *probe, const redisReply *reply)
+{
+        struct through *through = probe->state;
+        struct redis_state *state = &through->reading.redis;
+
+        if (reply->type != REDIS_REPLY_ERROR)
+                through->failure = -EPROTO;
+        else if (!state->error[0])
+                service_link_advice(state->error, sizeof(state->error), through->link, reply->str,
+                                    &probe->spec, probe->agent_folder);
 }
 
 static void on_info(redis_link *link, int result, const redisReply *reply, void *userdata)
@@ -93,7 +111,7 @@ static void on_info(redis_link *link, int result, const redisReply *reply, void 
         else if (reply->type == REDIS_REPLY_STRING)
                 redis_text_info(&through->reading.redis, reply->str);
         else
-                through->failure = -EPROTO;
+                refused(probe, reply);
         answered(probe);
 }
 
@@ -104,29 +122,18 @@ static void on_ping(redis_link *link, int result, const redisReply *reply, void 
 
         if (result < 0)
                 through->failure = result;
+        else if (reply->type == REDIS_REPLY_STATUS)
+                through->reading.redis.pong = text_equal(reply->str, "PONG");
         else
-                through->reading.redis.pong =
-                        reply->type == REDIS_REPLY_STATUS && text_equal(reply->str, "PONG");
+                refused(probe, reply);
         answered(probe);
 }
 
-static int look_through(struct probe *probe)
+static void ask_both(struct probe *probe)
 {
         struct through *through = probe->state;
         int r;
 
-        if (!through) {
-                through = calloc(1, sizeof(*through));
-                if (!through)
-                        return -ENOMEM;
-                r = redis_link_new(&through->link, probe->event, probe->spec.probe_address,
-                                   probe->spec.probe_port, "");
-                if (r < 0) {
-                        free(through);
-                        return r;
-                }
-                probe->state = through;
-        }
         through->failure = 0;
         through->reading = (struct service_state){.phase = PHASE_READY};
         through->pending = 1; /* our own hand on it while asking */
@@ -141,6 +148,27 @@ static int look_through(struct probe *probe)
         if (r < 0)
                 through->failure = r;
         answered(probe);
+}
+
+static int look_through(struct probe *probe)
+{
+        struct service_state state = {.phase = PHASE_UNKNOWN};
+        struct error error = {0};
+        struct through *through;
+        int r;
+
+        if (!probe->state)
+                probe->state = calloc(1, sizeof(*through));
+        through = probe->state;
+        if (!through)
+                return -ENOMEM;
+        r = service_link_new(&through->link, probe->event, &probe->spec, probe->agent_folder, &error);
+        if (r < 0) {
+                text_copy_cut(state.detail, sizeof(state.detail), error_text(&error, r));
+                probe_done(probe, &state);
+                return 0;
+        }
+        ask_both(probe);
         return 0;
 }
 
