@@ -126,6 +126,14 @@ static void conclude(struct op *op, const struct unit_state *unit)
         finish(op, r, text);
 }
 
+/* The signal was lost, and the unit is what it was to be. */
+static void finish_by_facts(struct op *op, const struct unit_state *unit, const char *text)
+{
+        add_figures(op, unit);
+        op_figure(op, "warning", "systemd did not say how its job ended; the unit's state does");
+        finish(op, 0, text);
+}
+
 static bool between(const struct unit_state *unit)
 {
         return text_equal(unit->active_state, "activating") ||
@@ -147,9 +155,11 @@ static void on_facts_after(int result, const struct unit_state *unit, void *user
         if (result == 0) {
                 job->silent = 0;
                 job->settled = job->path[0] && !between(unit) ? job->settled + 1 : 0;
-                if (job->settled >= SETTLED_LEAST &&
-                    job->type->after(unit, job->unit, "done", text, sizeof(text)) == 0)
-                        TEXT_COPY(job->result, "done");
+                if (job->settled >= SETTLED_LEAST && !job->result[0] &&
+                    job->type->after(unit, job->unit, "", text, sizeof(text)) == 0) {
+                        finish_by_facts(op, unit, text);
+                        return;
+                }
                 if (job->result[0]) {
                         conclude(op, unit);
                         return;

@@ -10,12 +10,12 @@ typedef struct unit_job unit_job;
 /* How a job is judged; each is given the facts of one moment. */
 struct unit_job_type {
         const char *method; /* of systemd's manager: "StartUnit" */
-        /* 1: nothing to do, op->state is free and op was finished by it. 0: go on. Negative errno: refused,
-         * with a text. */
+        /* 1: nothing to do, text says why. 0: go on. Negative errno: refused, error says why. */
         int (*before)(const struct unit_state *unit, const char *name, char *ret_text, size_t size,
                       struct error *error);
         /* After the job: 0 done, negative errno failed; both with a text. result is systemd's word for the
-         * job ("done", "failed", "timeout", …). */
+         * job ("done", "failed", "timeout", …), or "" where that was not heard: then only what the facts
+         * alone prove counts as done. */
         int (*after)(const struct unit_state *unit, const char *name, const char *result, char *ret_text,
                      size_t size);
 };

@@ -175,7 +175,7 @@ static int prove(const struct redis_seen *before, const struct redis_seen *after
 {
         const struct redis_state *info = &after->info;
         bool files = before->files && after->files;
-        char status[NAME_SIZE];
+        char status[NAME_SIZE], folder[PATH_SIZE];
 
         if (after->counted && info->aof_rewrites == before->info.aof_rewrites)
                 return error_set(error, -EREMOTEIO,
@@ -189,11 +189,13 @@ static int prove(const struct redis_seen *before, const struct redis_seen *after
                                  status);
         }
         if (files && before->base_inode == after->base_inode &&
-            text_equal(before->base_name, after->base_name))
+            text_equal(before->base_name, after->base_name)) {
+                printable_copy(folder, sizeof(folder), after->folder);
                 return error_set(
                         error, -EREMOTEIO,
                         "the rewrite ended without a new base: it is still %s in %s; see Redis's log",
-                        after->base_name, after->folder);
+                        after->base_name, folder);
+        }
         if (!files && !after->counted)
                 return error_set(error, -EREMOTEIO,
                                  "the rewrite cannot be proven: this Redis does not count its rewrites, and "

@@ -23,11 +23,11 @@ static int before(const struct unit_state *unit, const char *name, char *text, s
 
 static int after(const struct unit_state *unit, const char *name, const char *result, char *text, size_t size)
 {
-        /* A oneshot unit that ran to its end is inactive again. */
-        bool ran = text_equal(unit->type, "oneshot") && text_equal(unit->active_state, "inactive") &&
-                   text_equal(unit->result, "success");
+        /* A oneshot unit that ran to its end is inactive again, as it was before it ran. */
+        bool ran = result[0] && text_equal(unit->type, "oneshot") &&
+                   text_equal(unit->active_state, "inactive") && text_equal(unit->result, "success");
 
-        if (!text_equal(result, "done")) {
+        if (result[0] && !text_equal(result, "done")) {
                 snprintf(text, size, "%s did not start: %s; it is %s (%s), result %s; see: journalctl -u %s",
                          name, unit_job_result_text(result), unit->active_state, unit->sub_state,
                          unit->result[0] ? unit->result : "none", name);
