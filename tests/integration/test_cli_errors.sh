@@ -4,65 +4,7 @@
 # timeout: 240
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
-build=$(readlink -f "${MUSTER_BUILD:-build/asan}")
-muster=$build/cli/muster
-controller=$build/controller/muster-controller
-agent=$build/agent/muster-agent
-work=$(mktemp -d)
-started=()
-failures=0
-cases=0
-
-finish() {
-        local pid
-        trap - EXIT
-        for pid in "${started[@]}"; do
-                kill -CONT "$pid" 2>/dev/null || true
-                kill -KILL "$pid" 2>/dev/null || true
-        done
-        wait 2>/dev/null
-        rm -rf "$work"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM HUP
-
-fail() {
-        echo "FAIL: $*" >&2
-        failures=$((failures + 1))
-}
-
-# A program in the background that ends with this test, however this test ends.
-start() { # LOG COMMAND...
-        local log=$1
-        shift
-        setpriv --pdeathsig KILL "$@" >"$log" 2>&1 </dev/null &
-        started+=("$!")
-}
-
-# until_true SECONDS COMMAND...: the thing itself, bounded.
-until_true() {
-        local tries=$(($1 * 20))
-        shift
-        until "$@" >/dev/null 2>&1; do
-                ((tries-- > 0)) || return 1
-                sleep 0.05
-        done
-}
-
-# expect EXIT PATTERN COMMAND...: the exit code, and a line of stderr (or of stdout, where stderr is empty) that
-# matches. Usage errors are one line.
-expect() {
-        local code=$1 pattern=$2 status=0
-        shift 2
-        cases=$((cases + 1))
-        timeout --kill-after=5 30 "$@" >"$work/out" 2>"$work/err" </dev/null || status=$?
-        [[ $status -eq $code ]] || fail "exit $status instead of $code: ${*##*/}: $(head -n 3 "$work/err")"
-        [[ -s $work/err ]] || cp "$work/out" "$work/err"
-        grep -qE -- "$pattern" "$work/err" || fail "${*##*/}: no line matches '$pattern': $(head -n 3 "$work/err")"
-        if [[ $code -eq 2 && $(wc -l <"$work/err") -ne 1 ]]; then
-                fail "${*##*/}: a usage error is one line: $(cat "$work/err")"
-        fi
-}
+. tests/integration/programs.sh
 
 fleet_file() {
         cat >"$work/fleet.yaml"
@@ -105,47 +47,14 @@ test_fleet_files() {
 
 # --- a real controller and a real agent ------------------------------------------------------------------------
 
-answers() {
-        "$muster" audit ls
-}
-
-start_controller() {
-        local try port
-        sound_fleet
-        for try in 1 2 3 4 5; do
-                port=$((20000 + (RANDOM + try) % 20000))
-                start "$work/controller.log" "$controller" --fleet "$work/fleet.yaml" --listen "127.0.0.1:$port" \
-                        --state "$work/state"
-                controller_pid=${started[-1]}
-                export MUSTER_IDENTITY=$work/state/admin
-                if until_true 10 answers; then return; fi
-                kill -0 "$controller_pid" 2>/dev/null && break
-        done
-        cat "$work/controller.log" >&2
-        fail "the controller does not answer"
-        exit 1
-}
-
-host_is() { # HOST up|down|joined
-        local filter
-        case $2 in
-        up) filter='.connected' ;;
-        down) filter='.connected | not' ;;
-        joined) filter='.joined' ;;
-        esac
-        "$muster" host ls --json | jq -e ".hosts[] | select(.name == \"$1\") | $filter"
-}
-
 start_agent() {
         local line
         line=$("$muster" host invite one 2>/dev/null)
         [[ $line == muster-join:1:one:127.0.0.1:* && $line != *$'\n'* ]] || fail "the invitation is not one line: $line"
         expect 5 "refused|another|not" "$agent" join "${line%??}00" --state "$work/thief"
-        expect 0 "joined as one" "$agent" join "$line" --state "$work/agent"
+        expect 0 "joined as one" "$agent" join "$line" --state "$work/one"
         expect 5 "used before" "$agent" join "$line" --state "$work/thief"
-        start "$work/agent.log" "$agent" --state "$work/agent"
-        agent_pid=${started[-1]}
-        until_true 10 host_is one up || fail "the agent does not connect: $(cat "$work/agent.log")"
+        run_agent one
 }
 
 # --- the command line -------------------------------------------------------------------------------------------
@@ -290,16 +199,14 @@ test_watch() {
         kill -KILL "$agent_pid"
         until_true 20 watched false || fail "status --watch does not show that the host went"
         until_true 20 host_is one down || fail "host ls does not show that the host went"
-        start "$work/agent.log" "$agent" --state "$work/agent"
-        agent_pid=${started[-1]}
-        until_true 20 host_is one up || fail "the agent does not come back"
+        run_agent one
 }
 
 # A revoked host is cut off at once and cannot come back with its key.
 test_revoke() {
         expect 0 "may no longer connect" "$muster" host revoke one
         until_true 10 host_is one down || fail "a revoked host stays connected"
-        until_true 20 grep -q "refused this host" "$work/agent.log" || fail "a revoked host is not refused"
+        until_true 20 grep -q "refused this host" "$work/one.log" || fail "a revoked host is not refused"
         ! host_is one joined >/dev/null || fail "a revoked host still counts as joined"
         expect 5 "one: not connected" "$muster" exec one -- true
 }
@@ -310,17 +217,10 @@ test_second_controller() {
         expect 0 "fleet errors" "$muster" status
 }
 
-# Ends by itself on SIGTERM, with 0: under the sanitizers that also means without a leak.
-ends_well() { # NAME PID LOG
-        local status=0
-        kill -TERM "$2"
-        wait "$2" || status=$?
-        [[ $status -eq 0 ]] || fail "$1: exit $status after SIGTERM: $(tail -n 5 "$3")"
-}
-
 main() {
         test_fleet_files
         test_usage
+        sound_fleet
         start_controller
         start_agent
         test_unreachable
@@ -331,7 +231,26 @@ main() {
         test_watch
         test_second_controller
         test_revoke
-        ends_well muster-agent "$agent_pid" "$work/agent.log"
+        ends_well muster-agent "$agent_pid" "$work/one.log"
+        ends_well muster-controller "$controller_pid" "$work/controller.log"
+        conclude
+}
+
+main() {
+        test_fleet_files
+        test_usage
+        sound_fleet
+        start_controller
+        start_agent
+        test_unreachable
+        test_scopes
+        test_json
+        test_exec
+        test_exec_interrupted
+        test_watch
+        test_second_controller
+        test_revoke
+        ends_well muster-agent "$agent_pid" "$work/one.log"
         ends_well muster-controller "$controller_pid" "$work/controller.log"
         if grep -l "Sanitizer\|runtime error" "$work"/*.log; then fail "a sanitizer spoke: $(cat "$work"/*.log)"; fi
         echo "$cases commands, $failures failures"
