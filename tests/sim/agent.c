@@ -235,12 +235,16 @@ void agent_take(struct sim *sim, size_t host, const struct message *message)
 
 void agent_tell_state(struct sim *sim, size_t index)
 {
-        struct message message;
+        struct sim_host *host = &sim->hosts[index];
+        bool old = sim->stale && host->view.boot == host->boot && sim->now_us - host->viewed_us < STALE_US;
 
-        if (!sim->hosts[index].agent_up || !sim->hosts[index].link_alive)
+        if (!host->agent_up || !host->link_alive)
                 return;
-        host_glimpse(sim, index, &message);
-        link_from_agent(sim, index, &message);
+        if (!old || sim_random(sim, 3) == 0) {
+                host_glimpse(sim, index, &host->view);
+                host->viewed_us = sim->now_us;
+        }
+        link_from_agent(sim, index, &host->view);
 }
 
 /* Once a second while something is not long ready, else every ten. */

@@ -82,6 +82,7 @@ void people_begin(struct sim *sim)
 {
         sim->impatient = sim_random(sim, 6) == 0;
         sim->skips = sim_random(sim, 10) == 0;
+        sim->stale = sim_random(sim, 3) == 0;
         sim_later(sim, sim_between(sim, 10, 900) * USEC_PER_SEC, looks, 0, 0, NULL);
 }
 

@@ -23,8 +23,8 @@
 #define FAULTS_UNTIL (3600 * USEC_PER_SEC)
 #define HORIZON      (72 * 3600 * USEC_PER_SEC)
 #define INPUTS_MAX   400000u
-#define SIGHT_US                                                                                             \
-        (25 * USEC_PER_SEC) /* how old what the controller believes may be: a cut link's heartbeats */
+#define STALE_US     (5 * USEC_PER_SEC)
+#define SIGHT_US     (30 * USEC_PER_SEC) /* how old what the controller believes may be */
 
 struct sim;
 
@@ -113,7 +113,9 @@ struct sim_host {
         struct ledger_entry ledger[SIM_LEDGER];
         size_t ledger_count;
         unsigned reboots_done, reboots_retried;
-        bool lost; /* down until a person comes */
+        bool lost;           /* down until a person comes */
+        struct message view; /* what its agent last looked at */
+        uint64_t viewed_us;
 };
 
 struct stream {
@@ -162,6 +164,7 @@ struct sim {
         struct odds odds;
         bool impatient, skips; /* the person aborts; skips */
         bool has_aborted, has_left, has_skipped, has_policy;
+        bool stale; /* agents look seldom, and speak of what they saw before */
         bool trace;
         char **lines;
         size_t line_count, line_room;
