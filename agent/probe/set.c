@@ -436,12 +436,9 @@ void probe_set_refresh(probe_set *set)
         sd_event_source_set_time_relative(set->host_timer, 0);
         sd_event_source_set_enabled(set->host_timer, SD_EVENT_ONESHOT);
         for (size_t i = 0; i < set->count; i++) {
-                /* A reading that is under way may have seen what was before. */
+                /* A reading that is under way may have seen what was before: on_due has it done again. */
                 set->entries[i]->refresh = AWAITED;
-                if (set->entries[i]->reading)
-                        set->entries[i]->again = true;
-                else
-                        read_later(set->entries[i], 0);
+                read_later(set->entries[i], 0);
         }
 }
 
