@@ -7,6 +7,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "agent/ledger_json.h"
@@ -18,11 +19,12 @@
 #define LEDGER_KEPT      1000u
 #define LEDGER_MOST      (4u * LEDGER_KEPT) /* in memory, until the next opening */
 #define LEDGER_FILE_MOST (64u << 20)
+#define LEDGER_FILE_FULL (8 << 20) /* from here on it is written anew with the newest entries */
 #define CHECKSUM_DIGITS  16u
 
 struct ledger {
         char path[PATH_MAX];
-        int fd;
+        int fd, lock;
         struct operation_report *entries; /* oldest first */
         size_t count, room;
         size_t damaged;
@@ -93,6 +95,7 @@ static int read_all(ledger *ledger, const char *data, size_t size)
                 const char *newline = memchr(at, '\n', (size_t)(end - at));
                 int r;
 
+                ledger->end = at - data;
                 if (!newline)
                         return 0; /* torn: its write never returned, so nothing rests on it */
                 r = read_line(ledger, at, (size_t)(newline - at));
@@ -102,6 +105,7 @@ static int read_all(ledger *ledger, const char *data, size_t size)
                         ledger->damaged++;
                 at = newline + 1;
         }
+        ledger->end = (off_t)size;
         return 0;
 }
 
@@ -165,6 +169,42 @@ static int compact(ledger *ledger, struct error *error)
         return r;
 }
 
+/* Two agents with one ledger would lose each other's records. */
+static int lock_folder(ledger *ledger, const char *folder, struct error *error)
+{
+        char path[PATH_MAX];
+
+        snprintf(path, sizeof(path), "%s/lock", folder);
+        ledger->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (ledger->lock < 0)
+                ledger->lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* no room for a new name */
+        if (ledger->lock < 0)
+                return error_set(error, -errno, "cannot open %s: %s", path, strerror(errno));
+        if (flock(ledger->lock, LOCK_EX | LOCK_NB) < 0)
+                return error_set(error, -EBUSY,
+                                 "another muster-agent uses %s; stop it first: systemctl stop muster-agent",
+                                 folder);
+        return 0;
+}
+
+/* For appending, behind the last whole line. */
+static int open_file(ledger *ledger, struct error *error)
+{
+        int fd = open(ledger->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+
+        if (fd < 0 || ftruncate(fd, ledger->end) < 0) {
+                int r = -errno;
+
+                if (fd >= 0)
+                        close(fd);
+                return error_set(error, r, "cannot open %s: %s", ledger->path, strerror(-r));
+        }
+        if (ledger->fd >= 0)
+                close(ledger->fd);
+        ledger->fd = fd;
+        return 0;
+}
+
 int ledger_open(ledger **ret, const char *folder, const char *boot_id, struct error *error)
 {
         cleanup_with(ledger_closep) ledger *opened = calloc(1, sizeof(*opened));
@@ -174,9 +214,12 @@ int ledger_open(ledger **ret, const char *folder, const char *boot_id, struct er
 
         if (!opened)
                 return -ENOMEM;
-        opened->fd = -1;
+        opened->fd = opened->lock = -1;
         if (snprintf(opened->path, sizeof(opened->path), "%s/ledger", folder) >= (int)sizeof(opened->path))
                 return error_set(error, -ENAMETOOLONG, "path too long: %s", folder);
+        r = lock_folder(opened, folder, error);
+        if (r < 0)
+                return r;
         r = file_read(opened->path, LEDGER_FILE_MOST, &data, &size, error);
         if (r < 0 && r != -ENOENT)
                 return r;
@@ -184,12 +227,13 @@ int ledger_open(ledger **ret, const char *folder, const char *boot_id, struct er
         if (r < 0)
                 return r;
         settle(opened, boot_id);
+        /* A full disk is the moment in which somebody wants to see this host: what is there can still be
+         * told. */
         r = compact(opened, error);
+        if (r == 0 || data)
+                r = open_file(opened, error);
         if (r < 0)
                 return r;
-        opened->fd = open(opened->path, O_WRONLY | O_APPEND | O_CLOEXEC);
-        if (opened->fd < 0)
-                return error_set(error, -errno, "cannot open %s: %s", opened->path, strerror(errno));
         *ret = TAKE(opened);
         return 0;
 }
@@ -200,6 +244,8 @@ ledger *ledger_close(ledger *ledger)
                 return NULL;
         if (ledger->fd >= 0)
                 close(ledger->fd);
+        if (ledger->lock >= 0)
+                close(ledger->lock);
         free(ledger->entries);
         free(ledger);
         return NULL;
@@ -209,7 +255,7 @@ ledger *ledger_close(ledger *ledger)
 static int write_line(ledger *ledger, const struct buffer *line)
 {
         size_t done = 0;
-        int r = 0;
+        int r = ledger->fd < 0 ? open_file(ledger, NULL) : 0; /* it was written anew */
 
         while (done < line->size && r == 0) {
                 ssize_t n = write(ledger->fd, line->data + done, line->size - done);
@@ -223,7 +269,7 @@ static int write_line(ledger *ledger, const struct buffer *line)
                 r = -errno;
         if (r == 0)
                 ledger->end += (off_t)line->size;
-        else if (ftruncate(ledger->fd, ledger->end) < 0)
+        else if (ledger->fd >= 0 && ftruncate(ledger->fd, ledger->end) < 0)
                 return r; /* a torn line at most: the next opening cuts it or its checksum fails */
         return r;
 }
@@ -251,8 +297,12 @@ int ledger_record(ledger *ledger, const struct operation_report *report, struct 
         if (r < 0)
                 return r;
         r = write_line(ledger, &line);
-        if (r == 0)
+        if (r == 0) {
+                /* It is recorded; writing the file anew may fail and is tried again with the next record. */
+                if (ledger->end > LEDGER_FILE_FULL && compact(ledger, NULL) == 0)
+                        close(take_fd(&ledger->fd));
                 return 0;
+        }
         if (known)
                 *known = before;
         else

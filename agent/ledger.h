@@ -11,7 +11,8 @@
 
 typedef struct ledger ledger;
 
-/* Folder must exist. boot_id: this boot's, 32 hex digits. */
+/* Folder must exist. boot_id: this boot's, 32 hex digits. -EBUSY: another agent has it. Where nothing can be
+ * written (a full disk) it opens all the same, for what it holds to be told; recording then fails. */
 int ledger_open(ledger **ret, const char *folder, const char *boot_id, struct error *error);
 ledger *ledger_close(ledger *ledger);
 

@@ -7,6 +7,15 @@
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 
+/* Whatever the text is, it must not keep the record from being written. */
+static json_t *clean_string(const char *text)
+{
+        char clean[sizeof(((struct operation_report *)0)->text)];
+
+        text_copy_clean(clean, sizeof(clean), text);
+        return json_string(clean);
+}
+
 int ledger_json_write(char **ret, const struct operation_report *report)
 {
         const struct operation_type *type = operation_type(report->kind);
@@ -14,13 +23,14 @@ int ledger_json_write(char **ret, const struct operation_report *report)
         cleanup_with(json_decrefp) json_t *object = NULL;
 
         for (size_t i = 0; i < report->figure_count; i++)
-                if (json_array_append_new(figures, json_pack("[s,s]", report->figures[i].name,
-                                                             report->figures[i].value)) < 0)
+                if (json_array_append_new(figures, json_pack("[o,o]", clean_string(report->figures[i].name),
+                                                             clean_string(report->figures[i].value))) < 0)
                         return -ENOMEM;
-        object = json_pack("{s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:O}", "id", report->id, "kind",
+        object = json_pack("{s:s,s:s,s:s,s:o,s:s,s:I,s:I,s:O}", "id", report->id, "kind",
                            type ? type->name : "", "state", operation_state_name(report->state), "text",
-                           report->text, "boot", report->boot_id, "accepted", (json_int_t)report->accepted_us,
-                           "finished", (json_int_t)report->finished_us, "figures", figures);
+                           clean_string(report->text), "boot", report->boot_id, "accepted",
+                           (json_int_t)report->accepted_us, "finished", (json_int_t)report->finished_us,
+                           "figures", figures);
         if (!object)
                 return -ENOMEM;
         *ret = json_dumps(object, JSON_COMPACT);

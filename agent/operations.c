@@ -147,7 +147,7 @@ static void end(struct running *running, int result, const char *text)
         running->ended = true;
         report->state = result < 0 ? OPERATION_FAILED : OPERATION_DONE;
         report->finished_us = time_realtime_us();
-        text_copy_cut(report->text, sizeof(report->text), text);
+        text_copy_clean(report->text, sizeof(report->text), text);
         memcpy(report->figures, running->op.figures, sizeof(report->figures));
         report->figure_count = running->op.figure_count;
         r = on_record(NULL, 0, running);

@@ -19,7 +19,8 @@ struct wire_arena {
 void wire_arena_clear(struct wire_arena *arena);
 /* Zeroed memory, or NULL with failed set. */
 void *wire_alloc(struct wire_arena *arena, size_t size);
-/* A copy of text; "" for NULL. Never NULL (a static "" if memory is out). */
+/* A copy of text, bytes that are no UTF-8 replaced; "" for NULL. Never NULL (a static "" if memory is out).
+ */
 char *wire_text(struct wire_arena *arena, const char *text);
 
 /* NULL with arena->failed if memory is out. */

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/text.h"
 #include "common/rpc/wire.h"
 
 struct wire_block {
@@ -50,5 +51,8 @@ char *wire_text(struct wire_arena *arena, const char *text)
         if (!copy)
                 return (char *)protobuf_c_empty_string;
         memcpy(copy, text, size);
+        /* A message with other bytes is refused whole by its reader: one odd name must not silence a host. */
+        if (!text_is_utf8(text, size))
+                text_copy_clean(copy, size + 1, text);
         return copy;
 }

@@ -45,6 +45,8 @@ static int teardown(void **state)
 
         ledger_close(f->ledger);
         unlink(f->path);
+        snprintf(f->path, sizeof(f->path), "%s/lock", f->folder);
+        unlink(f->path);
         rmdir(f->folder);
         free(f);
         return 0;
@@ -62,7 +64,7 @@ static struct operation_report report(unsigned number, enum operation_kind kind,
 
         snprintf(made.id, sizeof(made.id), "%032x", number);
         strcpy(made.boot_id, BOOT_A);
-        strcpy(made.text, "a \"text\" with\nall sorts \xc3\xa9");
+        strcpy(made.text, "a \"text\" of\\all sorts \xc3\xa9");
         strcpy(made.figures[0].name, "size-before");
         strcpy(made.figures[0].value, "12");
         made.figure_count = 1;
@@ -93,7 +95,7 @@ static void test_survives(void **state)
         reopen(f, BOOT_A);
         assert_int_equal(ledger_count(f->ledger), 2);
         assert_int_equal(entry(f, 1)->state, OPERATION_DONE);
-        assert_string_equal(entry(f, 1)->text, "a \"text\" with\nall sorts \xc3\xa9");
+        assert_string_equal(entry(f, 1)->text, "a \"text\" of\\all sorts \xc3\xa9");
         assert_string_equal(entry(f, 1)->figures[0].value, "12");
         assert_int_equal(entry(f, 1)->finished_us, 9);
         assert_int_equal(entry(f, 2)->state, OPERATION_FAILED);
@@ -208,6 +210,85 @@ static void test_full_disk(void **state)
         assert_int_equal(ledger_damaged(f->ledger), 0);
 }
 
+/* A disk that was full when the agent died is full when it comes back: it has to come back. */
+static void test_full_disk_at_opening(void **state)
+{
+        struct fixture *f = *state;
+        struct operation_report wanted = report(3, OPERATION_PM2_SAVE, OPERATION_ACCEPTED);
+        struct rlimit limit, tight;
+
+        record(f, 1, OPERATION_PM2_SAVE, OPERATION_DONE);
+        record(f, 2, OPERATION_PM2_SAVE, OPERATION_ACCEPTED);
+        append(f, "torn");
+        signal(SIGXFSZ, SIG_IGN);
+        assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+        tight = limit;
+        tight.rlim_cur = 1;
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+        reopen(f, BOOT_A);
+        assert_int_equal(entry(f, 1)->state, OPERATION_DONE);
+        assert_int_equal(entry(f, 2)->state, OPERATION_INTERRUPTED);
+        assert_true(ledger_record(f->ledger, &wanted, NULL) < 0);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        record(f, 3, OPERATION_PM2_SAVE, OPERATION_ACCEPTED);
+        reopen(f, BOOT_A);
+        assert_int_equal(ledger_count(f->ledger), 3);
+        assert_int_equal(ledger_damaged(f->ledger), 0);
+}
+
+static void test_one_agent(void **state)
+{
+        struct fixture *f = *state;
+        ledger *second = NULL;
+        struct error error = {0};
+
+        assert_int_equal(ledger_open(&second, f->folder, BOOT_A, &error), -EBUSY);
+        assert_non_null(strstr(error.text, "another muster-agent"));
+        record(f, 1, OPERATION_PM2_SAVE, OPERATION_DONE);
+        reopen(f, BOOT_A);
+        assert_non_null(entry(f, 1));
+}
+
+/* What a server said may be no UTF-8, or be cut in the middle of a character: the record is made all the
+ * same. */
+static void test_odd_text(void **state)
+{
+        struct fixture *f = *state;
+        struct operation_report odd = report(1, OPERATION_PM2_SAVE, OPERATION_FAILED);
+
+        strcpy(odd.text, "caf\xc3");
+        strcpy(odd.figures[0].value, "\xff\xfe");
+        assert_int_equal(ledger_record(f->ledger, &odd, NULL), 0);
+        reopen(f, BOOT_A);
+        assert_string_equal(entry(f, 1)->text, "caf?");
+        assert_string_equal(entry(f, 1)->figures[0].value, "??");
+}
+
+/* Records without end do not make a file without end. */
+static void test_growth(void **state)
+{
+        struct fixture *f = *state;
+        struct operation_report long_one = report(1, OPERATION_PM2_SAVE, OPERATION_DONE);
+        char *data;
+        size_t size;
+
+        memset(long_one.text, 'x', sizeof(long_one.text) - 1);
+        for (size_t i = 0; i < FIGURE_MAX; i++) {
+                strcpy(long_one.figures[i].name, "figure");
+                memset(long_one.figures[i].value, 'y', TEXT_SIZE - 1);
+        }
+        long_one.figure_count = FIGURE_MAX;
+        for (unsigned i = 0; i < 2000; i++) {
+                snprintf(long_one.id, sizeof(long_one.id), "%032x", i % 50);
+                assert_int_equal(ledger_record(f->ledger, &long_one, NULL), 0);
+        }
+        assert_int_equal(file_read(f->path, 9 << 20, &data, &size, NULL), 0);
+        free(data);
+        reopen(f, BOOT_A);
+        assert_int_equal(ledger_count(f->ledger), 50);
+        assert_int_equal(ledger_damaged(f->ledger), 0);
+}
+
 static void test_kept(void **state)
 {
         struct fixture *f = *state;
@@ -234,6 +315,10 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_torn_tail, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_full_disk_at_opening, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_one_agent, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_odd_text, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_growth, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_kept, setup, teardown),
         };
 

@@ -118,6 +118,8 @@ static int teardown(void **state)
         sd_event_unref(f->event);
         snprintf(path, sizeof(path), "%s/ledger", f->folder);
         unlink(path);
+        snprintf(path, sizeof(path), "%s/lock", f->folder);
+        unlink(path);
         rmdir(f->folder);
         free(f);
         return 0;

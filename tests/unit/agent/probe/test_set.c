@@ -30,7 +30,7 @@ struct bench {
         uint64_t delay_us;
         char heard[2048];
         probe_set *set;
-        unsigned told;
+        unsigned told, answered;
 };
 
 #define INFO_READY                                                                                           \
@@ -66,6 +66,7 @@ static void answer(struct bench *bench)
                 else if (text_equal(word, "AUTH"))
                         at += sprintf(at, "-WRONGPASS invalid username-password pair\r\n");
         bench->heard[0] = '\0';
+        bench->answered++;
         assert_int_equal(send(bench->peer, reply, (size_t)(at - reply), MSG_NOSIGNAL), at - reply);
 }
 
@@ -244,6 +245,22 @@ static void test_refresh(void **state)
                 assert_true(text_starts(seen(bench, 0)->detail, wanted));
                 bench->info = INFO_READY;
         }
+}
+
+/* What stays as it is is read, not told. */
+static void test_no_news(void **state)
+{
+        struct bench *bench = *state;
+        struct service_spec spec = spec_of(bench, "redis", SERVICE_REDIS);
+        unsigned told, answered;
+
+        spec.role = REDIS_REPLICA; /* not as declared: read each second */
+        watch(bench, &spec, 1);
+        RUN_UNTIL(bench, bench->told);
+        told = bench->told;
+        answered = bench->answered;
+        RUN_UNTIL(bench, bench->answered == answered + 2);
+        assert_int_equal(bench->told, told);
 }
 
 static void test_freed_while_reading(void **state)
@@ -447,6 +464,7 @@ int main(void)
                 TEST(test_tells_when_all_are_known),
                 TEST(test_nothing_to_watch),
                 TEST(test_refresh),
+                TEST(test_no_news),
                 TEST(test_freed_while_reading),
                 TEST(test_configure_keeps),
                 TEST(test_ready_grows),
