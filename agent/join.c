@@ -139,18 +139,18 @@ int join_fleet(const struct join_line *line, const char *folder, struct error *e
         if (r < 0)
                 return r;
         r = dial(&joining, line, &key, error);
-        if (r < 0)
-                return r;
         if (r == 0)
-                return error_set(error, joining.code == RPC_UNAVAILABLE ? -EHOSTUNREACH : -EACCES,
-                                 "the controller at %s did not let this host in: %s", line->address,
-                                 joining.error.text);
-        if (TEXT_COPY(identity.address, line->address) < 0)
-                return -ENAMETOOLONG;
-        memcpy(identity.controller, line->controller, sizeof(identity.controller));
-        memcpy(identity.secret, key.secret, sizeof(identity.secret));
-        snprintf(path, sizeof(path), "%s/identity", folder);
-        r = identity_write(&identity, path, error);
+                r = error_set(error, joining.code == RPC_UNAVAILABLE ? -EHOSTUNREACH : -EACCES,
+                              "the controller at %s did not let this host in: %s", line->address,
+                              joining.error.text);
+        if (r > 0)
+                r = TEXT_COPY(identity.address, line->address);
+        if (r == 0) {
+                memcpy(identity.controller, line->controller, sizeof(identity.controller));
+                memcpy(identity.secret, key.secret, sizeof(identity.secret));
+                snprintf(path, sizeof(path), "%s/identity", folder);
+                r = identity_write(&identity, path, error);
+        }
         sodium_memzero(&identity, sizeof(identity));
         sodium_memzero(&key, sizeof(key));
         return r;

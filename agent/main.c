@@ -82,11 +82,15 @@ static void on_failed(enum rpc_status code, const char *text, void *userdata)
         agent->refused = true;
 }
 
-/* The system bus is how units are seen and worked; without it the agent says so instead of not starting. */
-static int open_bus(struct agent *agent)
+/* The system bus is how units are seen and worked. Where systemd runs, an agent without it is no use: it ends
+ * and is started again. Elsewhere it goes on and says so. */
+static int open_bus(struct agent *agent, struct error *error)
 {
         int r = sd_bus_open_system(&agent->bus);
 
+        if (r < 0 && sd_booted() > 0)
+                return error_set(error, r, "cannot connect to the system bus: %s; is dbus running?",
+                                 strerror(-r));
         if (r < 0) {
                 log_warning("no system bus (%s): units cannot be seen or worked on", strerror(-r));
                 agent->bus = NULL;
@@ -154,7 +158,7 @@ static int set_up(struct agent *agent, struct error *error)
         if (r >= 0)
                 r = sd_event_set_watchdog(agent->event, true);
         if (r >= 0)
-                r = open_bus(agent);
+                r = open_bus(agent, error);
         if (r >= 0)
                 r = file_make_folders(agent->folder, 0700, error);
         if (r >= 0)

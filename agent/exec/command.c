@@ -154,14 +154,52 @@ static int on_child(sd_event_source *source, const siginfo_t *info, void *userda
         return 0;
 }
 
+/* The agent's environment without what systemd told the agent alone. The array is the caller's to free. */
+static char **child_environment(void)
+{
+        static const char *const own[] = {
+                "NOTIFY_SOCKET=",  "WATCHDOG_USEC=", "WATCHDOG_PID=", "INVOCATION_ID=",
+                "JOURNAL_STREAM=", "LISTEN_PID=",    "LISTEN_FDS=",   "STATE_DIRECTORY="};
+        size_t count = 0, kept = 0;
+        char **copy;
+
+        while (environ[count])
+                count++;
+        copy = calloc(count + 1, sizeof(*copy));
+        for (size_t i = 0; copy && i < count; i++) {
+                bool ours = false;
+
+                for (size_t k = 0; k < ELEMENTS(own) && !ours; k++)
+                        ours = text_starts(environ[i], own[k]);
+                if (!ours)
+                        copy[kept++] = environ[i];
+        }
+        return copy;
+}
+
+/* The agent is the last that the kernel should end when memory is out; what it runs for others is not. */
+static void drop_protection(pid_t pid)
+{
+        char path[64];
+        cleanup_close int fd = -1;
+
+        snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)pid);
+        fd = open(path, O_WRONLY | O_CLOEXEC);
+        if (fd >= 0 && write(fd, "0", 1) < 0)
+                return; /* it may have ended already */
+}
+
 /* The child gets default signals and an empty mask: ours are blocked for the loop. */
 static int spawn(command *command, const struct command_options *options, char *const *argv, int out, int err)
 {
+        cleanup_free char **environment = child_environment();
         posix_spawn_file_actions_t actions;
         posix_spawnattr_t attributes;
         sigset_t none, all;
         int r;
 
+        if (!environment)
+                return -ENOMEM;
         sigemptyset(&none);
         sigfillset(&all);
         r = posix_spawn_file_actions_init(&actions);
@@ -186,7 +224,9 @@ static int spawn(command *command, const struct command_options *options, char *
                 r = posix_spawn_file_actions_addchdir_np(
                         &actions, options->directory && options->directory[0] ? options->directory : "/");
         if (r == 0)
-                r = posix_spawnp(&command->pid, argv[0], &actions, &attributes, argv, environ);
+                r = posix_spawnp(&command->pid, argv[0], &actions, &attributes, argv, environment);
+        if (r == 0)
+                drop_protection(command->pid);
         posix_spawnattr_destroy(&attributes);
         posix_spawn_file_actions_destroy(&actions);
         return -r;

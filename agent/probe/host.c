@@ -27,7 +27,7 @@
 
 struct host_reader {
         sd_bus *bus;
-        sd_bus_slot *failed_slot, *enabled_slot, *shutdown_slot;
+        sd_bus_slot *failed_slot, *enabled_slot, *shutdown_slot, *stopping_slot;
         struct host_state state, reading;
         unsigned pending; /* answers of the bus that are still to come */
         bool stopping;
@@ -238,6 +238,33 @@ static int on_shutdown(sd_bus_message *message, void *userdata, sd_bus_error *un
         return 0;
 }
 
+/* The signal may have come before this agent did. */
+static int on_shutdown_known(sd_bus_message *reply, void *userdata, sd_bus_error *unused)
+{
+        host_reader *reader = userdata;
+        int begun = 0;
+
+        if (!sd_bus_message_is_method_error(reply, NULL) &&
+            sd_bus_message_read(reply, "v", "b", &begun) >= 0 && begun)
+                reader->stopping = true;
+        reader->stopping_slot = sd_bus_slot_unref(reader->stopping_slot);
+        return 0;
+}
+
+static int watch_shutdown(host_reader *reader)
+{
+        int r = sd_bus_match_signal_async(reader->bus, &reader->shutdown_slot, LOGIND,
+                                          "/org/freedesktop/login1", LOGIND ".Manager", "PrepareForShutdown",
+                                          on_shutdown, NULL, reader);
+
+        if (r < 0)
+                return r;
+        return sd_bus_call_method_async(reader->bus, &reader->stopping_slot, LOGIND,
+                                        "/org/freedesktop/login1", "org.freedesktop.DBus.Properties", "Get",
+                                        on_shutdown_known, reader, "ss", LOGIND ".Manager",
+                                        "PreparingForShutdown");
+}
+
 int host_reader_new(host_reader **ret, sd_bus *bus, host_read read, void *userdata)
 {
         host_reader *reader = calloc(1, sizeof(*reader));
@@ -249,9 +276,7 @@ int host_reader_new(host_reader **ret, sd_bus *bus, host_read read, void *userda
         reader->read = read;
         reader->userdata = userdata;
         if (bus)
-                r = sd_bus_match_signal_async(bus, &reader->shutdown_slot, LOGIND, "/org/freedesktop/login1",
-                                              LOGIND ".Manager", "PrepareForShutdown", on_shutdown, NULL,
-                                              reader);
+                r = watch_shutdown(reader);
         if (r < 0) {
                 host_reader_free(reader);
                 return r;
@@ -267,6 +292,7 @@ host_reader *host_reader_free(host_reader *reader)
         sd_bus_slot_unref(reader->failed_slot);
         sd_bus_slot_unref(reader->enabled_slot);
         sd_bus_slot_unref(reader->shutdown_slot);
+        sd_bus_slot_unref(reader->stopping_slot);
         host_state_clear(&reader->state);
         host_state_clear(&reader->reading);
         free(reader);
