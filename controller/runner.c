@@ -375,7 +375,7 @@ static int add_to_store(runner *runner, const struct plan *plan, const char *use
         return r < 0 ? error_set(error, r, "the run could not be stored: %s", strerror(-r)) : 0;
 }
 
-int runner_start(runner *runner, struct plan *plan, const char *user, char ret_run[NAME_SIZE],
+int runner_start(runner *runner, struct plan **plan, const char *user, char ret_run[NAME_SIZE],
                  struct error *error)
 {
         struct run_input input = {.kind = INPUT_START, .user = user};
@@ -383,17 +383,18 @@ int runner_start(runner *runner, struct plan *plan, const char *user, char ret_r
         char seed[SEED_SIZE], id[NAME_SIZE];
         struct live *live;
         run *run;
-        int r = plan_check(plan, error);
+        int r = plan_check(*plan, error);
 
         if (r >= 0)
-                r = add_to_store(runner, plan, user, id, error);
+                r = add_to_store(runner, *plan, user, id, error);
         if (r < 0)
                 return r;
-        r = run_new(&run, id, plan, time_monotonic_us(), error);
+        r = run_new(&run, id, *plan, time_monotonic_us(), error);
         if (r < 0) {
                 (void)store_run_finish(runner->store, id, "failed", time_realtime_us());
                 return r;
         }
+        *plan = NULL;
         r = live_add(runner, run, &live);
         if (r < 0) {
                 run_free(run);

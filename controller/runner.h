@@ -36,8 +36,9 @@ typedef void (*runner_news)(const struct run_news *news, void *userdata);
 int runner_new(runner **ret, sd_event *event, store *store, agents *agents, struct error *error);
 runner *runner_free(runner *runner);
 
-/* Takes the plan on success. -EBUSY with a text if a host is held by another run. */
-int runner_start(runner *runner, struct plan *plan, const char *user, char ret_run[NAME_SIZE],
+/* Takes *plan, which is NULL then, as soon as the run is made of it, also if what follows fails (the program
+ * ends). -EBUSY with a text if a host is held by another run: *plan is still the caller's. */
+int runner_start(runner *runner, struct plan **plan, const char *user, char ret_run[NAME_SIZE],
                  struct error *error);
 /* -ENOENT, -EINVAL (the action does not fit the state; the text says what would). */
 int runner_steer(runner *runner, const char *run, enum steer_action action, int step, const char *user,

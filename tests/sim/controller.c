@@ -73,6 +73,7 @@ static void dies(struct sim *sim, const char *when)
         controller->crashes++;
         memset(controller->streams, 0, sizeof(controller->streams));
         for (size_t h = 0; h < sim->fleet.host_count; h++) {
+                sim->hosts[h].link_drains = sim->hosts[h].link_alive && sim_random(sim, 2);
                 link_cut(sim, h, 0);
                 sim->hosts[h].link_open = false;
         }
@@ -128,6 +129,8 @@ static bool send_operate(struct sim *sim, const struct run_effect *effect, size_
         run_request(sim->controller.run, (size_t)effect->step, &message.request);
         if (!text_equal(message.request.id, effect->operation))
                 return true;
+        if (!controller_announced(sim, message.request.id))
+                sim_fail(sim, "operation %s is sent before its intent is durable", message.request.id);
         if (operation_request_check(&message.request, NULL) < 0)
                 sim_fail(sim, "an unsound request was sent");
         for (size_t i = 0; i < SIM_STREAMS && !free_stream; i++)

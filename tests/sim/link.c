@@ -15,7 +15,7 @@ static void arrives(struct sim *sim, size_t index, uint64_t to_agent, void *data
         const struct parcel *parcel = data;
         struct sim_host *host = &sim->hosts[index];
 
-        if (parcel->link != host->link || !host->link_alive)
+        if (parcel->link != host->link || (!host->link_alive && !(to_agent && host->link_drains)))
                 return;
         if (!to_agent)
                 controller_take(sim, index, parcel->link, &parcel->message);
@@ -74,7 +74,7 @@ void link_open(struct sim *sim, size_t index)
                 controller_lost_link(sim, index); /* the newer link wins */
         host->link++;
         host->link_alive = host->link_open = true;
-        host->introduced = false;
+        host->introduced = host->link_drains = false;
         agent_tell_state(sim, index);
 }
 

@@ -108,6 +108,7 @@ struct sim_host {
         unsigned boot, first_boot, agent_life;
         uint64_t link;              /* number of the newest link; 0 none yet */
         bool link_alive, link_open; /* alive: carries messages; open: the controller believes in it */
+        bool link_drains;           /* what was written before the controller's end still arrives */
         bool introduced;            /* the first state of this link has come */
         uint64_t last_to_agent_us, last_from_agent_us; /* order on the link */
         struct ledger_entry ledger[SIM_LEDGER];

@@ -27,7 +27,7 @@ struct asked {
 
 struct agents {
         struct incident *in;
-        bool connected[HOSTS];
+        bool connected[HOSTS], spoils;
         struct agents_listener listener;
         struct sent sent[SENT_MAX];
         size_t sent_count;
@@ -66,6 +66,9 @@ size_t agents_count(const agents *agents)
 
 void agents_view(const agents *agents, size_t index, struct agent_view *ret)
 {
+        /* Another's event where the run's first would be: nothing can be written down any more. */
+        if (agents->spoils)
+                (void)store_journal_append(bench->store, bench->run, 1, 1, "{}");
         *ret = (struct agent_view){
                 .name = agents->in->hosts[index].name,
                 .connected = agents->connected[index],
@@ -228,7 +231,7 @@ static void start(enum plan_kind kind)
         struct plan *plan;
 
         assert_int_equal(incident_plan(&bench->in, kind, &plan, &bench->error), 0);
-        if (runner_start(bench->runner, plan, "viktor", bench->run, &bench->error) < 0)
+        if (runner_start(bench->runner, &plan, "viktor", bench->run, &bench->error) < 0)
                 fail_msg("%s", bench->error.text);
 }
 
@@ -294,9 +297,24 @@ static void test_start_locks_and_sends(void **state)
         assert_non_null(strstr(summary.waiting_for, "redis.rewrite"));
 
         assert_int_equal(incident_plan(&bench->in, PLAN_RESTART, &plan, NULL), 0);
-        assert_int_equal(runner_start(bench->runner, plan, "other", other, &bench->error), -EBUSY);
+        assert_int_equal(runner_start(bench->runner, &plan, "other", other, &bench->error), -EBUSY);
         assert_non_null(strstr(bench->error.text, bench->run));
+        assert_non_null(plan);
         plan_free(plan); /* still ours */
+}
+
+/* What fails once the run is made: the plan is the run's, and the program ends. */
+static void test_start_fails_late(void **state)
+{
+        struct plan *plan;
+        int code;
+
+        assert_int_equal(incident_plan(&bench->in, PLAN_RESTART, &plan, &bench->error), 0);
+        bench->agents.spoils = true;
+        assert_int_equal(runner_start(bench->runner, &plan, "viktor", bench->run, &bench->error), -EINVAL);
+        assert_null(plan);
+        assert_int_equal(sd_event_get_exit_code(bench->event, &code), 0);
+        assert_int_equal(code, -EINVAL);
 }
 
 static void test_to_the_end(void **state)
@@ -501,6 +519,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_start_locks_and_sends, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_start_fails_late, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_to_the_end, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_crash_before_the_commit, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_crash_after_the_commit, set_up, tear_down),
