@@ -340,13 +340,12 @@ void api_start_run(rpc_call *call, const ProtobufCMessage *request, void *userda
         }
         if (!wanted->force && !nothing_blocks(context, call, wanted->scope, plan->kind))
                 return;
-        r = runner_start(context->runner, plan, user, run, &error);
+        r = runner_start(context->runner, &plan, user, run, &error);
         if (r < 0) {
                 rpc_call_end(call, r == -EBUSY ? RPC_FAILED_PRECONDITION : RPC_INTERNAL, "%s",
                              error_text(&error, r));
                 return;
         }
-        (void)TAKE(plan); /* the runner's now */
         log_info("run %s: %s of %s, started by %s", run, kind, api_scope_name(wanted->scope), user);
         if (!api_record(context, call, "start", "run %s: %s of %s%s", run, kind,
                         api_scope_name(wanted->scope), wanted->force ? ", forced" : ""))
