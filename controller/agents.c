@@ -13,12 +13,15 @@
 
 #define LISTENERS_MOST     8u
 #define LEDGER_DEADLINE_US (10 * USEC_PER_SEC)
+/* How long a link may be up without saying how its host is. */
+#define FIRST_STATE_US (60 * USEC_PER_SEC)
 
 struct agent {
         agents *agents;
         const struct fleet_host *host;
         size_t index;
         rpc_peer *peer;
+        sd_event_source *patience; /* owned; while the first state is awaited */
         bool connected;
         uint64_t last_seen_us;
         struct agent_state state;
@@ -56,8 +59,10 @@ agents *agents_free(agents *agents)
 {
         if (!agents)
                 return NULL;
-        for (size_t i = 0; i < agents->fleet->host_count; i++)
+        for (size_t i = 0; i < agents->fleet->host_count; i++) {
+                sd_event_source_disable_unref(agents->list[i].patience);
                 agent_state_clear(&agents->list[i].state);
+        }
         free(agents->list);
         free(agents);
         return NULL;
@@ -164,6 +169,7 @@ static void on_state(rpc_call *call, const ProtobufCMessage *message, void *user
                 return;
         }
         agent->connected = true;
+        agent->patience = sd_event_source_disable_unref(agent->patience);
         log_info("host %s is up, boot %s", agent->host->name, state.host.boot_id);
         tell(agent, NEWS_UP);
 }
@@ -199,6 +205,18 @@ static int watch(struct agent *agent)
         return r;
 }
 
+static int on_impatience(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct agent *agent = userdata;
+
+        agent->patience = sd_event_source_disable_unref(agent->patience);
+        log_warning("host %s has not said how it is within a minute of connecting; its link is closed",
+                    agent->host->name);
+        if (agent->peer)
+                rpc_peer_close(agent->peer, "no state came within a minute");
+        return 0;
+}
+
 void agents_peer_up(agents *agents, rpc_peer *peer)
 {
         int index = agents_find(agents, rpc_peer_name(peer));
@@ -220,7 +238,10 @@ void agents_peer_up(agents *agents, rpc_peer *peer)
         }
         agent->peer = peer;
         rpc_peer_set_data(peer, agent);
-        r = watch(agent);
+        r = sd_event_add_time_relative(agents->event, &agent->patience, CLOCK_BOOTTIME, FIRST_STATE_US,
+                                       USEC_PER_SEC, on_impatience, agent);
+        if (r >= 0)
+                r = watch(agent);
         if (r < 0) {
                 log_warning("host %s cannot be watched: %s", agent->host->name, strerror(-r));
                 rpc_peer_close(peer, "cannot be watched");
@@ -238,11 +259,20 @@ void agents_peer_down(agents *agents, rpc_peer *peer)
         if (was_connected)
                 agent->last_seen_us = time_realtime_us();
         agent->peer = NULL;
+        agent->patience = sd_event_source_disable_unref(agent->patience);
         agent->connected = false;
         if (was_connected) {
                 log_info("host %s is down", agent->host->name);
                 tell(agent, NEWS_DOWN);
         }
+}
+
+void agents_close(agents *agents, const char *host, const char *reason)
+{
+        int index = agents_find(agents, host);
+
+        if (index >= 0 && agents->list[index].peer)
+                rpc_peer_close(agents->list[index].peer, reason);
 }
 
 /* --- calls to agents --- */

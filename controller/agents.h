@@ -36,6 +36,8 @@ int agents_listen(agents *agents, const struct agents_listener *listener);
 /* From the node's events. */
 void agents_peer_up(agents *agents, rpc_peer *peer);
 void agents_peer_down(agents *agents, rpc_peer *peer);
+/* Closes the host's link, if it has one, also one whose first state has not come yet. */
+void agents_close(agents *agents, const char *host, const char *reason);
 
 size_t agents_count(const agents *agents); /* = the fleet's hosts, same order */
 void agents_view(const agents *agents, size_t index, struct agent_view *ret);
@@ -55,7 +57,7 @@ int agents_operate_start(agents *agents, const char *host, const struct operatio
                          const struct agents_operate *callbacks);
 
 /* The ledger's entries for these ids (missing ids: never accepted). on_end exactly once; reports only with
- * RPC_OK. */
+ * RPC_OK, and at most as many as ids: an agent that says more is not believed. */
 int agents_ledger(agents *agents, const char *host, const char (*ids)[ID_SIZE], size_t count,
                   void (*on_end)(enum rpc_status code, const struct operation_report *reports, size_t count,
                                  void *userdata),

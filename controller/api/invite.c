@@ -67,7 +67,7 @@ void api_revoke(rpc_call *call, const ProtobufCMessage *request, void *userdata)
         const Muster__V1__RevokeRequest *wanted = (const Muster__V1__RevokeRequest *)request;
         const struct api_context *context = userdata;
         Muster__V1__RevokeReply reply = MUSTER__V1__REVOKE_REPLY__INIT;
-        int r, index = agents_find(context->agents, wanted->host);
+        int r;
 
         /* A host that left the fleet file may still have its key. */
         r = text_is_name(wanted->host) ? store_key_remove(context->store, RPC_AGENT, wanted->host) : -ENOENT;
@@ -84,12 +84,6 @@ void api_revoke(rpc_call *call, const ProtobufCMessage *request, void *userdata)
         if (!api_record(context, call, "revoke", "host %s", wanted->host))
                 return;
         log_info("host %s was revoked by %s", wanted->host, rpc_peer_name(rpc_call_peer(call)));
-        if (index >= 0) {
-                struct agent_view view;
-
-                agents_view(context->agents, (size_t)index, &view);
-                if (view.peer)
-                        rpc_peer_close(view.peer, "its key was revoked");
-        }
+        agents_close(context->agents, wanted->host, "its key was revoked");
         rpc_call_reply(call, &reply.base);
 }
