@@ -351,7 +351,7 @@ struct ledger_call {
                        void *userdata);
         void *userdata;
         struct operation_report *reports;
-        size_t count;
+        size_t count, most; /* most: how many were asked for */
         bool bad;
 };
 
@@ -360,7 +360,10 @@ static void on_ledger(rpc_call *call, const ProtobufCMessage *message, void *use
         const Muster__V1__OperationsReply *reply = (const Muster__V1__OperationsReply *)message;
         struct ledger_call *asked = userdata;
 
-        if (asked->reports)
+        if (asked->reports || asked->bad)
+                return;
+        asked->bad = reply->n_operations > asked->most;
+        if (asked->bad)
                 return;
         asked->reports = calloc(reply->n_operations + 1, sizeof(*asked->reports));
         asked->bad = !asked->reports;
@@ -398,6 +401,7 @@ int agents_ledger(agents *agents, const char *host, const char (*ids)[ID_SIZE], 
                 return -ENOMEM;
         asked->on_end = on_end;
         asked->userdata = userdata;
+        asked->most = count;
         request.operation_ids = wire_alloc(&arena, count * sizeof(*request.operation_ids));
         for (size_t i = 0; request.operation_ids && i < count; i++)
                 request.operation_ids[request.n_operation_ids++] = wire_text(&arena, ids[i]);
