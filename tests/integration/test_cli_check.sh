@@ -1,0 +1,98 @@
+#!/bin/bash
+# `muster check --fix` on a real Redis whose append-only file has grown: the finding, its repair, and that it is gone.
+# MUSTER_BUILD says where the programs are.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/../.."
+command -v redis-server >/dev/null || { echo "no redis-server on PATH: apt-get install redis-server"; exit 1; }
+. tests/integration/programs.sh
+socket=$work/redis/socket
+
+redis() {
+        redis-cli -s "$socket" "$@"
+}
+
+info() { # FIELD of INFO
+        redis info persistence | tr -d '\r' | sed -n "s/^$1://p"
+}
+
+set_up() {
+        mkdir "$work/redis"
+        start "$work/redis.out" redis-server --port 0 --unixsocket "$socket" --dir "$work/redis" --save '' \
+                --appendonly yes --auto-aof-rewrite-percentage 0
+        until_true 20 redis ping || fail "no Redis: $(tail -n 5 "$work/redis.out")"
+        # The same thousand keys again and again: fifty megabytes of writes, one of data.
+        redis eval 'local value = string.rep("x", 1000)
+                for round = 1, 50 do for key = 1, 1000 do redis.call("SET", "key:" .. key, value) end end' 0 >/dev/null
+        cat >"$work/fleet.yaml" <<YAML
+fleet: checks
+hosts:
+  one: {}
+services:
+  cache: {kind: redis, host: one, socket: $socket, role: master}
+YAML
+        start_controller
+        "$agent" join "$("$muster" host invite one 2>/dev/null)" --state "$work/one" >/dev/null
+        run_agent one
+        until_true 20 seen || fail "the agent does not see the append-only file"
+}
+
+seen() {
+        "$muster" status --json | jq -e '.hosts[0].services[0].redis.incremental_bytes > 40000000'
+}
+
+# What else may be wrong with this machine is not the question: the exit is 0 or 1.
+check() { # ARGUMENT...
+        local status=0
+        cases=$((cases + 1))
+        timeout 60 "$muster" check "$@" >"$work/out" 2>"$work/err" || status=$?
+        [[ $status -le 1 ]] || fail "check $*: exit $status: $(cat "$work/err")"
+}
+
+test_found() {
+        check cache
+        grep -q "^warns    one/cache aof-growth$" "$work/out" || fail "the growth is not found: $(cat "$work/out")"
+        grep -q "muster check --fix does it" "$work/out" || fail "it is not said that it can be repaired"
+        [[ $(info aof_rewrites) -eq 0 ]] || fail "a check without --fix rewrote"
+}
+
+test_fixed() {
+        check cache --fix --json
+        jq -e '[.findings[] | select(.id == "aof-growth" and .fix == "redis_rewrite")] | length == 1' "$work/out" >/dev/null ||
+                fail "the finding is not told: $(cat "$work/out")"
+        jq -e '[.repairs[] | select(.finding.id == "aof-growth" and (.repair_failed | not))] | length == 1' "$work/out" >/dev/null ||
+                fail "the repair is not told, or failed: $(jq .repairs "$work/out")"
+        jq -e '[.remaining[] | select(.id == "aof-growth")] | length == 0' "$work/out" >/dev/null ||
+                fail "the finding remains: $(jq .remaining "$work/out")"
+        [[ $(info aof_rewrites) -eq 1 ]] || fail "$(info aof_rewrites) rewrites instead of one"
+        "$muster" audit ls --json | jq -e '[.entries[] | select(.action == "fix" and .user == "admin")] | length == 1' >/dev/null ||
+                fail "the repair is not in the audit trail"
+        check cache --fix
+        if grep -q "aof-growth" "$work/out"; then fail "it is found again: $(cat "$work/out")"; fi
+        [[ $(info aof_rewrites) -eq 1 ]] || fail "nothing was left to repair, and it was repaired"
+}
+
+# A repair that cannot be done is told, and what it was for remains.
+test_repair_fails() {
+        redis eval 'local value = string.rep("y", 1000)
+                for round = 1, 50 do for key = 1, 1000 do redis.call("SET", "key:" .. key, value) end end' 0 >/dev/null
+        until_true 20 seen || fail "the agent does not see that the file has grown again"
+        # No new base can be written where a folder has its name.
+        mkdir "$work/redis/appendonlydir/appendonly.aof.3.base.rdb"
+        check cache --fix --json
+        jq -e '[.repairs[] | select(.finding.id == "aof-growth" and .repair_failed)] | length == 1' "$work/out" >/dev/null ||
+                fail "the failed repair is not told: $(jq .repairs "$work/out")"
+        jq -e '[.remaining[] | select(.id == "aof-growth")] | length == 1' "$work/out" >/dev/null ||
+                fail "what could not be repaired does not remain: $(jq .remaining "$work/out")"
+}
+
+main() {
+        set_up
+        test_found
+        test_fixed
+        test_repair_fails
+        ends_well muster-agent "$agent_pid" "$work/one.log"
+        ends_well muster-controller "$controller_pid" "$work/controller.log"
+        conclude
+}
+
+main
