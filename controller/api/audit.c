@@ -1,4 +1,5 @@
 /* Audit: who did what, newest first. */
+#include "common/base/text.h"
 #include "controller/api/handlers.h"
 
 #define ENTRIES_MOST 10000u
@@ -13,6 +14,7 @@ static int add_entry(const struct store_audit *entry, void *userdata)
 {
         struct listing *listing = userdata;
         Muster__V1__AuditEntry *message = wire_alloc(&listing->arena, sizeof(*message));
+        char text[sizeof(entry->text)];
 
         if (!message)
                 return -ENOMEM;
@@ -22,7 +24,9 @@ static int add_entry(const struct store_audit *entry, void *userdata)
         message->time_us = entry->time_us;
         message->user = wire_text(&listing->arena, entry->user);
         message->action = wire_text(&listing->arena, entry->action);
-        message->text = wire_text(&listing->arena, entry->text);
+        /* An entry is stored as it was made; one that is no text must not keep all others from being read. */
+        text_copy_clean(text, sizeof(text), entry->text);
+        message->text = wire_text(&listing->arena, text);
         listing->reply.entries[listing->reply.n_entries++] = message;
         return 0;
 }

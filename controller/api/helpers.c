@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/text.h"
 #include "common/base/time.h"
 #include "controller/api/handlers.h"
 
@@ -23,12 +24,14 @@ bool api_record(const struct api_context *context, rpc_call *call, const char *a
 {
         const char *user = rpc_peer_name(rpc_call_peer(call));
         va_list arguments;
-        char text[1024];
+        char line[2048], text[1024];
         int r;
 
         va_start(arguments, format);
-        vsnprintf(text, sizeof(text), format, arguments);
+        vsnprintf(line, sizeof(line), format, arguments);
         va_end(arguments);
+        /* A cut inside a character would be no text: nothing that lists the trail could carry it. */
+        text_copy_clean(text, sizeof(text), line);
         r = store_audit_add(context->store, time_realtime_us(), user, action, text);
         if (r == 0)
                 return true;

@@ -131,7 +131,7 @@ static int begin(struct repair *repair, struct error *why)
         const struct operation_type *type = operation_type(finding->fix);
         struct agents_operate callbacks = {on_update, on_end, repair};
         struct operation_request request = {.kind = finding->fix};
-        char holder[NAME_SIZE], text[512];
+        char holder[NAME_SIZE], line[512], text[512];
         struct agent_view view;
         uint8_t id[16];
         int r, index = agents_find(context->agents, finding->host);
@@ -151,8 +151,9 @@ static int begin(struct repair *repair, struct error *why)
         if (type->service_kinds)
                 request.service = finding->fix_service;
         TEXT_COPY(request.boot_id, view.state->host.boot_id);
-        snprintf(text, sizeof(text), "%s of %s%s%s, for %s", type->name, finding->host,
+        snprintf(line, sizeof(line), "%s of %s%s%s, for %s", type->name, finding->host,
                  finding->service[0] ? "/" : "", finding->service, finding->id);
+        text_copy_clean(text, sizeof(text), line);
         r = store_audit_add(context->store, time_realtime_us(), all->user, "fix", text);
         if (r < 0)
                 return error_set(why, r, "the audit trail cannot be written");

@@ -98,6 +98,12 @@ time.sleep(50)' "$port"
         kill "$holder" 2>/dev/null || true
 }
 
+# Words that are cut inside a character on their way into the audit trail: what is listed is still text.
+test_audit_text() {
+        expect 0 "^one: " "$muster" exec one -- echo "x$(printf 'é%.0s' {1..300})"
+        expect 0 "exec.*on one: echo xéé" "$muster" audit ls
+}
+
 main() {
         cat >"$work/fleet.yaml" <<<$'fleet: errors\nhosts:\n  one: {}\n'
         start_controller
@@ -105,6 +111,7 @@ main() {
         test_expired
         test_junk
         test_half_open
+        test_audit_text
         ends_well muster-agent "$agent_pid" "$work/one.log"
         ends_well muster-controller "$controller_pid" "$work/controller.log"
         conclude
