@@ -98,7 +98,7 @@ static void dial_on_connected(struct wake_item *item)
         }
         if (peer_new(&dial->peer, dial->node, nng_aio_get_output(dial->aio, 0), dial, NULL) < 0) {
                 dial->peer = NULL;
-                dial_failed(dial, RPC_RESOURCE_EXHAUSTED, "memory is out");
+                dial_failed(dial, RPC_UNAVAILABLE, "memory is out");
         }
 }
 
@@ -119,7 +119,7 @@ void dial_over(struct rpc_dial *dial, rpc_peer *peer)
         if (peer->was_up)
                 dial_later(dial);
         else
-                dial_failed(dial, peer->reason_code, peer->reason);
+                dial_failed(dial, peer->refused ? peer->reason_code : RPC_UNAVAILABLE, peer->reason);
 }
 
 void dial_free(struct rpc_dial *dial)

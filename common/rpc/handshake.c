@@ -158,6 +158,7 @@ static int handshake_admitted(rpc_peer *peer, uint8_t *frame, size_t size, struc
                 return r;
         admit = (const Muster__V1__Admit *)message;
         if (admit->code != RPC_OK) {
+                peer->refused = true;
                 peer_fail(
                         peer, admit->code <= RPC_UNAUTHENTICATED ? (enum rpc_status)admit->code : RPC_UNKNOWN,
                         "it refused us: %s", *admit->message ? admit->message : rpc_status_name(admit->code));

@@ -75,6 +75,7 @@ struct rpc_peer {
         TAILQ_ENTRY(rpc_peer) dirty; /* node->dirty while is_dirty */
         enum peer_state state;
         bool is_dirty, is_closing, dialled, was_up;
+        bool refused;                  /* the other side said no: reason_code is its code */
         struct rpc_dial *dial;         /* whom to tell about the end; NULL on the listening side */
         struct rpc_listener *listener; /* counts this handshake; NULL otherwise */
         TAILQ_ENTRY(rpc_peer) pending; /* in the listener's list while listener is set */

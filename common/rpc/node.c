@@ -174,6 +174,8 @@ static void node_settle(rpc_node *node)
                 if (node->closing_some)
                         node_reap(node);
         }
+        if (node->closing_some || !TAILQ_EMPTY(&node->notify))
+                node_again(node);
         if (node->events.commit)
                 r = node->events.commit(node->userdata);
         if (r < 0) {

@@ -108,24 +108,26 @@ typedef void (*rpc_on_message)(rpc_call *call, const ProtobufCMessage *message, 
 typedef void (*rpc_on_end)(rpc_call *call, enum rpc_status code, const char *text, void *userdata);
 
 /* deadline_us: a length of time; 0 none. ret may be NULL. -EMSGSIZE, -ENOTCONN, -ENOMEM, -EINVAL (no such
- * method): then nothing was sent and on_end does not come. */
+ * method, or a request of another type), -ENOBUFS (too many calls or bytes wait on the link already): then
+ * on_end does not come. */
 int rpc_call_start(rpc_call **ret, rpc_peer *peer, const ProtobufCServiceDescriptor *service,
                    const char *method, const ProtobufCMessage *request, uint64_t deadline_us,
                    rpc_on_message on_message, rpc_on_end on_end, void *userdata);
 /* The caller is no longer interested: CANCEL is sent, no callback comes, the call is freed. */
 void rpc_call_cancel(rpc_call *call);
 
-/* While held, the answer's stream gets no more credit: after 256 KiB the serving side's rpc_call_writable turns
- * false, and only this stream waits. For a caller that passes the messages on to something slow. */
+/* While held, the answer's stream gets no more credit: after 256 KiB the serving side's rpc_call_writable
+ * turns false, and only this stream waits. For a caller that passes the messages on to something slow. */
 void rpc_call_hold(rpc_call *call, bool hold);
 
 /* --- serving ------------------------------------------------------------------------------------------ */
 
-rpc_peer *rpc_call_peer(const rpc_call *call);
+rpc_peer *rpc_call_peer(const rpc_call *call); /* who asks; NULL if its link is gone */
 /* Whether the stream has credit left. */
 bool rpc_call_writable(const rpc_call *call);
-/* One message of the answer. Queued even without credit, until 4 MiB wait: then -ENOBUFS and nothing is
- * queued (check rpc_call_writable first, or drop what is stale). -EMSGSIZE. */
+/* One message of the answer. Queued even without credit, until 4 MiB wait on the call or 16 MiB on the link:
+ * then -ENOBUFS and nothing is queued (check rpc_call_writable first, or drop what is stale). -EMSGSIZE,
+ * -ENOMEM; -ECANCELED if the caller is gone: end the call all the same. */
 int rpc_call_send(rpc_call *call, const ProtobufCMessage *message);
 /* Ends the call, which is freed; queued messages go out first. */
 void rpc_call_end(rpc_call *call, enum rpc_status code, const char *format, ...)
@@ -133,6 +135,8 @@ void rpc_call_end(rpc_call *call, enum rpc_status code, const char *format, ...)
 /* The unary answer: send and end with RPC_OK. */
 void rpc_call_reply(rpc_call *call, const ProtobufCMessage *message);
 /* cancelled: the caller cancelled, its deadline passed or its link went down: the call is freed when the
- * callback returns and must not be ended by it. writable: credit came back. Either may be NULL. */
+ * callback returns and must not be ended by it. Without it the call stays until it is ended, and
+ * rpc_call_peer is NULL once the link is gone. writable: it was not (rpc_call_writable or rpc_call_send said
+ * so) and is again. Either may be NULL. */
 void rpc_call_watch(rpc_call *call, void (*cancelled)(rpc_call *call, void *userdata),
                     void (*writable)(rpc_call *call, void *userdata), void *userdata);

@@ -16,7 +16,8 @@ struct proxy;
 struct proxy_way {
         struct proxy *proxy;
         int from, to;
-        sd_event_source *source;
+        sd_event_source *source, *room; /* from has bytes; to has room again, while held does not fit */
+        struct buffer held;
         uint64_t passed; /* bytes */
         bool tamper;     /* the next bytes get a bit changed */
         bool repeat;     /* the next bytes go twice */
@@ -71,22 +72,36 @@ static inline bool raw_closed(int fd)
         return count == 0 || (count < 0 && errno != EAGAIN);
 }
 
-static inline void proxy_write(struct proxy_way *way, const uint8_t *bytes, size_t size)
+/* Sends what is held; while the rest does not fit, nothing more is taken. */
+static inline void proxy_flush(struct proxy_way *way)
 {
-        while (size) {
-                ssize_t count = send(way->to, bytes, size, MSG_NOSIGNAL);
+        ssize_t count = send(way->to, way->held.data, way->held.size, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-                if (count < 0)
-                        return; /* that side is gone; the reader hears of it */
-                bytes += count;
-                size -= (size_t)count;
-        }
+        if (count < 0 && errno != EAGAIN)
+                count = (ssize_t)way->held.size; /* that side is gone; the reader hears of it */
+        if (count > 0)
+                buffer_consume(&way->held, (size_t)count);
+        sd_event_source_set_enabled(way->source, way->held.size ? SD_EVENT_OFF : SD_EVENT_ON);
+        sd_event_source_set_enabled(way->room, way->held.size ? SD_EVENT_ON : SD_EVENT_OFF);
+}
+
+static inline int proxy_on_room(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        proxy_flush(userdata);
+        return 0;
+}
+
+static inline void proxy_way_close(struct proxy_way *way)
+{
+        way->source = sd_event_source_disable_unref(way->source);
+        way->room = sd_event_source_disable_unref(way->room);
+        buffer_clear(&way->held);
 }
 
 static inline void proxy_cut(struct proxy *proxy)
 {
-        proxy->up.source = sd_event_source_disable_unref(proxy->up.source);
-        proxy->down.source = sd_event_source_disable_unref(proxy->down.source);
+        proxy_way_close(&proxy->up);
+        proxy_way_close(&proxy->down);
         if (proxy->up.from >= 0)
                 close(proxy->up.from);
         if (proxy->up.to >= 0)
@@ -112,30 +127,47 @@ static inline int proxy_on_bytes(sd_event_source *source, int fd, uint32_t event
         if (way->tamper)
                 bytes[count - 1] ^= 1;
         way->tamper = false;
-        proxy_write(way, bytes, (size_t)count);
+        assert_int_equal(buffer_append(&way->held, bytes, (size_t)count), 0);
         if (way->repeat)
-                proxy_write(way, bytes, (size_t)count);
+                assert_int_equal(buffer_append(&way->held, bytes, (size_t)count), 0);
         way->repeat = false;
+        proxy_flush(way);
         return 0;
+}
+
+static inline void proxy_way_open(struct proxy_way *way, struct proxy *proxy, int from, int to)
+{
+        int again = dup(to); /* the loop watches each descriptor once, and the other way watches this one */
+
+        assert_true(again >= 0);
+        *way = (struct proxy_way){.proxy = proxy, .from = from, .to = to};
+        assert_true(sd_event_add_io(proxy->event, &way->source, from, EPOLLIN, proxy_on_bytes, way) >= 0);
+        assert_true(sd_event_add_io(proxy->event, &way->room, again, EPOLLOUT, proxy_on_room, way) >= 0);
+        assert_true(sd_event_source_set_io_fd_own(way->room, true) >= 0);
+        assert_true(sd_event_source_set_enabled(way->room, SD_EVENT_OFF) >= 0);
 }
 
 static inline int proxy_on_accept(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
         struct proxy *proxy = userdata;
         struct sockaddr_in address = raw_address(proxy->target);
-        int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC), server = raw_socket();
+        int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC), server = raw_socket(), room = 65536;
 
         assert_true(client >= 0);
+        /* small, so that a proxy that does not read is felt soon */
+        assert_int_equal(setsockopt(server, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)), 0);
         assert_int_equal(connect(server, (struct sockaddr *)&address, sizeof(address)), 0);
         proxy_cut(proxy);
         proxy->accepted++;
-        proxy->up = (struct proxy_way){.proxy = proxy, .from = client, .to = server};
-        proxy->down = (struct proxy_way){.proxy = proxy, .from = server, .to = client};
-        assert_true(sd_event_add_io(proxy->event, &proxy->up.source, client, EPOLLIN, proxy_on_bytes,
-                                    &proxy->up) >= 0);
-        assert_true(sd_event_add_io(proxy->event, &proxy->down.source, server, EPOLLIN, proxy_on_bytes,
-                                    &proxy->down) >= 0);
+        proxy_way_open(&proxy->up, proxy, client, server);
+        proxy_way_open(&proxy->down, proxy, server, client);
         return 0;
+}
+
+/* Stops or goes on taking what the server sends, so that its socket fills up. */
+static inline void proxy_stall(struct proxy *proxy, bool stall)
+{
+        assert_true(sd_event_source_set_enabled(proxy->down.source, stall ? SD_EVENT_OFF : SD_EVENT_ON) >= 0);
 }
 
 /* Listens on a port of its own and passes on to target. */

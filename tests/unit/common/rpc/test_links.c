@@ -1,4 +1,6 @@
 /* Links: who is let in, what ends one, how it comes back. */
+#include <sys/resource.h>
+
 #include "tests/unit/common/rpc/proxy.h"
 
 static const struct rpc_method methods[] = {
@@ -163,6 +165,74 @@ static void test_late_listener(void **state)
         pair_free(&pair);
 }
 
+/* A host that takes nothing and refuses nothing: a listener whose queue is full. */
+static int black_hole(uint16_t *ret_port)
+{
+        struct sockaddr_in address = raw_address(0);
+        socklen_t size = sizeof(address);
+        int fd = raw_socket();
+
+        assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+        assert_int_equal(listen(fd, 0), 0);
+        assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+        *ret_port = ntohs(address.sin_port);
+        return fd;
+}
+
+static void test_black_hole(void **state)
+{
+        struct pair pair;
+        struct rpc_dial_options options;
+        uint16_t port;
+        int hole = black_hole(&port), fillers[3];
+
+        for (unsigned i = 0; i < 3; i++)
+                fillers[i] = raw_connect(port);
+        pair_new_as(&pair, RPC_AGENT, methods, 1);
+        quick_backoff(&pair);
+        rpc_node_limits(pair.client.node)->dial_us = 20000;
+        rpc_node_limits(pair.client.node)->handshake_us = 20000; /* one or two do get into the queue */
+        snprintf(pair.address, sizeof(pair.address), "127.0.0.1:%u", port);
+        options = pair_dial_options(&pair);
+        dial(&pair, &options);
+        wait_for(&pair, pair.failures >= 3);
+        assert_int_equal(pair.fail_code, RPC_UNAVAILABLE);
+
+        /* it comes back: the next try gets through */
+        for (unsigned i = 0; i < 3; i++)
+                close(fillers[i]);
+        close(hole);
+        assert_int_equal(rpc_node_listen(pair.server.node, pair.address, NULL, NULL), 0);
+        wait_for(&pair, pair.client.peer);
+        pair_free(&pair);
+}
+
+/* The program ends while it dials, and while a connection waits to be accepted. */
+static void test_end_while_dialling(void **state)
+{
+        struct pair pair;
+        struct rpc_dial_options options;
+        uint16_t port;
+        int hole = black_hole(&port), fillers[3];
+
+        for (unsigned i = 0; i < 3; i++)
+                fillers[i] = raw_connect(port);
+        for (unsigned turns = 0; turns < 12; turns++) {
+                pair_new_as(&pair, RPC_AGENT, methods, 1);
+                options = pair_dial_options(&pair);
+                dial(&pair, &options);
+                snprintf(pair.address, sizeof(pair.address), "127.0.0.1:%u", port);
+                options = pair_dial_options(&pair);
+                dial(&pair, &options);
+                for (unsigned i = 0; i < turns; i++)
+                        assert_true(sd_event_run(pair.event, 1000) >= 0);
+                pair_free(&pair);
+        }
+        for (unsigned i = 0; i < 3; i++)
+                close(fillers[i]);
+        close(hole);
+}
+
 static void test_once(void **state)
 {
         struct pair pair;
@@ -255,6 +325,35 @@ static unsigned links_of(const rpc_node *node)
         TAILQ_FOREACH(peer, &node->peers, link)
         count++;
         return count;
+}
+
+/* No descriptor is left: nobody comes in until there is, and then they do. */
+static void test_no_descriptors(void **state)
+{
+        struct pair pair;
+        struct sockaddr_in address;
+        struct rlimit before, tight;
+        int spare, waiting[2];
+
+        pair_connect(&pair, methods, 1);
+        address = raw_address(pair.port);
+        waiting[0] = raw_connect(pair.port);
+        wait_for(&pair, TAILQ_NEXT(TAILQ_FIRST(&pair.server.node->peers), link));
+        waiting[1] = raw_socket();
+        spare = dup(waiting[1]);
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+        tight = before;
+        tight.rlim_cur = (rlim_t)spare;
+        close(spare);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+        assert_int_equal(connect(waiting[1], (struct sockaddr *)&address, sizeof(address)), 0);
+        wait_for(&pair, LIST_FIRST(&pair.server.node->listeners) && pair.server.node->refused_logged);
+        call_works(&pair);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        wait_for(&pair, links_of(pair.server.node) == 3);
+        close(waiting[0]);
+        close(waiting[1]);
+        pair_free(&pair);
 }
 
 static void test_address_limit(void **state)
@@ -387,6 +486,57 @@ static void test_dead(void **state)
         assert_non_null(strstr(pair.client.down_reason, "nothing came from it"));
         assert_non_null(strstr(pair.server.down_reason, "nothing came from it"));
         proxied_free(&pair, &proxy);
+}
+
+/* Ends with as much text as an end may have. */
+static void report_refuse(rpc_call *call, const ProtobufCMessage *message, void *userdata)
+{
+        rpc_call_end(call, RPC_ABORTED, "%0700d", 0);
+}
+
+/* Who asks and asks and does not read the answers is not read any more: what waits for it stays bounded. */
+static void test_unread_answers(void **state)
+{
+        enum { COUNT = 20000 };
+        static const struct rpc_method refusing[] = {
+                {&muster__v1__fleet__descriptor, "Report", EVERYBODY, report_refuse},
+        };
+        static struct outcome outcome;
+        struct pair pair;
+        struct proxy proxy;
+        struct rpc_dial_options options;
+        size_t most = 0, quiet = 0;
+
+        pair_new_as(&pair, RPC_AGENT, refusing, 1);
+        proxy_start(&proxy, pair.event, pair.port);
+        snprintf(pair.address, sizeof(pair.address), "127.0.0.1:%u", proxy.port);
+        options = pair_dial_options(&pair);
+        dial(&pair, &options);
+        wait_for(&pair, pair.server.peer && pair.client.peer);
+        proxy_stall(&proxy, true);
+        rpc_node_limits(pair.client.node)->streams = COUNT; /* a client that keeps no limits */
+        rpc_node_limits(pair.server.node)->streams = COUNT;
+        rpc_node_limits(pair.client.node)->out_hard = SIZE_MAX;
+        outcome = (struct outcome){0};
+        for (unsigned i = 0; i < COUNT; i++)
+                assert_int_equal(report_start(NULL, pair.client.peer, "x", 0, &outcome), 0);
+        while (quiet < 50) {
+                int r = sd_event_run(pair.event, 2000);
+
+                assert_true(r >= 0);
+                quiet = r == 0 ? quiet + 1 : 0;
+                if (pair.server.peer->out.size > most)
+                        most = pair.server.peer->out.size;
+        }
+        assert_true(pair.server.peer->want_receive && !pair.server.peer->receiving);
+        /* the limit and the answers to what one receive holds */
+        assert_in_range(most, 2u << 20, 6u << 20);
+        proxy_stall(&proxy, false);
+        wait_for(&pair, outcome.ends == COUNT);
+        assert_int_equal(outcome.code, RPC_ABORTED);
+        assert_int_equal(pair.server.downs, 0);
+        proxy_stop(&proxy);
+        pair_free(&pair);
 }
 
 static void test_heartbeat(void **state)
@@ -625,14 +775,18 @@ int main(void)
                 cmocka_unit_test(test_swapped),
                 cmocka_unit_test(test_addresses),
                 cmocka_unit_test(test_late_listener),
+                cmocka_unit_test(test_black_hole),
+                cmocka_unit_test(test_end_while_dialling),
                 cmocka_unit_test(test_once),
                 cmocka_unit_test(test_junk),
                 cmocka_unit_test(test_half_open),
+                cmocka_unit_test(test_no_descriptors),
                 cmocka_unit_test(test_address_limit),
                 cmocka_unit_test(test_handshake_deadline),
                 cmocka_unit_test(test_cut),
                 cmocka_unit_test(test_tampered),
                 cmocka_unit_test(test_dead),
+                cmocka_unit_test(test_unread_answers),
                 cmocka_unit_test(test_heartbeat),
                 cmocka_unit_test(test_rekey),
                 cmocka_unit_test(test_commit_once_a_turn),
