@@ -128,6 +128,17 @@ static int conclude(struct following *following)
                         following->state[0] ? following->state : "unknown");
 }
 
+/* The same without the verdict: showing is no failure, whatever is shown. */
+static int show_state(const struct following *following)
+{
+        if (following->options->json)
+                return CLI_DONE;
+        printf("run %s: %s\n", following->run, following->state);
+        if (following->waiting_for[0])
+                printf("  %s\n", following->waiting_for);
+        return CLI_DONE;
+}
+
 static int leave(const struct following *following)
 {
         const char *run = following->run[0] ? following->run : following->options->run;
@@ -172,7 +183,7 @@ static int follow(struct following *following)
                 if (ending.interrupted)
                         return leave(following);
                 if (following->options->once && (ending.stopped || ending.code == RPC_OK))
-                        return CLI_DONE;
+                        return show_state(following);
                 if (ending.code == RPC_OK)
                         return conclude(following);
                 if (ending.code != RPC_UNAVAILABLE || !following->run[0])

@@ -320,11 +320,11 @@ static void say_blocked(const run *run, size_t index, char *out, size_t size)
         if (run->blocked > 1)
                 snprintf(more, sizeof(more), " (and %zu more)", run->blocked - 1);
         snprintf(line, sizeof(line),
-                 "step %zu '%.120s' %s: %.180s%s. muster run retry %s %zu | run skip %s %zu --why TEXT | run "
-                 "abort "
-                 "%s",
-                 index, run->plan->steps[index].name, step->state == STEP_DOUBT ? "is in doubt" : "failed",
-                 step->text, more, id, index, id, index, id);
+                 "step %zu%s: %.230s%s; to move it: muster run retry %s %zu, muster run skip %s %zu --why "
+                 "TEXT, or "
+                 "muster run abort %s",
+                 index, step->state == STEP_DOUBT ? " is in doubt" : "", step->text, more, id, index, id,
+                 index, id);
         text_copy_cut(out, size, line);
 }
 
