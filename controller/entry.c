@@ -14,28 +14,40 @@
 
 #define ADMIN "admin"
 
+/* One key, one name: the same host may join anew, another may not take its key. A store that fails says so in
+ * ret_code. */
+static bool is_other(struct entry *entry, const uint8_t *key, const struct store_key *wanted,
+                     struct store_key *ret_known, int *ret_code)
+{
+        int r = store_key_find(entry->store, key, ret_known);
+
+        *ret_code = r == -ENOENT ? 0 : r;
+        return r == 0 && (ret_known->role != wanted->role || !text_equal(ret_known->name, wanted->name));
+}
+
+/* A join that is refused leaves the invitation as it was: looked at first, used up last. */
 static enum rpc_status take_invitation(struct entry *entry, enum rpc_role role, const uint8_t *key,
                                        const uint8_t *token, char ret_name[RPC_NAME_SIZE],
                                        struct error *error)
 {
-        struct store_key added = {.role = role, .added_us = time_realtime_us()};
+        struct store_key added = {.role = role, .added_us = time_realtime_us()}, known;
         uint8_t hash[crypto_hash_sha256_BYTES];
-        struct store_key known;
         int r;
 
         crypto_hash_sha256(hash, token, RPC_TOKEN_SIZE);
-        r = store_invite_take(entry->store, role, hash, added.added_us, added.name);
+        r = store_invite_find(entry->store, role, hash, added.added_us, added.name);
+        if (r == 0 && is_other(entry, key, &added, &known, &r)) {
+                error_set(error, 0, "this key has joined already, as %s; it cannot also be %s", known.name,
+                          added.name);
+                return RPC_ALREADY_EXISTS;
+        }
+        /* An expired one goes, too. */
+        if (r == 0 || r == -ETIME)
+                r = store_invite_take(entry->store, role, hash, added.added_us, added.name);
         if (r == -ENOENT || r == -ETIME) {
                 error_set(error, 0, "the invitation %s; make a new one with `muster host invite`",
                           r == -ETIME ? "has expired" : "is unknown or was used before");
                 return RPC_UNAUTHENTICATED;
-        }
-        /* One key, one name: the same host may join anew, another may not take its key. */
-        if (r == 0 && store_key_find(entry->store, key, &known) == 0 &&
-            (known.role != added.role || !text_equal(known.name, added.name))) {
-                error_set(error, 0, "this key has joined already, as %s; it cannot also be %s", known.name,
-                          added.name);
-                return RPC_ALREADY_EXISTS;
         }
         memcpy(added.key, key, sizeof(added.key));
         if (r == 0)

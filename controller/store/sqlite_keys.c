@@ -151,6 +151,18 @@ static int find_invite(store *store, unsigned role, const uint8_t hash[32], char
         return r;
 }
 
+int store_invite_find(store *store, unsigned role, const uint8_t hash[32], uint64_t now_us,
+                      char ret_name[NAME_SIZE])
+{
+        char name[NAME_SIZE];
+        uint64_t expires_us = 0;
+        int r = find_invite(store, role, hash, name, &expires_us);
+
+        if (r < 0)
+                return r;
+        return now_us >= expires_us ? -ETIME : text_copy(ret_name, NAME_SIZE, name);
+}
+
 int store_invite_take(store *store, unsigned role, const uint8_t hash[32], uint64_t now_us,
                       char ret_name[NAME_SIZE])
 {
