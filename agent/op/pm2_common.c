@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 
 #include "common/base/text.h"
@@ -23,6 +24,11 @@ int pm2_target_snapshot(struct pm2_snapshot *ret, const struct pm2_target *targe
         if (!op->request.snapshot[0])
                 return error_set(error, -EINVAL, "the request names no snapshot");
         return pm2_snapshot_read(ret, target->folder, &target->home, op->request.snapshot, error);
+}
+
+void pm2_give_back(void)
+{
+        malloc_trim(0);
 }
 
 static void name_failures(struct op *op, const struct pm2_outcome *outcome, size_t *named)

@@ -19,6 +19,9 @@ int pm2_target_init(struct pm2_target *ret, const struct op *op, struct error *e
 int pm2_target_snapshot(struct pm2_snapshot *ret, const struct pm2_target *target, const struct op *op,
                         struct error *error);
 
+/* After an operation: what held megabytes of environments goes back to the system, not to the heap. */
+void pm2_give_back(void);
+
 /* Figures "expected", "as-saved", "wanted", "online", "stopped", "failed", "held", and the first few of what
  * is not as it was, by name. */
 void pm2_outcome_figures(struct op *op, const struct pm2_outcome *outcome);

@@ -21,6 +21,7 @@ static struct save *save_free(struct save *save)
                 return NULL;
         pm2_read_free(save->read);
         free(save);
+        pm2_give_back();
         return NULL;
 }
 DEFINE_CLEANUP(struct save *, save_free);

@@ -5,9 +5,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/op/pm2_common.h"
 #include "agent/op/table.h"
+#include "agent/pm2/boot.h"
 #include "agent/pm2/stop.h"
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
@@ -20,6 +22,7 @@ struct stopping {
         struct pm2_target target;
         struct pm2_snapshot snapshot;
         pm2_read *read;
+        pm2_boot *boot;
         pm2_stop *stop;
         size_t late; /* apps that the snapshot does not know as they are */
         char first_late[TEXT_SIZE];
@@ -30,9 +33,11 @@ static struct stopping *stopping_free(struct stopping *self)
         if (!self)
                 return NULL;
         pm2_read_free(self->read);
+        pm2_boot_free(self->boot);
         pm2_stop_free(self->stop);
         pm2_snapshot_clear(&self->snapshot);
         free(self);
+        pm2_give_back();
         return NULL;
 }
 DEFINE_CLEANUP(struct stopping *, stopping_free);
@@ -87,6 +92,35 @@ static int begin_stop(struct op *op, struct error *error)
                             error);
 }
 
+/* That it could not be held back is said; the restore copes with what it starts. */
+static void on_held(void *userdata, int r, const char *units, const struct error *cause)
+{
+        struct op *op = userdata;
+        struct error error = {0};
+
+        if (r < 0)
+                op_figure(op, "boot-unit", "%.100s was not held back: %.100s", units, error_text(cause, r));
+        else if (units[0])
+                op_figure(op, "boot-unit", "%.120s is disabled until the restore", units);
+        r = begin_stop(op, &error);
+        if (r < 0)
+                fail(op, r, &error);
+}
+
+static int hold_boot_unit(struct op *op, struct error *error)
+{
+        struct stopping *self = op->state;
+        int r;
+
+        if (!op->bus)
+                return begin_stop(op, error);
+        r = pm2_boot_hold(&self->boot, op->bus, &self->target.home, self->target.folder, on_held, op);
+        if (r < 0)
+                return error_set(error, r, "cannot ask systemd for units that start PM2 at boot: %s",
+                                 strerror(-r));
+        return 0;
+}
+
 /* Apps that are only in a state other than the saved one can come back; other definitions are about to be
  * lost, and are written down. */
 static int save_late(struct op *op, const struct pm2_list *list, const struct pm2_daemon_facts *facts,
@@ -120,7 +154,7 @@ static void on_read(void *userdata, int r, struct pm2_list *list, struct pm2_dae
         if (r == 0)
                 r = save_late(op, list, facts, &error);
         if (r == 0)
-                r = begin_stop(op, &error);
+                r = hold_boot_unit(op, &error);
         if (r < 0)
                 fail(op, r, &error);
 }
@@ -140,7 +174,7 @@ static int start(struct op *op, struct error *error)
         op->state = self;
         r = pm2_read_new(&self->read, op->event, &self->target.home, true, READ_US, on_read, op, error);
         if (r == -ENOENT || r == -ECONNREFUSED)
-                r = begin_stop(op, error); /* which finds the same, and says so */
+                r = hold_boot_unit(op, error); /* the stop finds the same, and says so */
         if (r < 0) {
                 op->state = NULL;
                 return r;

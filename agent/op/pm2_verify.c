@@ -22,6 +22,7 @@ static struct verifying *verifying_free(struct verifying *self)
         pm2_verify_free(self->verify);
         pm2_snapshot_clear(&self->snapshot);
         free(self);
+        pm2_give_back();
         return NULL;
 }
 DEFINE_CLEANUP(struct verifying *, verifying_free);

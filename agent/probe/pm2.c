@@ -2,29 +2,27 @@
  * answer (agent/pm2/scan.h) and looks whether a unit would start apps at boot. A connection is made for each
  * reading: one that is held would keep `pm2 kill` waiting. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/pm2/boot.h"
 #include "agent/pm2/client.h"
 #include "agent/pm2/scan.h"
 #include "agent/pm2/snapshot.h"
 #include "agent/probe/probe.h"
 #include "common/base/cleanup.h"
-#include "common/base/file.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
 
-#define ANSWER_US      (10 * USEC_PER_SEC)
-#define UNIT_FILE_SIZE (256u << 10)
-#define BOOT_UNIT_US   (60 * USEC_PER_SEC) /* how long what is known of the boot unit is good for */
+#define ANSWER_US    (10 * USEC_PER_SEC)
+#define BOOT_UNIT_US (60 * USEC_PER_SEC) /* how long what is known of the boot unit is good for */
 
 struct reading {
         struct pm2_home home;
         char snapshots[PATH_SIZE];
         pm2_client *client;
-        sd_bus_slot *slot;
+        pm2_boot *boot;
         unsigned pending; /* answers that are still to come */
         struct service_state state;
         /* kept from one reading to the next */
@@ -35,7 +33,7 @@ struct reading {
 static void drop(struct reading *self)
 {
         self->client = pm2_client_free(self->client);
-        self->slot = sd_bus_slot_unref(self->slot);
+        self->boot = pm2_boot_free(self->boot);
         service_state_clear(&self->state);
         self->pending = 0;
 }
@@ -79,6 +77,18 @@ static void describe(struct service_state *state)
                          pm2->stopped, pm2->errored, pm2->other);
 }
 
+/* That apps will not start at the next boot is to be seen until the restore. */
+static void name_held(const struct reading *self, struct service_state *state)
+{
+        char held[UNIT_SIZE], text[TEXT_SIZE * 2 + UNIT_SIZE];
+
+        pm2_boot_held(self->snapshots, &self->home, held, sizeof(held));
+        if (!held[0])
+                return;
+        snprintf(text, sizeof(text), "%s; %s is disabled until the restore", state->detail, held);
+        text_copy_cut(state->detail, sizeof(state->detail), text);
+}
+
 static void finish(struct probe *probe)
 {
         struct reading *self = probe->state;
@@ -89,6 +99,7 @@ static void finish(struct probe *probe)
         if (pm2_snapshot_newest(self->snapshots, &self->home, state.pm2.last_snapshot) < 0)
                 state.pm2.last_snapshot[0] = '\0';
         describe(&state);
+        name_held(self, &state);
         drop(self);
         probe_done(probe, &state);
 }
@@ -181,65 +192,26 @@ static void on_version(void *userdata, int r, json_t *answer, const struct error
 /* --- a unit that starts apps at boot ----------------------------------------------------------------------
  */
 
-/* Whether the unit file is for this home: it names the home, or the user and no other home. */
-static bool is_for_home(const struct pm2_home *home, const char *path)
-{
-        cleanup_free char *text = NULL;
-        char named[PATH_SIZE + 16], user[NAME_SIZE + 8];
-
-        if (file_read(path, UNIT_FILE_SIZE, &text, NULL, NULL) < 0)
-                return false;
-        snprintf(named, sizeof(named), "PM2_HOME=%s", home->path);
-        snprintf(user, sizeof(user), "User=%s", home->user);
-        if (strstr(text, named))
-                return true;
-        return !strstr(text, "PM2_HOME=") && home->user[0] && strstr(text, user);
-}
-
-static int take_units(struct reading *self, sd_bus_message *answer)
-{
-        const char *path, *state;
-        int r = sd_bus_message_enter_container(answer, 'a', "(ss)");
-
-        self->boot_unit[0] = '\0';
-        while (r >= 0 && (r = sd_bus_message_read(answer, "(ss)", &path, &state)) > 0) {
-                const char *slash = strrchr(path, '/');
-
-                if (slash && is_for_home(&self->home, path))
-                        text_copy_cut(self->boot_unit, sizeof(self->boot_unit), slash + 1);
-        }
-        return r;
-}
-
-static int on_units(sd_bus_message *answer, void *userdata, sd_bus_error *ignored)
+static void on_units(void *userdata, int r, const char *units, const struct error *error)
 {
         struct probe *probe = userdata;
         struct reading *self = probe->state;
 
-        if (!sd_bus_message_is_method_error(answer, NULL) && take_units(self, answer) >= 0)
+        if (r == 0) {
+                text_copy_cut(self->boot_unit, sizeof(self->boot_unit), units);
                 self->boot_unit_at = time_monotonic_us();
-        self->slot = sd_bus_slot_unref(self->slot);
+        }
+        self->boot = pm2_boot_free(self->boot);
         one_less(probe);
-        return 0;
 }
 
 static void ask_units(struct probe *probe)
 {
         struct reading *self = probe->state;
-        sd_bus_message *call = NULL;
-        int r;
 
         if (!probe->bus || (self->boot_unit_at && time_monotonic_us() - self->boot_unit_at < BOOT_UNIT_US))
                 return;
-        r = sd_bus_message_new_method_call(probe->bus, &call, "org.freedesktop.systemd1",
-                                           "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
-                                           "ListUnitFilesByPatterns");
-        if (r >= 0)
-                r = sd_bus_message_append(call, "asas", 1, "enabled", 1, "pm2-*.service");
-        if (r >= 0)
-                r = sd_bus_call_async(probe->bus, &self->slot, call, on_units, probe, ANSWER_US);
-        sd_bus_message_unref(call);
-        if (r >= 0)
+        if (pm2_boot_find(&self->boot, probe->bus, &self->home, on_units, probe) == 0)
                 self->pending++;
 }
 

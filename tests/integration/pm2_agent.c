@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/op/op.h"
 #include "agent/probe/probe.h"
@@ -47,6 +48,7 @@ static int run_op(struct run *run, const struct service_spec *spec, const char *
                         .manager = run};
         const struct operation_type *type;
         struct error error = {0};
+        sd_bus *bus = NULL;
         char full[64];
         int r;
 
@@ -56,6 +58,10 @@ static int run_op(struct run *run, const struct service_spec *spec, const char *
                 return 2;
         op.request.kind = type->kind;
         op.type = op_type_find(type->kind);
+        /* As the agent has it: none where there is no systemd. */
+        if (access("/run/systemd/system", F_OK) == 0 && sd_bus_open_system(&bus) >= 0 &&
+            sd_bus_attach_event(bus, run->event, 0) >= 0)
+                op.bus = bus;
         run->result = -1;
         r = op.type->start(&op, &error);
         if (r < 0) {
@@ -64,6 +70,7 @@ static int run_op(struct run *run, const struct service_spec *spec, const char *
         }
         if (run->result < 0)
                 sd_event_loop(run->event);
+        sd_bus_flush_close_unref(bus);
         return run->result;
 }
 

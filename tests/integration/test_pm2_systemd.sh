@@ -2,7 +2,7 @@
 # PM2 restored on a host with systemd: its daemon becomes a service of its own, no secret shows in the unit, a
 # reboot leaves PM2's dump as it was, and a pm2-*.service that was first is no trouble.
 # timeout: 300
-# MUSTER_BUILD is where pm2_driver was built. Needs root; uses a testbed of its own.
+# MUSTER_BUILD is where pm2_driver and pm2_agent were built. Needs root; uses a testbed of its own.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 driver=$(realpath "${MUSTER_BUILD:-build/asan}")/tests/integration/pm2_driver
@@ -48,6 +48,7 @@ dump() {
 
 "$testbed" up apps >"$out" 2>&1 || fail "the host does not come up"
 "$testbed" push apps "$driver" /usr/local/bin/pm2_driver
+"$testbed" push apps "$(dirname "$driver")/pm2_agent" /usr/local/bin/pm2_agent
 on useradd -m beam
 on sh -c 'mkdir /srv/app && echo "setInterval(() => {}, 1000);" >/srv/app/a.js'
 pm2 start /srv/app/a.js --name one
@@ -109,4 +110,26 @@ dump | diff -u "$TESTBED_DIR/dump.before" - >&2 || fail "PM2's dump was changed 
 drive restore before bus settle=1000
 has 'expected=4 as-saved=4 .* daemon=0'
 drive diff before
+
+# As the operations do it: that unit is held back from the stop to the restore, over a reboot.
+agent() {
+        on /usr/local/bin/pm2_agent beam /home/beam/.pm2 /var/lib/muster-agent "$@"
+}
+agent op save held
+agent op stop held
+has '^boot-unit=pm2-beam.service is disabled until the restore$'
+dump >"$TESTBED_DIR/dump.before"
+"$testbed" reboot apps >"$out" 2>&1 || fail "the host does not come back"
+on sh -c 'systemctl is-enabled pm2-beam.service || true'
+has '^disabled$'
+on sh -c 'pgrep -u beam || echo nothing runs'
+has '^nothing runs$'
+dump | diff -u "$TESTBED_DIR/dump.before" - >&2 || fail "PM2's dump was changed"
+agent op restore held
+has '^boot-unit=pm2-beam.service is enabled again$'
+has '^done: 4 of 4 apps as saved'
+on systemctl is-enabled pm2-beam.service
+has '^enabled$'
+agent op restore held
+! grep -q boot-unit "$out" || fail "a unit is enabled that was not held back"
 echo "test_pm2_systemd: all passed"
