@@ -153,6 +153,8 @@ static int invite_host(const struct cli *cli, int argc, char **argv)
                 return exit;
         inviting.host = arguments.words[0];
         request.host = (char *)arguments.words[0];
+        if (inviting.address)
+                request.address = (char *)inviting.address;
         session_call(session, "Invite", &request.base, CALL_DEADLINE_US, on_invited, &inviting, &ending);
         exit = ending_exit(&ending);
         return exit == CLI_DONE ? inviting.exit : exit;

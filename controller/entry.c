@@ -88,6 +88,28 @@ enum rpc_status entry_admit(struct entry *entry, enum rpc_role role, const uint8
         return RPC_OK;
 }
 
+/* The settings may name another address than at the first start. What cannot be read is left alone: it is a
+ * person's to look at, and no reason for the fleet to be without its controller. */
+static int keep_address(const char *path, const char *address, struct error *error)
+{
+        struct identity identity = {0};
+        struct error why = {0};
+        int r = identity_read(&identity, path, &why);
+
+        if (r < 0) {
+                log_warning("the admin's identity is left as it is: %s", error_text(&why, r));
+                r = 0;
+        } else if (!text_equal(identity.address, address)) {
+                r = TEXT_COPY(identity.address, address);
+                if (r == 0)
+                        r = identity_write(&identity, path, error);
+                if (r == 0)
+                        log_info("the admin's identity names the new address, %s: %s", address, path);
+        }
+        sodium_memzero(&identity, sizeof(identity));
+        return r < 0 ? error_prefix(error, r, "cannot write the admin's identity %s", path) : 0;
+}
+
 int entry_make_admin(struct entry *entry, const char *folder, const char *address,
                      const uint8_t controller[NOISE_KEY_SIZE], struct error *error)
 {
@@ -99,7 +121,7 @@ int entry_make_admin(struct entry *entry, const char *folder, const char *addres
 
         snprintf(path, sizeof(path), "%s/" ADMIN, folder);
         if (store_key_named(entry->store, RPC_USER, ADMIN, &admin) == 0 && access(path, F_OK) == 0)
-                return 0;
+                return keep_address(path, address, error);
         randombytes_buf(identity.secret, sizeof(identity.secret));
         r = noise_keypair_from_secret(&key, identity.secret);
         if (r < 0)

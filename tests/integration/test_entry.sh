@@ -104,6 +104,19 @@ test_audit_text() {
         expect 0 "exec.*on one: echo xéé" "$muster" audit ls
 }
 
+# A controller that listens everywhere and was told no address of itself: no line that leads nowhere.
+test_everywhere() {
+        local line
+        start "$work/everywhere.log" "$controller" --fleet "$work/fleet.yaml" --listen "0.0.0.0:$port" --state "$work/state"
+        controller_pid=${started[-1]}
+        until_true 20 answers || fail "the controller does not answer on every address"
+        expect 1 "leads nowhere.*--address HOST:PORT.*--advertise" "$muster" host invite one
+        line=$("$muster" host invite one --address "bastion:$port" 2>/dev/null)
+        [[ $line == "muster-join:1:one:bastion:$port:"* ]] || fail "the invitation names another address: $line"
+        grep -q "0.0.0.0:$port" "$work/state/admin" || fail "the admin's identity keeps its old address"
+        ends_well muster-controller "$controller_pid" "$work/everywhere.log"
+}
+
 main() {
         cat >"$work/fleet.yaml" <<<$'fleet: errors\nhosts:\n  one: {}\n'
         start_controller
@@ -114,6 +127,7 @@ main() {
         test_audit_text
         ends_well muster-agent "$agent_pid" "$work/one.log"
         ends_well muster-controller "$controller_pid" "$work/controller.log"
+        test_everywhere
         conclude
 }
 
