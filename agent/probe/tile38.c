@@ -47,7 +47,10 @@ static void judge_loading(struct service_state *state)
         state->progress_total = tile38->aof_size;
         text_bytes(done, sizeof(done), tile38->loaded_bytes);
         text_bytes(total, sizeof(total), tile38->aof_size);
-        snprintf(state->detail, sizeof(state->detail), "loading %s of %s", done, total);
+        if (tile38->aof_size)
+                snprintf(state->detail, sizeof(state->detail), "loading %s of %s", done, total);
+        else
+                snprintf(state->detail, sizeof(state->detail), "loading; how far, its files do not tell");
 }
 
 /* It refuses connections: an old version that loads has its file open and is active. */

@@ -1,8 +1,9 @@
 /* Watches services given on the command line as the agent would, and prints a line for each change:
  *   NAME PHASE READY_MS DONE/TOTAL DETAIL
  *
- *   probe_driver [--until PHASE] [--seconds N] KIND:NAME:PORT[:ROLE][:unit=UNIT] …
+ *   probe_driver [--until PHASE] [--seconds N] [--folder DIR] KIND:NAME:PORT[:ROLE][:unit=UNIT]… …
  *
+ * Further words of a service: socket=PATH, run_id=ID. DIR is the agent's folder, with its redis-logins.
  * Exit 0 once every service is in PHASE (default ready), 1 when the seconds (default 30) are over first. */
 #include <getopt.h>
 #include <inttypes.h>
@@ -41,6 +42,8 @@ static int parse_spec(struct service_spec *spec, char *text)
                         spec->role = REDIS_REPLICA;
                 else if (text_starts(more, "unit="))
                         TEXT_COPY(spec->unit, more + strlen("unit="));
+                else if (text_starts(more, "socket="))
+                        TEXT_COPY(spec->socket, more + strlen("socket="));
                 else if (text_starts(more, "run_id="))
                         TEXT_COPY(spec->probe_run_id, more + strlen("run_id="));
         }
@@ -85,8 +88,10 @@ int main(int argc, char **argv)
 {
         static const struct option options[] = {{"until", required_argument, NULL, 'u'},
                                                 {"seconds", required_argument, NULL, 's'},
+                                                {"folder", required_argument, NULL, 'f'},
                                                 {NULL, 0, NULL, 0}};
         struct driver driver = {.until = "ready"};
+        const char *folder = "/nonexistent";
         struct service_spec specs[SPECS_MOST] = {0};
         size_t count = 0;
         uint64_t seconds = 30;
@@ -95,9 +100,12 @@ int main(int argc, char **argv)
         int option, r;
 
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        signal(SIGPIPE, SIG_IGN);
         while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
                 if (option == 'u')
                         driver.until = optarg;
+                else if (option == 'f')
+                        folder = optarg;
                 else if (option != 's' || text_to_u64(optarg, &seconds) < 0)
                         return 2;
         }
@@ -110,7 +118,7 @@ int main(int argc, char **argv)
                 return 2;
         if (sd_bus_open_system(&bus) < 0 || sd_bus_attach_event(bus, driver.event, 0) < 0)
                 bus = NULL;
-        r = probe_set_new(&set, driver.event, bus, "/nonexistent", on_changed, &driver);
+        r = probe_set_new(&set, driver.event, bus, folder, on_changed, &driver);
         if (r >= 0)
                 r = probe_set_configure(set, specs, count);
         if (r >= 0)

@@ -1,5 +1,5 @@
 #!/bin/bash
-# timeout: 120
+# timeout: 240
 # What the agent's probes say of real servers: a master and a replica, a wrong role, a load with its progress,
 # a server that is not there, tile38.
 set -euo pipefail
@@ -39,14 +39,14 @@ start replica 17102 --replicaof 127.0.0.1 17101 --repl-diskless-sync-delay 0
 
 echo "master and replica are ready, with their files' sizes"
 see redis:bds:17101:master redis:copy:17102:replica || fail "not ready"
-redis-cli -p 17101 debug populate 300000 k 100 >/dev/null
+redis-cli -p 17101 debug populate 100000 k 100 >/dev/null
 redis-cli -p 17101 bgrewriteaof >/dev/null
-until redis-cli -p 17101 info persistence | grep -q 'aof_rewrites:1'; do :; done
-until redis-cli -p 17101 info persistence | grep -q 'aof_rewrite_in_progress:0'; do :; done
+until redis-cli -p 17101 info persistence | grep -q 'aof_rewrites:1'; do sleep 0.05; done
+until redis-cli -p 17101 info persistence | grep -q 'aof_rewrite_in_progress:0'; do sleep 0.05; done
 redis-cli -p 17101 eval 'for i=1,1000 do redis.call("set", "x"..i, string.rep("v", 1000)) end' 0 >/dev/null
 see redis:bds:17101:master
 grep -Eq '^bds ready .* base=[0-9]{6,} incremental=[0-9]{6,} ' "$work/seen" || fail "sizes: $(cat "$work/seen")"
-grep -q '301000 keys' "$work/seen" || fail "keys: $(cat "$work/seen")"
+grep -q '101000 keys' "$work/seen" || fail "keys: $(cat "$work/seen")"
 
 echo "a role that is not the declared one is not ready"
 see --until degraded redis:bds:17101:replica || fail "wrong role passed"
@@ -69,15 +69,80 @@ grep '^bds loading' "$work/seen" | awk '{print $4}' | sort -u >"$work/steps"
 total=$(grep '^bds loading' "$work/seen" | awk 'END {split($4, part, "/"); print part[2]}')
 files=$(cat "$work"/master/appendonlydir/*.rdb "$work"/master/appendonlydir/*.aof | wc -c)
 [ "$total" = "$files" ] || fail "total $total, files $files"
+base=$(cat "$work"/master/appendonlydir/*.base.rdb | wc -c)
+grep -q "^bds loading .* base=$base incremental=$((files - base)) " "$work/seen" || fail "no sizes while loading: $(cat "$work/seen")"
 grep -m1 -n '^bds ready' "$work/seen" >/dev/null || fail "no ready line"
+
+echo "a Unix socket is as good as a port"
+start socket 0 --unixsocket "$work/redis.sock"
+see "redis:sock:0:socket=$work/redis.sock" || fail "not ready through its socket"
+
+echo "a password comes from the agent's folder, and may come late"
+start secret 17104 --requirepass s3cret
+mkdir -m 700 "$work/agent"
+"$driver" --folder "$work/agent" redis:bull:17104 >"$work/late" &
+late=$!
+pids+=("$late")
+wait_for() { # SECONDS COMMAND...
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || fail "waited in vain for: $*: $(cat "$work/seen" "$work/late")"
+		sleep 0.05
+	done
+}
+wait_for 20 grep -q '^bull degraded .*NOAUTH.*put "bull \[USER\] PASSWORD" into' "$work/late"
+(umask 077 && echo "bull s3cret" >"$work/agent/redis-logins")
+wait "$late" || fail "not ready with its password: $(cat "$work/late")"
+grep -q s3cret "$work/late" && fail "the password was shown"
+redis-cli -p 17104 --no-auth-warning -a s3cret acl setuser watcher on '>other' +@all '~*' >/dev/null
+(umask 077 && echo "bull watcher other" >"$work/agent/redis-logins")
+see --folder "$work/agent" redis:bull:17104 || fail "not ready as a user"
+
+# geo NAME PORT: a tile38, in $started
+geo() {
+	mkdir -p "$work/$1"
+	setpriv --pdeathsig KILL tile38-server -h 127.0.0.1 -p "$2" -d "$work/$1" >"$work/$1.log" 2>&1 &
+	pids+=($!)
+	started=$!
+}
 
 if command -v tile38-server >/dev/null; then
 	echo "tile38 is ready by its own word"
-	setpriv --pdeathsig KILL tile38-server -h 127.0.0.1 -p 17103 -d "$work/geo" >"$work/geo.log" 2>&1 &
-	pids+=($!)
+	geo geo 17103
+	leader=$started
 	see --until ready tile38:geo:17103 || fail "tile38 not ready"
-	until redis-cli -p 17103 set fleet truck point 1 2 >/dev/null; do :; done
+	wait_for 10 redis-cli -p 17103 set fleet truck point 1 2 >/dev/null 2>&1
 	see tile38:geo:17103 || fail "tile38 not ready"
 	grep -Eq '^geo ready .*objects, AOF' "$work/seen" || fail "tile38 text: $(cat "$work/seen")"
+
+	echo "what a shrink left behind is seen"
+	touch "$work/geo/appendonly.aof-shrink"
+	see tile38:geo:17103 || fail "tile38 not ready"
+	grep -q 'leftover of a failed shrink' "$work/seen" || fail "leftover: $(cat "$work/seen")"
+	rm "$work/geo/appendonly.aof-shrink"
+
+	echo "a follower is ready when it has caught up, and not without its leader"
+	geo follower 17105
+	see tile38:copy:17105 || fail "follower not ready"
+	redis-cli -p 17105 follow 127.0.0.1 17103 >/dev/null
+	see tile38:copy:17105 || fail "follower not caught up: $(cat "$work/seen")"
+	kill -9 "$leader"
+	see --until degraded tile38:copy:17105 || fail "a follower without its leader passed"
+	grep -q 'not caught up' "$work/seen" || fail "follower's text: $(cat "$work/seen")"
+
+	echo "a load of tile38 is seen, and is not ready"
+	for i in $(seq 20000); do echo "SET fleet t$i FIELD speed $i POINT 1 2"; done >"$work/sets"
+	geo fat 17106
+	fat=$started
+	wait_for 10 redis-cli -p 17106 ping >/dev/null 2>&1
+	redis-cli -p 17106 <"$work/sets" >/dev/null
+	kill -9 "$fat"
+	for i in $(seq 10); do cat "$work/fat/appendonly.aof"; done >"$work/fat.aof"
+	mv "$work/fat.aof" "$work/fat/appendonly.aof"
+	geo fat 17106
+	see --seconds 60 tile38:fat:17106 || fail "never ready: $(tail -3 "$work/seen")"
+	grep -q '^fat loading' "$work/seen" || fail "no load seen: $(cat "$work/seen")"
+	grep -q '^fat ready .* 20000 objects' "$work/seen" || fail "objects: $(cat "$work/seen")"
 fi
 echo "all as it should be"
