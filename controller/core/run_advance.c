@@ -39,11 +39,41 @@ bool step_may_begin(const run *run, size_t index)
 /* --- reboots and boots -----------------------------------------------------------------------------------
  */
 
-static bool is_fresh_boot(const run *run, size_t index)
+static bool is_other_boot(const run *run, size_t index)
 {
         const struct run_host *host = &run->hosts[run->steps[index].host];
 
         return host->connected && host->boot_now[0] && !text_equal(host->boot_now, run->steps[index].boot_id);
+}
+
+/* Whether its PID 1 can have begun after the reboot was asked for. The monotonic clock knows that best, the
+ * other one knows it also of what an earlier life of the controller asked for. */
+static bool began_since(const struct turn *turn, size_t index)
+{
+        const struct run_step *step = &turn->run->steps[index];
+        uint64_t since_us = turn->clock_us > step->begun_us ? turn->clock_us - step->begun_us : 0;
+
+        if (step->intent_us && turn->now_us - step->intent_us > since_us)
+                since_us = turn->now_us - step->intent_us;
+        return turn->run->hosts[step->host].uptime_us <= since_us + UPTIME_SLACK_US;
+}
+
+/* Another boot that has lasted for longer than the reboot is ago is not what the reboot led to: most likely a
+ * second machine that was made from a copy of the first, key and all. */
+static int doubt_machine(struct turn *turn, size_t index)
+{
+        const struct run_host *host = &turn->run->hosts[turn->run->steps[index].host];
+        struct run_event event = turn_event(EVENT_DOUBT, (int)index);
+        char span[64];
+
+        if (turn->run->steps[index].state != STEP_RUNNING)
+                return 0;
+        time_duration_text(span, sizeof(span), host->uptime_us);
+        event_say(&event,
+                  "another machine with this host's key answered (up for %s, which is longer than the reboot "
+                  "of %s is ago)",
+                  span, host->name);
+        return turn_record(turn, &event);
 }
 
 static int advance_reboot(struct turn *turn, size_t index)
@@ -52,7 +82,9 @@ static int advance_reboot(struct turn *turn, size_t index)
         const struct run_host *host = &turn->run->hosts[step->host];
         struct run_event event = turn_event(EVENT_DOUBT, (int)index);
 
-        if (is_fresh_boot(turn->run, index)) {
+        if (is_other_boot(turn->run, index) && !began_since(turn, index))
+                return doubt_machine(turn, index);
+        if (is_other_boot(turn->run, index)) {
                 char text[TEXT_SIZE];
 
                 snprintf(text, sizeof(text), "up on a new boot (%.8s…, before %.8s…)", host->boot_now,
@@ -83,6 +115,13 @@ static int advance_reboot(struct turn *turn, size_t index)
         return turn_record(turn, &event);
 }
 
+/* Whether it is a person's to say which machine this is. */
+static bool is_doubted(const struct turn *turn, int reboot)
+{
+        return reboot >= 0 && turn->run->steps[reboot].state == STEP_DOUBT &&
+               is_other_boot(turn->run, (size_t)reboot) && !began_since(turn, (size_t)reboot);
+}
+
 /* A host on a boot that no step of this run accounts for. */
 static int advance_boot(struct turn *turn, size_t index)
 {
@@ -91,7 +130,7 @@ static int advance_boot(struct turn *turn, size_t index)
         int r;
 
         if (!host->connected || !host->boot_now[0] || !host->boot_id[0] ||
-            text_equal(host->boot_now, host->boot_id))
+            text_equal(host->boot_now, host->boot_id) || is_doubted(turn, host->reboot))
                 return 0;
         text_copy_cut(event.host, sizeof(event.host), host->name);
         text_copy_cut(event.boot_id, sizeof(event.boot_id), host->boot_now);

@@ -102,6 +102,7 @@ int decide_intent(struct turn *turn, size_t index)
                 snprintf(more, sizeof(more), " (attempt %" PRIu32 ")", event.attempt);
         event_say(&event, "%s%s", plan->name, more);
         r = turn_record(turn, &event);
+        turn->run->steps[index].intent_us = turn->now_us;
         return r < 0 ? r : decide_send(turn, index);
 }
 

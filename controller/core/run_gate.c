@@ -71,6 +71,7 @@ void host_observe(struct turn *turn, size_t index, const struct agent_state *sta
         struct run_host *host = &turn->run->hosts[index];
 
         host->stopping = state->host.stopping;
+        host->uptime_us = state->host.uptime_ms * USEC_PER_MSEC;
         text_copy_cut(host->boot_now, sizeof(host->boot_now), state->host.boot_id);
         text_copy_cut(host->boot_error, sizeof(host->boot_error), state->host.boot_error);
         for (size_t s = 0; s < host->service_count; s++) {

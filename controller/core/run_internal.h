@@ -5,9 +5,10 @@
 #include "controller/core/run.h"
 
 /* How long a service or a host may be out of sight before that counts. */
-#define DOWN_GRACE_US  (20 * USEC_PER_SEC)  /* a passed gate's host */
-#define UNREACHABLE_US (120 * USEC_PER_SEC) /* the host of a step that could start */
-#define DOUBT_GRACE_US (30 * USEC_PER_SEC)  /* an interrupted reboot may still happen */
+#define DOWN_GRACE_US   (20 * USEC_PER_SEC)  /* a passed gate's host */
+#define UNREACHABLE_US  (120 * USEC_PER_SEC) /* the host of a step that could start */
+#define DOUBT_GRACE_US  (30 * USEC_PER_SEC)  /* an interrupted reboot may still happen */
+#define UPTIME_SLACK_US (5 * USEC_PER_SEC)   /* between two machines' looks at their clocks */
 #define DEADLINE_SLACK                                                                                       \
         (30 * USEC_PER_SEC) /* the agent ends an operation at its deadline; then it has to say so */
 #define BACKOFF_FIRST_US  (2 * USEC_PER_SEC)
@@ -34,6 +35,7 @@ struct run_host {
         bool connected, stopping, asked;
         char boot_now[ID_SIZE]; /* "" unreadable or not connected */
         char boot_error[TEXT_SIZE];
+        uint64_t uptime_us; /* how long its PID 1 had run when it last spoke */
         uint64_t down_since_us;
 };
 
@@ -73,6 +75,7 @@ struct run_step {
         /* lived */
         enum link_state link;
         uint64_t opened_us; /* when it began to run in this life; 0: not yet */
+        uint64_t intent_us; /* monotonic: of the last intent, if it was in this life; else 0 */
         uint64_t since_us;  /* when waiting in this state began; 0: not yet */
         uint64_t doubt_us;  /* an interrupted reboot that has not happened: since when; 0 not */
         uint64_t ask_at_us; /* not before */

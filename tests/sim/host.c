@@ -123,6 +123,7 @@ void host_power_on(struct sim *sim, size_t index)
         host->up = true;
         host->lost = host->stopping = false;
         host->boot++;
+        host->booted_us = sim->now_us;
         host->boot_readable = !sim_fault(sim, sim->odds.unreadable);
         if (!host->boot_readable)
                 sim_later(sim, sim_between(sim, 1, 300) * USEC_PER_SEC, readable_again, index, 0, NULL);
@@ -236,6 +237,7 @@ void host_glimpse(const struct sim *sim, size_t host, struct message *ret)
                 .boot = sim->hosts[host].boot,
                 .boot_readable = sim->hosts[host].boot_readable,
                 .stopping = sim->hosts[host].stopping,
+                .uptime_us = sim->now_us - sim->hosts[host].booted_us,
         };
         for (size_t s = 0; s < sim->fleet.service_count; s++)
                 if (sim->services[s].host == host)
@@ -272,6 +274,7 @@ const struct agent_state *host_state_of(struct sim *sim, size_t host, const stru
         state->services = sim->said[host];
         state->service_count = 0;
         state->host.stopping = seen->stopping;
+        state->host.uptime_ms = seen->uptime_us / USEC_PER_MSEC;
         state->host.boot_id[0] = '\0';
         TEXT_COPY(state->host.boot_error, seen->boot_readable ? "" : "unreadable");
         if (seen->boot_readable)

@@ -63,6 +63,7 @@ struct message {
         char operation[ID_SIZE];
         unsigned boot; /* state */
         bool boot_readable, stopping;
+        uint64_t uptime_us;
         struct glimpse glimpses[SIM_SERVICES];
 };
 
@@ -106,6 +107,7 @@ struct sim_service {
 struct sim_host {
         bool up, agent_up, stopping, boot_readable;
         unsigned boot, first_boot, agent_life;
+        uint64_t booted_us;
         uint64_t link;              /* number of the newest link; 0 none yet */
         bool link_alive, link_open; /* alive: carries messages; open: the controller believes in it */
         bool link_drains;           /* what was written before the controller's end still arrives */

@@ -105,6 +105,7 @@ static inline void incident_init(struct incident *in)
         for (size_t h = 0; h < HOSTS; h++) {
                 TEXT_COPY(in->hosts[h].name, hosts[h]);
                 snprintf(in->states[h].host.boot_id, ID_SIZE, "%032zx", 0x1000 + h);
+                in->states[h].host.uptime_ms = 40ull * 24 * 3600 * 1000;
                 in->facts[h] = (struct plan_host_fact){true, &in->states[h]};
                 in->scope_hosts[h] = true;
         }

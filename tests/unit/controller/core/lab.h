@@ -274,6 +274,7 @@ static inline void lab_new_process(struct lab *lab, size_t service)
 static inline void lab_new_boot(struct lab *lab, size_t host)
 {
         snprintf(lab->in.states[host].host.boot_id, ID_SIZE, "%032x", 0xb0070 + ++lab->boots);
+        lab->in.states[host].host.uptime_ms = 500;
         for (size_t s = 0; s < SERVICES; s++)
                 if (lab->in.services[s].host == host)
                         lab_new_process(lab, s);

@@ -161,6 +161,30 @@ static void test_reboot_is_proven_by_its_boot(void **state)
         lab_end(&lab);
 }
 
+/* A machine that was made from a copy of another one has its key: it may be the one that answers. */
+static void test_reboot_answered_by_another_machine(void **state)
+{
+        struct lab lab;
+
+        down(&lab);
+        lab_done(&lab, "db1 host.reboot");
+        lab_down(&lab, DB1);
+        lab_wait(&lab, 60 * USEC_PER_SEC);
+        lab_new_boot(&lab, DB1);
+        lab.in.states[DB1].host.uptime_ms = 66 * 1000; /* since before the reboot was asked for */
+        lab_up(&lab, DB1);
+        assert_step(&lab, "db1 host.reboot", STEP_DOUBT);
+        assert_non_null(strstr(lab_step(&lab, "db1 host.reboot").text, "another machine"));
+        assert_int_equal(run_state(lab.run), RUN_PAUSED);
+        lab_down(&lab, DB1);
+        lab_new_boot(&lab, DB1); /* and then the right one */
+        lab.in.states[DB1].host.uptime_ms = 64 * 1000;
+        lab_up(&lab, DB1);
+        assert_step(&lab, "db1 host.reboot", STEP_DONE);
+        assert_int_equal(run_state(lab.run), RUN_RUNNING);
+        lab_end(&lab);
+}
+
 static void test_reboot_unreadable_boot(void **state)
 {
         char kept[ID_SIZE];
@@ -576,6 +600,7 @@ int main(void)
                 cmocka_unit_test(test_refused_by_the_agent),
                 cmocka_unit_test(test_late_and_doubled_answers),
                 cmocka_unit_test(test_reboot_is_proven_by_its_boot),
+                cmocka_unit_test(test_reboot_answered_by_another_machine),
                 cmocka_unit_test(test_reboot_unreadable_boot),
                 cmocka_unit_test(test_reboot_in_doubt),
                 cmocka_unit_test(test_reboot_never_returns),
