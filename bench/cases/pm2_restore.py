@@ -1,0 +1,56 @@
+"""How long it takes until all apps of a PM2 home run again after a boot, and whether they are what they were."""
+import os
+import signal
+import subprocess
+
+import harness
+from cases import _pm2
+
+ABOUT = f"{_pm2.APPS} PM2 apps from no daemon until each runs its own code"
+OURS = "muster"
+FLOOR = "node alone"
+PEER = "pm2 resurrect"
+PARALLEL = f"pm2 resurrect, {_pm2.APPS} at once"
+
+
+def run(options):
+    harness.build_release("pm2_driver")
+    differences = {OURS: [], PEER: [], PARALLEL: []}
+
+    with _pm2.Home() as home:
+        home.driver("save", "bench")
+        home.pm2("save")
+
+        def restored(name, arguments, environment):
+            def once():
+                home.driver("stop", "end")
+                os.truncate(home.mark, 0)
+                began = harness.time.monotonic()
+                with subprocess.Popen([str(argument) for argument in arguments], env=environment,
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                      stderr=subprocess.DEVNULL, preexec_fn=harness.die_with_parent) as process:
+                    home.wait_running(_pm2.APPS)
+                    took = harness.time.monotonic() - began
+                    process.wait(timeout=60)
+                differences[name].append(len(home.driver("diff", "bench", good=(0, 4))[2].splitlines()))
+                return took
+            return once
+
+        def floor():
+            home.driver("stop", "end")
+            processes, took = home.node_alone()
+            _pm2.end(processes, signal.SIGKILL)
+            return took
+
+        peer = [home.program, "resurrect"]
+        values = harness.rounds({
+            OURS: restored(OURS, [_pm2.DRIVER, home.path, home.snapshots, "restore", "bench", "settle=500"],
+                           {"PATH": "/usr/bin:/bin"}),
+            PEER: restored(PEER, peer, home.environment),
+            PARALLEL: restored(PARALLEL, peer, {**home.environment, "PM2_CONCURRENT_ACTIONS": str(_pm2.APPS)}),
+            FLOOR: floor}, options.rounds)
+    found = "; ".join(f"{name} {max(counts)}" for name, counts in differences.items())
+    return harness.Result(unit="s", ours=OURS, floor=FLOOR, values=values, digits=2,
+                          reach="at most what pm2 resurrect takes, and exact",
+                          note=f"Differences to what was saved, at most: {found}. All start from no daemon; an app "
+                               "runs when its own first line has.")
