@@ -20,6 +20,9 @@ run *run_free(run *run)
         free(run->hosts);
         free(run->services);
         free(run->steps);
+        free(run->first_later);
+        free(run->later);
+        free(run->awake);
         free(run);
         return NULL;
 }
@@ -173,6 +176,8 @@ int run_new(run **ret, const char *id, struct plan *plan, uint64_t now_us, struc
         index_hosts(run);
         index_services(run);
         r = index_steps(run);
+        if (r >= 0)
+                r = run_index_later(run);
         if (r < 0) {
                 run->plan = NULL; /* still the caller's */
                 return r;
@@ -303,12 +308,23 @@ size_t run_pending(const run *run, const char *host, char (*ids)[ID_SIZE], size_
         return count;
 }
 
+/* The step's number is a part of the id; see decide_intent. */
 int run_step_of_operation(const run *run, const char *operation)
 {
-        for (size_t i = 0; i < run->plan->step_count; i++)
-                if (run->steps[i].operation[0] && text_equal(run->steps[i].operation, operation))
-                        return (int)i;
-        return -1;
+        unsigned char number[4];
+        char digits[2 * sizeof(number) + 1];
+        size_t index;
+
+        if (strlen(operation) != ID_SIZE - 1)
+                return -1;
+        memcpy(digits, operation + SEED_SIZE - 1, sizeof(digits) - 1);
+        digits[sizeof(digits) - 1] = '\0';
+        if (text_unhex(number, sizeof(number), digits) < 0)
+                return -1;
+        index = (size_t)number[0] << 24 | (size_t)number[1] << 16 | (size_t)number[2] << 8 | number[3];
+        return index < run->plan->step_count && text_equal(run->steps[index].operation, operation)
+                       ? (int)index
+                       : -1;
 }
 
 static void say_blocked(const run *run, size_t index, char *out, size_t size)
@@ -432,21 +448,36 @@ static const char *unsound(const run *run, size_t index)
         return NULL;
 }
 
+/* What is counted as it goes against what there is. */
+static bool counts_are_right(const run *run)
+{
+        size_t blocked = 0, open = 0;
+
+        for (size_t i = 0; i < run->plan->step_count; i++) {
+                const struct step *plan = &run->plan->steps[i];
+                unsigned unsettled = 0;
+
+                blocked += step_blocks(run, i);
+                open += !step_is_final(run, i);
+                for (size_t j = 0; j < plan->after_count; j++)
+                        unsettled += !step_is_settled(run, plan->after[j]);
+                if (unsettled != run->steps[i].unsettled)
+                        return false;
+        }
+        return blocked == run->blocked && open == run->open;
+}
+
 int run_check(const run *run, struct error *error)
 {
-        size_t blocked = 0;
-
         for (size_t i = 0; i < run->plan->step_count; i++) {
                 const char *why = unsound(run, i);
 
-                blocked += step_blocks(run, i);
                 if (why)
                         return error_set(error, -EPROTO, "run %s: step %zu '%s' (%s) %s", run->id, i,
                                          run->plan->steps[i].name, step_state_name(run->steps[i].state), why);
         }
-        if (blocked != run->blocked)
-                return error_set(error, -EPROTO, "run %s: %zu steps block it, counted were %zu", run->id,
-                                 blocked, run->blocked);
+        if (!counts_are_right(run))
+                return error_set(error, -EPROTO, "run %s: its counts do not fit its steps", run->id);
         if (run->events > 0 && !run->started)
                 return error_set(error, -EPROTO, "run %s has events and no beginning", run->id);
         return 0;

@@ -1,5 +1,6 @@
-/* What a run does when something has happened: everything that can go on, goes on. One pass over the steps in
- * their order, so that what a step makes possible happens in the same turn; again until nothing moves. */
+/* What a run does when something has happened: everything that can go on, goes on. One pass over the steps
+ * that are awake, in their order, so that what a step makes possible happens in the same turn; again until
+ * nothing moves. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,14 +123,17 @@ static bool is_doubted(const struct turn *turn, int reboot)
                is_other_boot(turn->run, (size_t)reboot) && !began_since(turn, (size_t)reboot);
 }
 
-/* A host on a boot that no step of this run accounts for. */
-static int advance_boot(struct turn *turn, size_t index)
+int run_look_at_boot(struct turn *turn, size_t index)
 {
         struct run_host *host = &turn->run->hosts[index];
+        const struct run_step *reboot = host->reboot >= 0 ? &turn->run->steps[host->reboot] : NULL;
         struct run_event event = turn_event(EVENT_BOOTED, -1);
-        int r;
+        int r = 0;
 
-        if (!host->connected || !host->boot_now[0] || !host->boot_id[0] ||
+        if (reboot && (reboot->state == STEP_RUNNING || reboot->state == STEP_DOUBT ||
+                       (reboot->state == STEP_FAILED && reboot->unknown)))
+                r = advance_reboot(turn, (size_t)host->reboot);
+        if (r < 0 || !host->connected || !host->boot_now[0] || !host->boot_id[0] ||
             text_equal(host->boot_now, host->boot_id) || is_doubted(turn, host->reboot))
                 return 0;
         text_copy_cut(event.host, sizeof(event.host), host->name);
@@ -213,7 +217,7 @@ static int try_begin(struct turn *turn, size_t index)
         bool open;
         int r;
 
-        if (!step_may_begin(turn->run, index) || !step_needs_settled(turn->run, index)) {
+        if (!step_may_begin(turn->run, index) || turn->run->steps[index].unsettled) {
                 step->since_us = 0;
                 return 0;
         }
@@ -272,7 +276,7 @@ static int advance_questions(struct turn *turn)
 {
         run *run = turn->run;
 
-        for (size_t i = 0; i < run->plan->step_count; i++) {
+        for (size_t i = run_next_awake(run, 0); i != SIZE_MAX; i = run_next_awake(run, i + 1)) {
                 struct run_step *step = &run->steps[i];
                 struct run_host *host = &run->hosts[step->host];
                 struct run_effect *effect;
@@ -358,21 +362,26 @@ static int advance_gate(struct turn *turn, size_t index)
 
 static int advance_step(struct turn *turn, size_t index)
 {
-        struct run_step *step = &turn->run->steps[index];
+        const struct run_step *step = &turn->run->steps[index];
+        bool is_reboot = turn->run->plan->steps[index].operation == OPERATION_HOST_REBOOT;
         bool is_gate = turn->run->plan->steps[index].kind == STEP_GATE;
         struct run_event event = turn_event(EVENT_OPENED, (int)index);
         char why[WHY_SIZE];
+        int r;
 
         switch (step->state) {
         case STEP_WAITING:
                 if (!is_gate)
                         return try_begin(turn, index);
-                if (turn->run->held || !step_needs_settled(turn->run, index))
+                if (turn->run->held || turn->run->steps[index].unsettled)
                         return 0;
                 event_say(&event, "waiting for %s", turn->run->plan->steps[index].name);
                 return turn_record(turn, &event);
         case STEP_RUNNING:
-                return is_gate ? advance_gate(turn, index) : advance_operation(turn, index);
+                if (is_gate)
+                        return advance_gate(turn, index);
+                r = is_reboot ? advance_reboot(turn, index) : 0;
+                return r < 0 || step->state != STEP_RUNNING ? r : advance_operation(turn, index);
         case STEP_RETRYING:
                 return advance_retry(turn, index);
         case STEP_FAILED:
@@ -380,35 +389,12 @@ static int advance_step(struct turn *turn, size_t index)
                 if (is_gate && step_blocks(turn->run, index) &&
                     gate_is_ready(turn->run, index, why, sizeof(why)))
                         return pass_gate(turn, index);
-                return 0;
+                return is_reboot && step->unknown ? advance_reboot(turn, index) : 0;
+        case STEP_DOUBT:
+                return is_reboot ? advance_reboot(turn, index) : 0;
         default:
                 return 0;
         }
-}
-
-static int advance_hosts(struct turn *turn)
-{
-        int r = 0;
-
-        for (size_t h = 0; h < turn->run->host_count && r >= 0; h++) {
-                int reboot = turn->run->hosts[h].reboot;
-                const struct run_step *step = reboot >= 0 ? &turn->run->steps[reboot] : NULL;
-
-                if (step && (step->state == STEP_RUNNING || step->state == STEP_DOUBT ||
-                             (step->state == STEP_FAILED && step->unknown)))
-                        r = advance_reboot(turn, (size_t)reboot);
-                if (r >= 0)
-                        r = advance_boot(turn, h);
-        }
-        return r;
-}
-
-static bool all_final(const run *run)
-{
-        for (size_t i = 0; i < run->plan->step_count; i++)
-                if (!step_is_final(run, i))
-                        return false;
-        return true;
 }
 
 static int confirm_verified(struct turn *turn, size_t index, bool *ret_open)
@@ -477,10 +463,11 @@ int run_advance(struct turn *turn)
         do {
                 before = turn->moves;
                 turn->run->wake_us = UINT64_MAX;
-                r = advance_hosts(turn);
-                for (size_t i = 0; i < turn->run->plan->step_count && r >= 0; i++)
+                r = 0;
+                for (size_t i = run_next_awake(turn->run, 0); i != SIZE_MAX && r >= 0;
+                     i = run_next_awake(turn->run, i + 1))
                         r = advance_step(turn, i);
-                if (r >= 0 && turn->moves == before && all_final(turn->run))
+                if (r >= 0 && turn->moves == before && !turn->run->open)
                         r = confirm(turn, &open);
         } while (r >= 0 && turn->moves != before);
         if (r >= 0)

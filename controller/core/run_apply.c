@@ -46,7 +46,7 @@ static int take_host(struct turn *turn, const struct run_input *input)
                 turn->run->hosts[host].connected = true;
         if (input->kind != INPUT_HOST_DOWN && input->state && turn->run->hosts[host].connected)
                 host_observe(turn, (size_t)host, input->state);
-        return 0;
+        return turn->run->started && !turn->run->final ? run_look_at_boot(turn, (size_t)host) : 0;
 }
 
 /* --- operations ------------------------------------------------------------------------------------------
@@ -93,7 +93,7 @@ static int take_missing(struct turn *turn, size_t index)
         r = check_above(turn, index, &open, why);
         if (r < 0)
                 return r;
-        return open && step_needs_settled(turn->run, index)
+        return open && !step->unsettled
                        ? decide_send(turn, index)
                        : decide_interrupted(turn, index,
                                             "it never began, and what it needs is no longer ready");

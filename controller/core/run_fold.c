@@ -36,57 +36,6 @@ static const struct move {
         [EVENT_SKIPPED] = {OPEN, FOR_OPERATION | FOR_GATE, STEP_SKIPPED},
 };
 
-bool phase_takes_down(enum plan_phase phase)
-{
-        return phase <= PHASE_REBOOT;
-}
-
-bool step_is_settled(const run *run, size_t step)
-{
-        const struct step *plan = &run->plan->steps[step];
-
-        switch (run->steps[step].state) {
-        case STEP_DONE:
-        case STEP_SKIPPED:
-        case STEP_CANCELLED:
-                return true;
-        case STEP_FAILED:
-                return plan->on_failure == ON_FAILURE_CONTINUE ||
-                       (run->aborting && phase_takes_down(plan->phase));
-        case STEP_DOUBT:
-                return run->aborting && phase_takes_down(plan->phase);
-        default:
-                return false;
-        }
-}
-
-bool step_blocks(const run *run, size_t step)
-{
-        enum step_state state = run->steps[step].state;
-
-        /* One that failed and was to abort the run has done so: on the way back up a person has to decide. */
-        return !run->leaving && (state == STEP_DOUBT || state == STEP_FAILED) && !step_is_settled(run, step);
-}
-
-bool step_is_final(const run *run, size_t step)
-{
-        enum step_state state = run->steps[step].state;
-
-        if (state == STEP_FAILED || state == STEP_DOUBT)
-                return !step_blocks(run, step);
-        return state == STEP_DONE || state == STEP_SKIPPED || state == STEP_CANCELLED;
-}
-
-bool step_needs_settled(const run *run, size_t step)
-{
-        const struct step *plan = &run->plan->steps[step];
-
-        for (size_t i = 0; i < plan->after_count; i++)
-                if (!step_is_settled(run, plan->after[i]))
-                        return false;
-        return true;
-}
-
 static int refuse(const run *run, const struct run_event *event, struct error *error, const char *why)
 {
         return error_set(error, -EPROTO, "run %s, event %llu (%s%s%s): %s", run->id,
@@ -144,27 +93,10 @@ static int check_move(const run *run, const struct run_event *event, struct erro
                 return refuse(run, event, error, "does not go with this kind of step");
         if (!(move->from & IN(run->steps[event->step].state)))
                 return refuse(run, event, error, step_state_name(run->steps[event->step].state));
-        if ((move->flags & NEEDS_SETTLED) && !step_needs_settled(run, (size_t)event->step))
+        if ((move->flags & NEEDS_SETTLED) && run->steps[event->step].unsettled)
                 return refuse(run, event, error, "comes before what it has to come after");
         why = objection(run, event);
         return why ? refuse(run, event, error, why) : 0;
-}
-
-static void set_state(run *run, size_t step, enum step_state state)
-{
-        struct run_step *s = &run->steps[step];
-        bool blocked = step_blocks(run, step);
-
-        s->state = state;
-        s->since_us = s->opened_us = 0;
-        s->doubt_us = 0;
-        s->ask_at_us = 0;
-        s->asks = 0;
-        s->refused = false;
-        s->link = LINK_LOST;
-        if (state != STEP_DONE)
-                s->done = s->total = 0;
-        run->blocked += (size_t)step_blocks(run, step) - (size_t)blocked;
 }
 
 static void fold_step(run *run, const struct run_event *event)
@@ -218,7 +150,7 @@ static void fold_step(run *run, const struct run_event *event)
                 step->ended_us = event->clock_us;
         step->wanted = event->kind == EVENT_RETRIED || (step->wanted && event->kind == EVENT_ATTEMPT);
         step->unknown = event->kind == EVENT_FAILED && event->unknown;
-        set_state(run, index, (enum step_state)to);
+        step_set_state(run, index, (enum step_state)to);
 }
 
 /* A boot that the run did not ask for undoes what does not survive one: services that were to be stopped may
@@ -241,7 +173,7 @@ static void fold_booted(run *run, const struct run_event *event, size_t host)
                         continue;
                 if (phase > PHASE_REBOOT || (phase == PHASE_STOP && reboot_to_come)) {
                         step->identity[0] = '\0';
-                        set_state(run, i, STEP_WAITING);
+                        step_set_state(run, i, STEP_WAITING);
                 }
         }
 }
@@ -284,11 +216,9 @@ static int fold_aborted(run *run, const struct run_event *event)
 
                 if (!kept[i] &&
                     (state == STEP_WAITING || state == STEP_RETRYING || (is_gate && state == STEP_RUNNING)))
-                        set_state(run, i, STEP_CANCELLED);
+                        step_set_state(run, i, STEP_CANCELLED);
         }
-        run->blocked = 0;
-        for (size_t i = 0; i < count; i++)
-                run->blocked += step_blocks(run, i);
+        run_recount(run); /* what settles a step, and what ends it, is another matter now */
         return 0;
 }
 
@@ -311,9 +241,8 @@ static const char *run_objection(const run *run, const struct run_event *event)
         case EVENT_ABORTED:
                 return run->leaving || (run->aborting && !event->leave) ? "the run was aborted before" : NULL;
         case EVENT_FINISHED:
-                for (size_t i = 0; i < run->plan->step_count; i++)
-                        if (!step_is_final(run, i))
-                                return "there are steps left";
+                if (run->open)
+                        return "there are steps left";
                 return event->state >= RUN_DONE ? NULL : "names no final state";
         default:
                 return NULL;

@@ -64,6 +64,7 @@ struct run_step {
         int stop;    /* gates: the step that stopped the service, -1 */
         /* folded */
         enum step_state state;
+        unsigned unsettled; /* how many of the steps before it */
         uint32_t attempt, failures, interruptions;
         char operation[ID_SIZE];
         char boot_id[ID_SIZE];        /* of the last intent */
@@ -100,6 +101,11 @@ struct run {
         bool started, held, aborting, leaving, aborted_by_policy;
         enum run_state final; /* 0: not finished */
         size_t blocked;       /* steps that only a person can move */
+        size_t open;          /* steps that are not final */
+        /* counted: run_steps.c */
+        size_t *first_later; /* step s: later[first_later[s]] up to later[first_later[s + 1]] come after it */
+        unsigned *later;
+        uint64_t *awake; /* a bit a step */
 };
 
 /* One run_apply: what everything that decides gets. */
@@ -116,14 +122,19 @@ int run_host_find(const run *run, const char *name);
 int run_service_find(const run *run, size_t host, const char *name);
 int run_step_of_operation(const run *run, const char *operation);
 
-/* --- run_fold.c --- */
+/* --- run_steps.c --- */
 /* Whether what comes after the step may begin; whether the run may end with it as it is; whether it keeps the
  * run paused. */
 bool step_is_settled(const run *run, size_t step);
 bool step_is_final(const run *run, size_t step);
 bool step_blocks(const run *run, size_t step);
-bool step_needs_settled(const run *run, size_t step);
 bool phase_takes_down(enum plan_phase phase);
+/* The one way to change a state; what was lived in the old one is forgotten. */
+void step_set_state(run *run, size_t step, enum step_state state);
+/* The first step from `from` on that may have something to do; SIZE_MAX: none. */
+size_t run_next_awake(const run *run, size_t from);
+void run_recount(run *run);
+int run_index_later(run *run);
 
 /* --- run_gate.c --- */
 void host_observe(struct turn *turn, size_t host, const struct agent_state *state);
@@ -143,6 +154,8 @@ bool step_may_begin(const run *run, size_t step);
 #define WHY_SIZE (2 * TEXT_SIZE)
 int check_above(struct turn *turn, size_t step, bool *ret_open, char why[WHY_SIZE]);
 bool host_is_there(const run *run, size_t index, char *why, size_t size);
+/* After a host was observed: its boot proves a reboot, or is one that no step of this run accounts for. */
+int run_look_at_boot(struct turn *turn, size_t host);
 /* Everything that can go on, goes on. */
 int run_advance(struct turn *turn);
 
