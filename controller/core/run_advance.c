@@ -130,12 +130,12 @@ int run_look_at_boot(struct turn *turn, size_t index)
         struct run_event event = turn_event(EVENT_BOOTED, -1);
         int r = 0;
 
-        if (reboot && (reboot->state == STEP_RUNNING || reboot->state == STEP_DOUBT ||
-                       (reboot->state == STEP_FAILED && reboot->unknown)))
+        if (reboot && (reboot->state == STEP_RUNNING || reboot->state == STEP_RETRYING ||
+                       reboot->state == STEP_DOUBT || reboot->state == STEP_FAILED))
                 r = advance_reboot(turn, (size_t)host->reboot);
         if (r < 0 || !host->connected || !host->boot_now[0] || !host->boot_id[0] ||
             text_equal(host->boot_now, host->boot_id) || is_doubted(turn, host->reboot))
-                return 0;
+                return r;
         text_copy_cut(event.host, sizeof(event.host), host->name);
         text_copy_cut(event.boot_id, sizeof(event.boot_id), host->boot_now);
         event_say(&event, "%s was booted anew, and not by this run: what that undid is done again",
@@ -383,13 +383,14 @@ static int advance_step(struct turn *turn, size_t index)
                 r = is_reboot ? advance_reboot(turn, index) : 0;
                 return r < 0 || step->state != STEP_RUNNING ? r : advance_operation(turn, index);
         case STEP_RETRYING:
-                return advance_retry(turn, index);
+                r = is_reboot ? advance_reboot(turn, index) : 0;
+                return r < 0 || step->state != STEP_RETRYING ? r : advance_retry(turn, index);
         case STEP_FAILED:
                 /* A gate that opens late, while the run waits for a person: the person has helped. */
                 if (is_gate && step_blocks(turn->run, index) &&
                     gate_is_ready(turn->run, index, why, sizeof(why)))
                         return pass_gate(turn, index);
-                return is_reboot && step->unknown ? advance_reboot(turn, index) : 0;
+                return is_reboot ? advance_reboot(turn, index) : 0;
         case STEP_DOUBT:
                 return is_reboot ? advance_reboot(turn, index) : 0;
         default:

@@ -24,8 +24,8 @@ static const struct move {
 } moves[EVENT_KIND_END] = {
         [EVENT_INTENT] = {IN(STEP_WAITING) | IN(STEP_RETRYING), FOR_OPERATION | NEEDS_SETTLED, STEP_RUNNING},
         [EVENT_OPENED] = {IN(STEP_WAITING), FOR_GATE | NEEDS_SETTLED, STEP_RUNNING},
-        [EVENT_DONE] = {IN(STEP_RUNNING) | IN(STEP_DOUBT) | IN(STEP_FAILED), FOR_OPERATION | FOR_GATE,
-                        STEP_DONE},
+        [EVENT_DONE] = {IN(STEP_RUNNING) | IN(STEP_RETRYING) | IN(STEP_DOUBT) | IN(STEP_FAILED),
+                        FOR_OPERATION | FOR_GATE, STEP_DONE},
         [EVENT_ATTEMPT] = {IN(STEP_RUNNING), FOR_OPERATION, STEP_RETRYING},
         [EVENT_FAILED] = {IN(STEP_WAITING) | IN(STEP_RUNNING) | IN(STEP_RETRYING), FOR_OPERATION | FOR_GATE,
                           STEP_FAILED},
@@ -64,7 +64,11 @@ static const char *objection(const run *run, const struct run_event *event)
         case EVENT_DONE:
                 if (is_reboot && (!event->boot_id[0] || text_equal(event->boot_id, step->boot_id)))
                         return "proves no new boot";
-                if (step->state == STEP_FAILED && plan->kind == STEP_OPERATION && !step->unknown)
+                /* A new boot proves a reboot, whatever its agent said of it. */
+                if (step->state == STEP_RETRYING && !is_reboot)
+                        return "comes between two attempts";
+                if (step->state == STEP_FAILED && plan->kind == STEP_OPERATION && !step->unknown &&
+                    !is_reboot)
                         return "comes after a failure that was known";
                 return NULL;
         case EVENT_ATTEMPT:

@@ -185,6 +185,48 @@ static void test_reboot_answered_by_another_machine(void **state)
         lab_end(&lab);
 }
 
+/* An agent gave a slow shutdown up before its end came: the boot that follows is the reboot's all the same, and
+ * nobody has to ask for a second one. */
+static void test_reboot_called_failed_too_early(void **state)
+{
+        struct lab lab;
+
+        down(&lab);
+        lab_report(&lab, "db1 host.reboot", OPERATION_FAILED, "still up after 15 min");
+        assert_step(&lab, "db1 host.reboot", STEP_FAILED);
+        lab_wait(&lab, 40 * USEC_PER_SEC);
+        lab_down(&lab, DB1);
+        lab_new_boot(&lab, DB1);
+        lab_up(&lab, DB1);
+        assert_step(&lab, "db1 host.reboot", STEP_DONE);
+        lab_end(&lab);
+}
+
+/* The same where the plan has the reboot tried again: the new boot is seen before another one is asked for. */
+static void test_reboot_called_failed_and_tried_again(void **state)
+{
+        struct lab lab;
+        char id[ID_SIZE];
+
+        lab_start(&lab, PLAN_REBOOT);
+        for (size_t i = 0; i < run_plan(lab.run)->step_count; i++)
+                if (run_plan(lab.run)->steps[i].operation == OPERATION_HOST_REBOOT)
+                        ((struct plan *)run_plan(lab.run))->steps[i].retries = 1;
+        free(lab.plan_json);
+        assert_int_equal(plan_to_json(run_plan(lab.run), &lab.plan_json), 0);
+        lab_take_down(&lab);
+        TEXT_COPY(id, lab_step(&lab, "db1 host.reboot").operation);
+        lab_report(&lab, "db1 host.reboot", OPERATION_FAILED, "still up after 15 min");
+        assert_step(&lab, "db1 host.reboot", STEP_RETRYING);
+        lab_down(&lab, DB1);
+        lab_wait(&lab, 10 * USEC_PER_SEC);
+        lab_new_boot(&lab, DB1);
+        lab_up(&lab, DB1);
+        assert_step(&lab, "db1 host.reboot", STEP_DONE);
+        assert_string_equal(lab_step(&lab, "db1 host.reboot").operation, id);
+        lab_end(&lab);
+}
+
 static void test_reboot_unreadable_boot(void **state)
 {
         char kept[ID_SIZE];
@@ -601,6 +643,8 @@ int main(void)
                 cmocka_unit_test(test_late_and_doubled_answers),
                 cmocka_unit_test(test_reboot_is_proven_by_its_boot),
                 cmocka_unit_test(test_reboot_answered_by_another_machine),
+                cmocka_unit_test(test_reboot_called_failed_too_early),
+                cmocka_unit_test(test_reboot_called_failed_and_tried_again),
                 cmocka_unit_test(test_reboot_unreadable_boot),
                 cmocka_unit_test(test_reboot_in_doubt),
                 cmocka_unit_test(test_reboot_never_returns),
