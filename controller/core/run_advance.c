@@ -266,8 +266,9 @@ static int advance_operation(struct turn *turn, size_t index)
                          limit);
         else
                 snprintf(text, sizeof(text),
-                         "no result within %s; %s is %s, whether it happened is not known", limit, host->name,
-                         host->connected ? "connected" : "not connected");
+                         "no result within %s; %s is %s, whether it happened is not known%s%s", limit,
+                         host->name, host->connected ? "connected" : "not connected",
+                         step->said[0] ? "; last said of it: " : "", step->said);
         return decide_failed(turn, index, !is_known, text, NULL);
 }
 

@@ -170,6 +170,28 @@ static int take_report(struct turn *turn, const struct run_input *input)
         return decide_report(turn, (size_t)step, &input->reports[0]);
 }
 
+/* Why there is no result yet: for those who watch, and for what is said if none ever comes. */
+static int keep_said(struct turn *turn, size_t index, const char *text)
+{
+        struct run_step *step = &turn->run->steps[index];
+        struct run_effect *effect;
+        char said[sizeof(step->said)];
+        int r;
+
+        text_copy_clean(said, sizeof(said), text);
+        if (!said[0] || text_equal(said, step->said))
+                return 0;
+        text_copy_cut(step->said, sizeof(step->said), said);
+        r = turn_effect(turn, EFFECT_PROGRESS, &effect);
+        if (r < 0)
+                return r;
+        effect->step = (int)index;
+        effect->done = step->done;
+        effect->total = step->total;
+        text_copy_cut(effect->text, sizeof(effect->text), said);
+        return 0;
+}
+
 static int take_ended(struct turn *turn, const struct run_input *input)
 {
         int index = running_step(turn->run, input->operation);
@@ -183,7 +205,7 @@ static int take_ended(struct turn *turn, const struct run_input *input)
                 step->refused = true;
                 text_copy_cut(step->text, sizeof(step->text), input->text);
         }
-        return 0;
+        return keep_said(turn, (size_t)index, input->text);
 }
 
 /* --- steering --------------------------------------------------------------------------------------------

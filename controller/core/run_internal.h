@@ -2,6 +2,7 @@
  * this controller has seen since it began, and is never needed to read a journal. */
 #pragma once
 
+#include "controller/core/load_eta.h"
 #include "controller/core/run.h"
 
 /* How long a service or a host may be out of sight before that counts. */
@@ -55,6 +56,7 @@ struct run_service {
         char identity[IDENTITY_SIZE];
         char detail[TEXT_SIZE];
         struct sample base_first, base_last, more_first, more_last; /* of the load being watched */
+        struct load_eta *eta; /* owned: of the same load; NULL while there is none */
 };
 
 struct run_step {
@@ -82,6 +84,7 @@ struct run_step {
         uint64_t ask_at_us; /* not before */
         unsigned asks;
         bool refused;
+        char said[TEXT_SIZE]; /* why its agent last ended a stream without a result */
         uint64_t done, total;
 };
 

@@ -104,6 +104,7 @@ void step_set_state(run *run, size_t index, enum step_state state)
         step->ask_at_us = 0;
         step->asks = 0;
         step->refused = false;
+        step->said[0] = '\0';
         step->link = LINK_LOST;
         if (state != STEP_DONE)
                 step->done = step->total = 0;

@@ -185,8 +185,8 @@ static void test_reboot_answered_by_another_machine(void **state)
         lab_end(&lab);
 }
 
-/* An agent gave a slow shutdown up before its end came: the boot that follows is the reboot's all the same, and
- * nobody has to ask for a second one. */
+/* An agent gave a slow shutdown up before its end came: the boot that follows is the reboot's all the same,
+ * and nobody has to ask for a second one. */
 static void test_reboot_called_failed_too_early(void **state)
 {
         struct lab lab;
@@ -202,7 +202,8 @@ static void test_reboot_called_failed_too_early(void **state)
         lab_end(&lab);
 }
 
-/* The same where the plan has the reboot tried again: the new boot is seen before another one is asked for. */
+/* The same where the plan has the reboot tried again: the new boot is seen before another one is asked for.
+ */
 static void test_reboot_called_failed_and_tried_again(void **state)
 {
         struct lab lab;
@@ -224,6 +225,27 @@ static void test_reboot_called_failed_and_tried_again(void **state)
         lab_up(&lab, DB1);
         assert_step(&lab, "db1 host.reboot", STEP_DONE);
         assert_string_equal(lab_step(&lab, "db1 host.reboot").operation, id);
+        lab_end(&lab);
+}
+
+/* An agent that has a reason for not taking an operation now, and never takes it: the reason is heard. */
+static void test_what_the_agent_said_is_kept(void **state)
+{
+        static const char step[] = "app1/apps pm2.save", why[] = "its ledger is full";
+        const struct run_effect *told;
+        struct step_view view;
+        struct lab lab;
+
+        lab_start(&lab, PLAN_REBOOT);
+        view = lab_step(&lab, step);
+        lab_apply(&lab, (struct run_input){.kind = INPUT_ENDED, .operation = view.operation, .text = why});
+        told = lab_effect(&lab, EFFECT_PROGRESS, NULL);
+        assert_non_null(told);
+        assert_string_equal(told->text, why);
+        assert_step(&lab, step, STEP_RUNNING);
+        for (int i = 0; i < 100 && lab_step(&lab, step).state == STEP_RUNNING; i++)
+                lab_wait(&lab, 60 * USEC_PER_SEC);
+        assert_non_null(strstr(lab_step(&lab, step).text, why));
         lab_end(&lab);
 }
 
@@ -645,6 +667,7 @@ int main(void)
                 cmocka_unit_test(test_reboot_answered_by_another_machine),
                 cmocka_unit_test(test_reboot_called_failed_too_early),
                 cmocka_unit_test(test_reboot_called_failed_and_tried_again),
+                cmocka_unit_test(test_what_the_agent_said_is_kept),
                 cmocka_unit_test(test_reboot_unreadable_boot),
                 cmocka_unit_test(test_reboot_in_doubt),
                 cmocka_unit_test(test_reboot_never_returns),
