@@ -426,6 +426,16 @@ int runner_steer(runner *runner, const char *run, enum steer_action action, int 
                 return r;
         }
         r = store_run_get(runner->store, run, &stored, NULL);
+        if (r == 0 && text_equal(stored.state, "running")) {
+                if (action != STEER_ABORT)
+                        return error_set(
+                                error, -EINVAL,
+                                "run %s cannot be read and can only be aborted, which lets go of its "
+                                "hosts: 'muster run abort %s'",
+                                run, run);
+                log_warning("run %s, which cannot be read, is given up by %s: its hosts are free", run, user);
+                return store_run_finish(runner->store, run, run_state_name(RUN_ABORTED), time_realtime_us());
+        }
         if (r == 0)
                 return error_set(error, -EINVAL, "run %s has ended (%s)", run, stored.state);
         return error_set(error, r, "there is no run '%s'; 'muster run ls' lists them", run);

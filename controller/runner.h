@@ -12,7 +12,8 @@ struct run_summary {
         char run[NAME_SIZE];
         enum plan_kind kind;
         char scope[TEXT_SIZE];
-        char state[NAME_SIZE]; /* "running", "paused", "done", "part", "failed", "aborted" */
+        char state[NAME_SIZE]; /* "running", "paused", "done", "part", "failed", "aborted",
+                                * "unreadable": neither ended nor at work; only an abort moves it */
         char user[NAME_SIZE];
         uint64_t started_us, finished_us;
         uint32_t steps_done, steps_total;

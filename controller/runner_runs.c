@@ -1,5 +1,6 @@
 /* Runs out of the store: those that have not ended, when the controller starts; any, to be looked at. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,6 +63,12 @@ int runner_load(runner *runner, const char *id, run **ret, struct store_run *ret
         return 0;
 }
 
+/* What is wrong with one run, and not with the store or with us. */
+static bool is_unreadable(int code)
+{
+        return code == -EPROTO || code == -EINVAL;
+}
+
 void summary_of(const run *run, struct run_summary *ret)
 {
         const struct plan *plan = run_plan(run);
@@ -103,6 +110,19 @@ static int collect_unfinished(const struct store_run *run, void *userdata)
         return 0;
 }
 
+/* One run that cannot be read does not keep all others, and the fleet, without their controller: it keeps its
+ * hosts until a person lets go of them. */
+static int leave_unreadable(const char *id, int code, const struct error *error)
+{
+        if (!is_unreadable(code))
+                return code;
+        log_error(
+                "run %s cannot be read and is left alone: %s; its hosts stay locked until 'muster run abort "
+                "%s'",
+                id, error_text(error, code), id);
+        return 0;
+}
+
 static int resume_one(runner *runner, const char *id, struct error *error)
 {
         struct run_input tick = {.kind = INPUT_TICK};
@@ -111,10 +131,12 @@ static int resume_one(runner *runner, const char *id, struct error *error)
         int r = runner_load(runner, id, &run, NULL, error);
 
         if (r < 0)
-                return r;
+                return leave_unreadable(id, r, error);
         /* The run, its first event and its end are each written in one turn: these cannot be apart. */
-        if (run_events(run) == 0 || run_finished(run))
-                return error_set(error, -EPROTO, "run %s: its journal does not fit its state", id);
+        if (run_events(run) == 0 || run_finished(run)) {
+                r = error_set(error, -EPROTO, "run %s: its journal does not fit its state", id);
+                return leave_unreadable(id, r, error);
+        }
         log_info("run %s goes on: %llu events, %zu of %zu steps settled", id,
                  (unsigned long long)run_events(run), run_steps_settled(run), run_plan(run)->step_count);
         r = live_add(runner, run, &live);
@@ -145,13 +167,35 @@ static int take_newest(const struct store_run *run, void *userdata)
         return 0;
 }
 
+/* What the store alone says of a run that cannot be read. */
+static void summary_of_stored(const struct store_run *stored, const char *why, struct run_summary *ret)
+{
+        bool is_open = text_equal(stored->state, "running");
+        char line[3 * TEXT_SIZE];
+
+        *ret = (struct run_summary){
+                .kind = text_equal(stored->kind, plan_kind_name(PLAN_REBOOT)) ? PLAN_REBOOT : PLAN_RESTART,
+                .started_us = stored->started_us,
+                .finished_us = stored->finished_us,
+        };
+        text_copy_cut(ret->run, sizeof(ret->run), stored->id);
+        text_copy_cut(ret->scope, sizeof(ret->scope), stored->scope);
+        text_copy_cut(ret->state, sizeof(ret->state), is_open ? "unreadable" : stored->state);
+        text_copy_cut(ret->user, sizeof(ret->user), stored->user);
+        snprintf(line, sizeof(line), "muster run abort %s lets go of its hosts. It cannot be read: %s",
+                 stored->id, why);
+        if (is_open)
+                text_copy_cut(ret->waiting_for, sizeof(ret->waiting_for), line);
+}
+
 int runner_summary(runner *runner, const char *id, struct run_summary *ret)
 {
         cleanup_with(run_freep) run *run = NULL;
         char newest[NAME_SIZE] = "";
         struct store_run stored;
+        struct error error = {0};
         struct live *live;
-        int r;
+        int r, unread;
 
         if (!id[0]) {
                 r = store_run_list(runner->store, 1, take_newest, newest);
@@ -164,9 +208,19 @@ int runner_summary(runner *runner, const char *id, struct run_summary *ret)
                 summary_of(live->run, ret);
                 return 0;
         }
-        r = runner_load(runner, id, &run, &stored, NULL);
+        unread = runner_load(runner, id, &run, &stored, &error);
+        if (unread < 0 && !is_unreadable(unread))
+                return unread;
+        r = store_run_get(runner->store, id, &stored, NULL);
         if (r < 0)
                 return r;
+        /* One that is neither live nor ended was left alone when the controller started. */
+        if (unread < 0 || text_equal(stored.state, "running")) {
+                summary_of_stored(
+                        &stored,
+                        unread < 0 ? error_text(&error, unread) : "its journal does not fit its state", ret);
+                return 0;
+        }
         summary_of(run, ret);
         text_copy_cut(ret->state, sizeof(ret->state), stored.state);
         return 0;

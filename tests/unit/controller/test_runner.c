@@ -464,6 +464,35 @@ static void test_paused_and_steered(void **state)
         assert_string_equal(summary.state, "done");
 }
 
+/* A run whose journal makes no sense: the controller comes up all the same, shows it and lets go of it. */
+static void test_unreadable_run(void **state)
+{
+        struct run_summary summary;
+        struct store_run stored;
+        char holder[NAME_SIZE];
+
+        start(PLAN_RESTART);
+        assert_int_equal(runner_summary(bench->runner, bench->run, &summary), 0);
+        for (uint64_t event = 2; store_journal_append(bench->store, bench->run, event, 1, "{}") < 0; event++)
+                assert_true(event < 100);
+        crash(true);
+        open_all();
+        assert_int_equal(runner_summary(bench->runner, bench->run, &summary), 0);
+        assert_string_equal(summary.state, "unreadable");
+        assert_non_null(strstr(summary.waiting_for, "run abort"));
+        assert_int_equal(store_lock_holder(bench->store, "db1", holder), 0);
+        assert_int_equal(runner_steer(bench->runner, bench->run, STEER_PAUSE, -1, "v", "", &bench->error),
+                         -EINVAL);
+        assert_non_null(strstr(bench->error.text, "run abort"));
+        assert_int_equal(runner_steer(bench->runner, bench->run, STEER_ABORT, -1, "v", "", &bench->error), 0);
+        assert_int_equal(store_lock_holder(bench->store, "db1", holder), -ENOENT);
+        assert_int_equal(store_run_get(bench->store, bench->run, &stored, NULL), 0);
+        assert_string_equal(stored.state, "aborted");
+        assert_int_equal(runner_summary(bench->runner, bench->run, &summary), 0);
+        assert_string_equal(summary.state, "aborted");
+        start(PLAN_RESTART);
+}
+
 static void unwatch_at_once(const struct run_news *news, void *userdata)
 {
         bench->news++;
@@ -526,6 +555,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_link_cut_and_ledger, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_timer, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_paused_and_steered, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_unreadable_run, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_unwatch_from_within, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_learns_rates, set_up, tear_down),
         };
