@@ -17,6 +17,8 @@ run *run_free(run *run)
         if (!run)
                 return NULL;
         plan_free(run->plan);
+        for (size_t s = 0; run->services && s < run->service_count; s++)
+                free(run->services[s].eta);
         free(run->hosts);
         free(run->services);
         free(run->steps);
@@ -380,6 +382,29 @@ void run_waiting_for(const run *run, char *out, size_t size)
 /* --- the forecast ----------------------------------------------------------------------------------------
  */
 
+static uint64_t without(uint64_t us, uint64_t passed_us)
+{
+        return us > passed_us ? us - passed_us : 0;
+}
+
+/* A gate whose service is loading: file by file, as it went of late. */
+static bool left_of_load(const run *run, size_t index, uint64_t now_us, uint64_t *low, uint64_t *high)
+{
+        const struct step *plan = &run->plan->steps[index];
+        const struct run_service *service =
+                plan->kind == STEP_GATE ? &run->services[run->steps[index].service] : NULL;
+        struct load_left left;
+        uint64_t age_us;
+
+        if (!service || !service->eta || service->phase != PHASE_LOADING ||
+            load_eta_left(service->eta, &left) < 0)
+                return false;
+        age_us = without(now_us, service->eta->samples[service->eta->count - 1].at_us);
+        *low = without(left.low_us, age_us) + plan->hold_us;
+        *high = without(left.high_us, age_us) + plan->hold_us + USEC_PER_SEC;
+        return true;
+}
+
 /* What a step that is under way still needs, by its progress if it shows any, else by its estimate. */
 static void left_of_running(const run *run, size_t index, uint64_t now_us, uint64_t *low, uint64_t *high)
 {
@@ -387,6 +412,8 @@ static void left_of_running(const run *run, size_t index, uint64_t now_us, uint6
         const struct step *plan = &run->plan->steps[index];
         uint64_t elapsed = step->opened_us && now_us > step->opened_us ? now_us - step->opened_us : 0;
 
+        if (left_of_load(run, index, now_us, low, high))
+                return;
         *low = plan->low_us > elapsed ? plan->low_us - elapsed : 0;
         *high = plan->high_us > elapsed ? plan->high_us - elapsed : plan->hold_us;
         if (step->total > 0 && step->done > step->total / 20 && step->done <= step->total && elapsed > 0) {

@@ -3,6 +3,7 @@
  * a probe the very instance that it has to lead to. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/text.h"
@@ -36,6 +37,15 @@ static void sample_load(struct run_service *service, uint64_t now_us)
 {
         if (service->phase != PHASE_LOADING || !service->progress_total)
                 return;
+        if (!service->eta) {
+                service->eta = malloc(sizeof(*service->eta));
+                if (service->eta) /* without it the plan's estimate stands */
+                        load_eta_begin(service->eta,
+                                       service->base_bytes ? service->base_bytes : service->progress_total,
+                                       service->progress_total, NULL);
+        }
+        if (service->eta)
+                load_eta_sample(service->eta, now_us, service->progress_done);
         if (!service->base_bytes || service->progress_done < service->base_bytes)
                 sample_put(&service->base_first, &service->base_last, now_us, service->progress_done);
         else
@@ -46,13 +56,16 @@ static void forget_samples(struct run_service *service)
 {
         service->base_first = service->base_last = (struct sample){0};
         service->more_first = service->more_last = (struct sample){0};
+        free(service->eta);
+        service->eta = NULL;
 }
 
 static void service_observe(struct run_service *service, const struct service_state *state, uint64_t now_us)
 {
         uint64_t total = state->progress_total;
 
-        if (service->known && service->progress_done > state->progress_done)
+        if (service->known &&
+            (service->progress_done > state->progress_done || service->progress_total != total))
                 forget_samples(service);
         service->known = true;
         service->phase = state->phase;

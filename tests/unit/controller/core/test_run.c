@@ -428,6 +428,33 @@ static void test_forecast(void **state)
         lab_end(&lab);
 }
 
+/* Incremental files load slower than the base: what is left goes by the file that is loading. */
+static void test_forecast_of_two_files(void **state)
+{
+        uint64_t low, high, left_us = 402 * USEC_PER_SEC;
+        struct lab lab;
+
+        lab_start(&lab, PLAN_REBOOT);
+        incident_said(&lab.in, BDS)->redis.base_bytes = 5000;
+        loading(&lab, BDS, 0, 10000);
+        reboot_all(&lab);
+        for (size_t h = 0; h < HOSTS; h++) {
+                lab_start_units(&lab, h);
+                lab_changed(&lab, h);
+        }
+        for (uint64_t second = 1; second <= 150; second++) {
+                lab_wait(&lab, USEC_PER_SEC);
+                loading(&lab, BDS, second <= 50 ? second * 100 : 5000 + (second - 50) * 10, 10000);
+                lab_changed(&lab, DB1);
+        }
+        assert_step(&lab, "db1/bds ready", STEP_RUNNING);
+        run_left(lab.run, lab.now_us, &low, &high);
+        /* Behind it: the replica, the router, the apps. */
+        assert_true(low >= left_us * 8 / 10 && low < left_us + 120 * USEC_PER_SEC);
+        assert_true(high > left_us);
+        lab_end(&lab);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -448,6 +475,7 @@ int main(void)
                 cmocka_unit_test(test_policies),
                 cmocka_unit_test(test_enough_apps),
                 cmocka_unit_test(test_forecast),
+                cmocka_unit_test(test_forecast_of_two_files),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
