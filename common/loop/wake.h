@@ -8,7 +8,6 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdbool.h>
 #include <systemd/sd-event.h>
 
 typedef struct wake wake;
