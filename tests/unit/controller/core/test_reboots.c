@@ -1,0 +1,352 @@
+/* Reboots, and boots that nobody asked for: a boot is what proves one, and what undoes the rest. */
+#include "tests/unit/controller/core/lab.h"
+
+#define SAVE    "app1/apps pm2.save"
+#define REWRITE "db1/bds redis.rewrite"
+
+static void down(struct lab *lab)
+{
+        lab_start(lab, PLAN_REBOOT);
+        lab_take_down(lab);
+        assert_step(lab, "db1 host.reboot", STEP_RUNNING);
+}
+
+static void test_reboot_is_proven_by_its_boot(void **state)
+{
+        struct lab lab;
+
+        down(&lab);
+        lab_done(&lab, "db1 host.reboot"); /* the word of an agent is no proof */
+        assert_step(&lab, "db1 host.reboot", STEP_RUNNING);
+        lab_wait(&lab, 60 * USEC_PER_SEC); /* shuts down slowly */
+        assert_step(&lab, "db1 host.reboot", STEP_RUNNING);
+        lab_down(&lab, DB1);
+        lab_up(&lab, DB1); /* the link was cut, no more */
+        assert_step(&lab, "db1 host.reboot", STEP_RUNNING);
+        lab_ledger(&lab, DB1, "db1 host.reboot", OPERATION_DONE);
+        assert_step(&lab, "db1 host.reboot", STEP_RUNNING);
+        assert_null(lab_effect(&lab, EFFECT_OPERATE, NULL));
+        lab_down(&lab, DB1);
+        lab_new_boot(&lab, DB1);
+        lab_up(&lab, DB1);
+        assert_step(&lab, "db1 host.reboot", STEP_DONE);
+        assert_null(lab_effect(&lab, EFFECT_LEDGER, NULL));
+        lab_end(&lab);
+}
+
+/* A machine that was made from a copy of another one has its key: it may be the one that answers. */
+static void test_reboot_answered_by_another_machine(void **state)
+{
+        struct lab lab;
+
+        down(&lab);
+        lab_done(&lab, "db1 host.reboot");
+        lab_down(&lab, DB1);
+        lab_wait(&lab, 60 * USEC_PER_SEC);
+        lab_new_boot(&lab, DB1);
+        lab.in.states[DB1].host.uptime_ms = 66 * 1000; /* since before the reboot was asked for */
+        lab_up(&lab, DB1);
+        assert_step(&lab, "db1 host.reboot", STEP_DOUBT);
+        assert_non_null(strstr(lab_step(&lab, "db1 host.reboot").text, "another machine"));
+        assert_int_equal(run_state(lab.run), RUN_PAUSED);
+        lab_down(&lab, DB1);
+        lab_new_boot(&lab, DB1); /* and then the right one */
+        lab.in.states[DB1].host.uptime_ms = 64 * 1000;
+        lab_up(&lab, DB1);
+        assert_step(&lab, "db1 host.reboot", STEP_DONE);
+        assert_int_equal(run_state(lab.run), RUN_RUNNING);
+        lab_end(&lab);
+}
+
+/* An agent gave a slow shutdown up before its end came: the boot that follows is the reboot's all the same,
+ * and nobody has to ask for a second one. */
+static void test_reboot_called_failed_too_early(void **state)
+{
+        struct lab lab;
+
+        down(&lab);
+        lab_report(&lab, "db1 host.reboot", OPERATION_FAILED, "still up after 15 min");
+        assert_step(&lab, "db1 host.reboot", STEP_FAILED);
+        lab_wait(&lab, 40 * USEC_PER_SEC);
+        lab_down(&lab, DB1);
+        lab_new_boot(&lab, DB1);
+        lab_up(&lab, DB1);
+        assert_step(&lab, "db1 host.reboot", STEP_DONE);
+        lab_end(&lab);
+}
+
+/* The same where the plan has the reboot tried again: the new boot is seen before another one is asked for.
+ */
+static void test_reboot_called_failed_and_tried_again(void **state)
+{
+        struct lab lab;
+        char id[ID_SIZE];
+
+        lab_start(&lab, PLAN_REBOOT);
+        for (size_t i = 0; i < run_plan(lab.run)->step_count; i++)
+                if (run_plan(lab.run)->steps[i].operation == OPERATION_HOST_REBOOT)
+                        ((struct plan *)run_plan(lab.run))->steps[i].retries = 1;
+        free(lab.plan_json);
+        assert_int_equal(plan_to_json(run_plan(lab.run), &lab.plan_json), 0);
+        lab_take_down(&lab);
+        TEXT_COPY(id, lab_step(&lab, "db1 host.reboot").operation);
+        lab_report(&lab, "db1 host.reboot", OPERATION_FAILED, "still up after 15 min");
+        assert_step(&lab, "db1 host.reboot", STEP_RETRYING);
+        lab_down(&lab, DB1);
+        lab_wait(&lab, 10 * USEC_PER_SEC);
+        lab_new_boot(&lab, DB1);
+        lab_up(&lab, DB1);
+        assert_step(&lab, "db1 host.reboot", STEP_DONE);
+        assert_string_equal(lab_step(&lab, "db1 host.reboot").operation, id);
+        lab_end(&lab);
+}
+
+static void test_reboot_unreadable_boot(void **state)
+{
+        char kept[ID_SIZE];
+        struct lab lab;
+
+        down(&lab);
+        lab_down(&lab, DB1);
+        TEXT_COPY(kept, lab.in.states[DB1].host.boot_id);
+        lab.in.states[DB1].host.boot_id[0] = '\0';
+        TEXT_COPY(lab.in.states[DB1].host.boot_error, "no such file");
+        lab_up(&lab, DB1);
+        assert_step(&lab, "db1 host.reboot", STEP_DOUBT);
+        assert_int_equal(run_state(lab.run), RUN_PAUSED);
+        assert_non_null(strstr(lab_step(&lab, "db1 host.reboot").text, "no such file"));
+        assert_step(&lab, "db1/bds unit.start", STEP_WAITING);
+        lab_new_boot(&lab, DB1); /* readable after all, and another one: that settles it */
+        lab_changed(&lab, DB1);
+        assert_step(&lab, "db1 host.reboot", STEP_DONE);
+        assert_int_equal(run_state(lab.run), RUN_RUNNING);
+        lab_end(&lab);
+}
+
+/* An agent that died between accepting a reboot and its end: never rebooted twice without a person. */
+static void test_reboot_in_doubt(void **state)
+{
+        char id[ID_SIZE];
+        struct lab lab;
+
+        for (int slow = 0; slow < 2; slow++) {
+                down(&lab);
+                TEXT_COPY(id, lab_step(&lab, "db1 host.reboot").operation);
+                lab_down(&lab, DB1);
+                lab_up(&lab, DB1);
+                lab_ledger(&lab, DB1, "db1 host.reboot", OPERATION_INTERRUPTED);
+                assert_step(&lab, "db1 host.reboot", STEP_RUNNING);
+                if (slow) {
+                        lab.in.states[DB1].host.stopping = true; /* on its way */
+                        lab_changed(&lab, DB1);
+                }
+                lab_wait(&lab, 31 * USEC_PER_SEC);
+                assert_null(lab_effect(&lab, EFFECT_OPERATE, NULL));
+                assert_string_equal(lab_step(&lab, "db1 host.reboot").operation, id);
+                assert_step(&lab, "db1 host.reboot", slow ? STEP_RUNNING : STEP_DOUBT);
+                if (slow) {
+                        lab_down(&lab, DB1);
+                        lab_new_boot(&lab, DB1);
+                        lab.in.states[DB1].host.stopping = false;
+                        lab_up(&lab, DB1);
+                        assert_step(&lab, "db1 host.reboot", STEP_DONE);
+                } else {
+                        assert_int_equal(lab_steer(&lab, STEER_RETRY, "db1 host.reboot", "it sits there"), 0);
+                        assert_step(&lab, "db1 host.reboot", STEP_RUNNING);
+                        assert_string_not_equal(lab_step(&lab, "db1 host.reboot").operation, id);
+                }
+                lab_end(&lab);
+        }
+}
+
+static void test_reboot_never_returns(void **state)
+{
+        char waiting[512];
+        struct lab lab;
+
+        down(&lab);
+        lab_reboot(&lab, APP1);
+        lab_reboot(&lab, DB2);
+        lab_start_units(&lab, DB2);
+        lab_down(&lab, DB1);
+        lab_wait(&lab, 900 * USEC_PER_SEC);
+        assert_step(&lab, "db1 host.reboot", STEP_RUNNING);
+        lab_wait(&lab, 60 * USEC_PER_SEC);
+        assert_step(&lab, "db1 host.reboot", STEP_FAILED);
+        run_waiting_for(lab.run, waiting, sizeof(waiting));
+        assert_non_null(strstr(waiting, "console"));
+        lab_new_boot(&lab, DB1);
+        lab_up(&lab, DB1);
+        assert_step(&lab, "db1 host.reboot", STEP_DONE);
+        assert_int_equal(run_state(lab.run), RUN_RUNNING);
+        lab_end(&lab);
+}
+
+static void test_reboot_that_did_not_happen(void **state)
+{
+        char id[ID_SIZE];
+        struct lab lab;
+
+        down(&lab);
+        TEXT_COPY(id, lab_step(&lab, "db1 host.reboot").operation);
+        lab_done(&lab, "db1 host.reboot");
+        lab_wait(&lab, 1000 * USEC_PER_SEC);
+        assert_step(&lab, "db1 host.reboot", STEP_FAILED);
+        assert_step(&lab, "db2 host.reboot",
+                    STEP_FAILED); /* blocks the run, but not what a person asks for */
+        assert_int_equal(lab_steer(&lab, STEER_RETRY, "db1 host.reboot", ""), 0);
+        assert_step(&lab, "db1 host.reboot", STEP_RUNNING);
+        assert_string_not_equal(lab_step(&lab, "db1 host.reboot").operation, id);
+        lab_end(&lab);
+}
+
+static void test_result_of_before_a_boot(void **state)
+{
+        struct lab lab;
+
+        lab_start(&lab, PLAN_REBOOT);
+        for (const char *const *step =
+                     (const char *const[]){REWRITE, "db1/geo tile38.shrink", SAVE, "db2/bull00 redis.rewrite",
+                                           "db2/bull01 redis.rewrite", "db2/bull02 redis.rewrite", NULL};
+             *step; step++)
+                lab_done(&lab, *step);
+        assert_step(&lab, "app1/apps pm2.stop", STEP_RUNNING);
+        lab_down(&lab, APP1); /* stopped, answered; the answer was lost and the host lost power */
+        lab_new_boot(&lab, APP1);
+        lab_up(&lab, APP1);
+        lab_ledger(&lab, APP1, "app1/apps pm2.stop", OPERATION_DONE);
+        lab_wait(&lab, USEC_PER_SEC);
+        assert_step(&lab, "app1/apps pm2.stop", STEP_RUNNING); /* once more, on the new boot */
+        assert_int_equal(lab_step(&lab, "app1/apps pm2.stop").attempt, 2);
+        lab_end(&lab);
+}
+
+static void test_power_cut_after_stops(void **state)
+{
+        struct lab lab;
+
+        lab_start(&lab, PLAN_REBOOT);
+        for (const char *const *step =
+                     (const char *const[]){REWRITE, "db1/geo tile38.shrink", SAVE, "db2/bull00 redis.rewrite",
+                                           "db2/bull01 redis.rewrite", "db2/bull02 redis.rewrite",
+                                           "app1/apps pm2.stop", "db2/bull00 unit.stop", NULL};
+             *step; step++)
+                lab_done(&lab, *step);
+        lab_down(&lab, DB2);
+        lab_new_boot(&lab, DB2); /* all of bull is up again */
+        lab_up(&lab, DB2);
+        assert_step(&lab, "db2/bull00 redis.rewrite", STEP_DONE);
+        assert_step(&lab, "db2/bull00 unit.stop", STEP_RUNNING);
+        assert_int_equal(lab_step(&lab, "db2/bull00 unit.stop").attempt, 2);
+        assert_step(&lab, "app1/apps pm2.stop", STEP_DONE);
+        assert_step(&lab, "db2 host.reboot", STEP_WAITING);
+        lab_end(&lab);
+}
+
+static void test_power_cut_after_restore(void **state)
+{
+        struct lab lab;
+
+        down(&lab);
+        for (size_t h = 0; h < HOSTS; h++)
+                lab_reboot(&lab, h);
+        for (size_t h = 0; h < HOSTS; h++) {
+                lab_start_units(&lab, h);
+                lab_changed(&lab, h);
+        }
+        lab_start_units(&lab, DB1);
+        lab_start_units(&lab, APP1);
+        lab_changed(&lab, DB1);
+        lab_changed(&lab, APP1);
+        lab_done(&lab, "app1/apps pm2.restore");
+        lab_down(&lab, APP1);
+        lab_new_boot(&lab, APP1);
+        lab_up(&lab, APP1);
+        assert_step(&lab, "app1 host.reboot", STEP_DONE); /* not once more */
+        assert_step(&lab, "app1/router unit.start", STEP_RUNNING);
+        assert_step(&lab, "app1/apps pm2.restore", STEP_WAITING);
+        lab_done(&lab, "app1/router unit.start");
+        lab_done(&lab, "app1/apps pm2.restore");
+        lab_ledger(&lab, APP1, "app1/apps pm2.verify", OPERATION_INTERRUPTED);
+        lab_wait(&lab, USEC_PER_SEC);
+        lab_done(&lab, "app1/apps pm2.verify");
+        assert_run(&lab, RUN_DONE);
+        lab_end(&lab);
+}
+
+static void test_host_that_keeps_booting(void **state)
+{
+        struct lab lab;
+
+        lab_start(&lab, PLAN_REBOOT);
+        for (int i = 0; i < 4; i++) {
+                assert_int_equal(run_state(lab.run), RUN_RUNNING);
+                lab_down(&lab, DB1);
+                lab_new_boot(&lab, DB1);
+                lab_up(&lab, DB1);
+                lab_ledger(&lab, DB1, REWRITE, OPERATION_INTERRUPTED);
+                lab_wait(&lab, USEC_PER_SEC);
+        }
+        assert_int_equal(run_state(lab.run), RUN_PAUSED);
+        lab_end(&lab);
+}
+
+/* What came up first may have fallen while the last was loading. */
+static void test_ends_when_all_is_up(void **state)
+{
+        struct lab lab;
+
+        down(&lab);
+        for (size_t h = 0; h < HOSTS; h++)
+                lab_reboot(&lab, h);
+        for (size_t h = 0; h < HOSTS; h++) {
+                lab_start_units(&lab, h);
+                lab_changed(&lab, h);
+        }
+        lab_start_units(&lab, DB1);
+        lab_start_units(&lab, APP1);
+        lab_changed(&lab, DB1);
+        lab_changed(&lab, APP1);
+        lab_done(&lab, "app1/apps pm2.restore");
+        lab_phase(&lab, GEO, PHASE_FAILED, 0);
+        lab_changed(&lab, DB1);
+        lab_done(&lab, "app1/apps pm2.verify");
+        assert_run(&lab, RUN_RUNNING);
+        assert_step(&lab, "db1/geo ready", STEP_RUNNING);
+        lab_down(&lab, APP1);
+        lab_phase(&lab, GEO, PHASE_READY, 5000);
+        lab_changed(&lab, DB1);
+        lab_wait(&lab, 10 * USEC_PER_SEC);
+        assert_run(&lab, RUN_RUNNING); /* the host of the apps is out of sight */
+        lab_wait(&lab, 15 * USEC_PER_SEC);
+        assert_step(&lab, "app1/apps pm2.verify", STEP_WAITING);
+        lab_wait(&lab, 130 * USEC_PER_SEC);
+        assert_run(&lab, RUN_PAUSED);
+        lab_up(&lab, APP1);
+        lab_changed(&lab, APP1);
+        assert_int_equal(lab_steer(&lab, STEER_RETRY, "app1/apps pm2.verify", ""), 0);
+        lab_done(&lab, "app1/apps pm2.verify");
+        assert_run(&lab, RUN_DONE);
+        lab_end(&lab);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_reboot_is_proven_by_its_boot),
+                cmocka_unit_test(test_reboot_answered_by_another_machine),
+                cmocka_unit_test(test_reboot_called_failed_too_early),
+                cmocka_unit_test(test_reboot_called_failed_and_tried_again),
+                cmocka_unit_test(test_reboot_unreadable_boot),
+                cmocka_unit_test(test_reboot_in_doubt),
+                cmocka_unit_test(test_reboot_never_returns),
+                cmocka_unit_test(test_reboot_that_did_not_happen),
+                cmocka_unit_test(test_result_of_before_a_boot),
+                cmocka_unit_test(test_power_cut_after_stops),
+                cmocka_unit_test(test_power_cut_after_restore),
+                cmocka_unit_test(test_host_that_keeps_booting),
+                cmocka_unit_test(test_ends_when_all_is_up),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
