@@ -6,9 +6,9 @@
 
 #include "common/base/time.h"
 
-/* Loads change their speed as the data grows: the newest two seconds, or the newest quarter of a longer load.
- */
-#define WINDOW_US    (2 * USEC_PER_SEC)
+/* Loads change their speed as the data grows, and waver beside a host's other work: the newest six seconds,
+ * or the newest quarter of a longer load. */
+#define WINDOW_US    (6 * USEC_PER_SEC)
 #define WINDOW_SHARE 4
 /* Shorter observations say more about when we looked than about the load. */
 #define LEAST_US (50 * USEC_PER_MSEC)
@@ -16,7 +16,7 @@
 #define LEARNED_US ((double)(500 * USEC_PER_MSEC))
 
 /* The spread of a measured rate at its least, and what is added while little was seen. */
-#define SPREAD_LEAST 0.1
+#define SPREAD_LEAST 0.2
 #define SPREAD_YOUNG 0.4
 #define SPREAD_MOST  0.9
 /* An incremental file of which nothing is known: slower than its base, which is denser and needs no parsing
@@ -113,8 +113,7 @@ static struct pace measured(const struct load_eta *eta, size_t last, double lear
 
         if (span_us < (double)LEAST_US || pace.rate <= 0)
                 return (struct pace){.rate = learned, .spread = LEARNED_SPREAD};
-        pace.spread =
-                unsteadiness(eta, first, last, pace.rate) / 2 + SPREAD_YOUNG * (double)LEAST_US / span_us;
+        pace.spread = unsteadiness(eta, first, last, pace.rate) + SPREAD_YOUNG * (double)LEAST_US / span_us;
         if (learned > 0) {
                 weight = LEARNED_US / (LEARNED_US + span_us);
                 pace.rate = pace.rate * (1 - weight) + learned * weight;

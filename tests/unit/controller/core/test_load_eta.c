@@ -102,9 +102,9 @@ static void test_newest_counts(void **state)
 
         load_eta_begin(&eta, 0, 1000 * MB, NULL);
         feed(&eta, &at, &bytes, 400 * MB, 100);
-        feed(&eta, &at, &bytes, 500 * MB, 20);
+        feed(&eta, &at, &bytes, 600 * MB, 20);
         assert_int_equal(load_eta_left(&eta, &left), 0);
-        assert_near(middle(&left), 25 * USEC_PER_SEC, 0.03);
+        assert_near(middle(&left), 20 * USEC_PER_SEC, 0.03);
 }
 
 /* More samples than are kept. */
