@@ -117,6 +117,8 @@ static inline int proxy_on_bytes(sd_event_source *source, int fd, uint32_t event
 
         if (count < 0 && errno == EAGAIN)
                 return 0;
+        if (count <= 0 && way->proxy->frozen)
+                return sd_event_source_set_enabled(way->source, SD_EVENT_OFF); /* nobody hears of it */
         if (count <= 0) {
                 proxy_cut(way->proxy);
                 return 0;

@@ -492,6 +492,28 @@ static void test_limit_of_calls(void **state)
         assert_int_equal(start(NULL, pair->client.peer, "Check", &check.base, 0, &outcome), -ENOBUFS);
 }
 
+/* Stream numbers grow, and each side has its own: anything else ends the link. */
+static void test_stream_numbers(void **state)
+{
+        static const uint32_t numbers[] = {1, 8, 0};
+        static struct outcome outcomes[3];
+
+        for (unsigned i = 0; i < ELEMENTS(numbers); i++) {
+                struct pair pair;
+
+                outcomes[i] = (struct outcome){0};
+                pair_connect(&pair, methods, ELEMENTS(methods));
+                assert_int_equal(report_start(NULL, pair.client.peer, "first", 0, &outcomes[i]), 0);
+                wait_for(&pair, outcomes[i].ends);
+                assert_int_equal(outcomes[i].code, RPC_OK);
+                pair.client.peer->next_stream = numbers[i];
+                assert_int_equal(report_start(NULL, pair.client.peer, "second", 0, &outcomes[i]), 0);
+                wait_for(&pair, pair.server.downs);
+                assert_string_equal(pair.server.down_reason, "it broke the protocol");
+                pair_free(&pair);
+        }
+}
+
 struct health_seen {
         unsigned count;
         Grpc__Health__V1__HealthCheckResponse__ServingStatus last;
@@ -589,6 +611,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_cancel_unwatched, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_cancel_inside, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_limit_of_calls, setup, teardown),
+                cmocka_unit_test(test_stream_numbers),
                 cmocka_unit_test_setup_teardown(test_health, setup, teardown),
                 cmocka_unit_test(test_bad_tables),
                 cmocka_unit_test(test_status_names),

@@ -165,6 +165,41 @@ static void test_late_listener(void **state)
         pair_free(&pair);
 }
 
+/* Those who lost one controller together do not come back together, and wait longer each time. */
+static void test_backoff(void **state)
+{
+        enum { COUNT = 20 };
+        struct pair pair;
+        struct rpc_dial_options options;
+        uint64_t now, first = UINT64_MAX, last = 0;
+
+        pair_new_as(&pair, RPC_AGENT, methods, 1);
+        rpc_node_limits(pair.client.node)->backoff_low_us = 100 * USEC_PER_SEC;
+        rpc_node_limits(pair.client.node)->backoff_high_us = 1000 * USEC_PER_SEC;
+        options = pair_dial_options(&pair);
+        options.address = "127.0.0.1:1"; /* where nobody listens */
+        for (unsigned i = 0; i < COUNT; i++)
+                dial(&pair, &options);
+        wait_for(&pair, pair.failures == COUNT);
+        now = node_now(pair.client.node);
+        assert_int_equal(pair.client.node->timers.count, COUNT);
+        for (unsigned i = 1; i <= COUNT; i++) {
+                uint64_t at = pair.client.node->timers.heap[i]->at;
+
+                first = at < first ? at : first;
+                last = at > last ? at : last;
+        }
+        assert_in_range(first, now + 20 * USEC_PER_SEC, now + 80 * USEC_PER_SEC);
+        assert_in_range(last, first + USEC_PER_SEC, now + 100 * USEC_PER_SEC);
+
+        for (unsigned i = 1; i <= COUNT; i++)
+                timer_set(&pair.client.node->timers, pair.client.node->timers.heap[i], 0);
+        wait_for(&pair, pair.failures == 2 * COUNT);
+        for (unsigned i = 1; i <= COUNT; i++)
+                assert_true(pair.client.node->timers.heap[i]->at >= now + 100 * USEC_PER_SEC);
+        pair_free(&pair);
+}
+
 /* A host that takes nothing and refuses nothing: a listener whose queue is full. */
 static int black_hole(uint16_t *ret_port)
 {
@@ -286,6 +321,57 @@ static void test_junk(void **state)
         assert_int_equal(pair.server.admits, 1);
         assert_int_equal(pair.server.downs, 0);
         call_works(&pair);
+        pair_free(&pair);
+}
+
+/* A handshake's first message, made for the server's key, behind any preface. */
+static void raw_begin(struct pair *pair, int fd, const uint8_t preface[RPC_PREFACE_SIZE])
+{
+        uint8_t prologue[RPC_PROLOGUE_SIZE] = "muster/1\x01", message[100];
+        noise_handshake *handshake = NULL;
+        struct noise_keypair ephemeral;
+        size_t size;
+
+        crypto_hash_sha256(prologue + 9, pair->server_key.public, NOISE_KEY_SIZE);
+        keypair_new(&ephemeral);
+        assert_int_equal(noise_handshake_new(&handshake, true, prologue, sizeof(prologue), &pair->client_key,
+                                             &ephemeral, pair->server_key.public),
+                         0);
+        assert_int_equal(noise_handshake_write(handshake, NULL, 0, message + 2, sizeof(message) - 2, &size),
+                         0);
+        bytes_put16(message, size);
+        raw_send(fd, preface, RPC_PREFACE_SIZE);
+        raw_send(fd, message, size + 2);
+        noise_handshake_free(handshake);
+}
+
+static void test_preface(void **state)
+{
+        static const struct {
+                uint8_t bytes[RPC_PREFACE_SIZE + 1];
+                bool good;
+        } cases[] = {
+                {"muster/1\x01\0\0\0\0\0\0\0", true},
+                {"muster/2\x01\0\0\0\0\0\0\0", false},
+                {"muster/1\x01\0\0\0\0\0\0\1", false},
+                {"muster/1\x02\0\0\0\0\0\0\0", false}, /* another role than the prologue's */
+                {"muster/1\x03\0\0\0\0\0\0\0", false},
+        };
+        struct pair pair;
+
+        pair_new_as(&pair, RPC_AGENT, methods, 1);
+        for (unsigned i = 0; i < ELEMENTS(cases); i++) {
+                int fd = raw_connect(pair.port);
+                uint8_t answer[100];
+                ssize_t count = -1;
+
+                raw_begin(&pair, fd, cases[i].bytes);
+                wait_for(&pair, (count = recv(fd, answer, sizeof(answer), 0)) >= 0 || errno == ECONNRESET);
+                assert_int_equal(count > 0, cases[i].good);
+                if (cases[i].good)
+                        assert_int_equal(count, 2 + NOISE_XK_OVERHEAD2);
+                close(fd);
+        }
         pair_free(&pair);
 }
 
@@ -775,10 +861,12 @@ int main(void)
                 cmocka_unit_test(test_swapped),
                 cmocka_unit_test(test_addresses),
                 cmocka_unit_test(test_late_listener),
+                cmocka_unit_test(test_backoff),
                 cmocka_unit_test(test_black_hole),
                 cmocka_unit_test(test_end_while_dialling),
                 cmocka_unit_test(test_once),
                 cmocka_unit_test(test_junk),
+                cmocka_unit_test(test_preface),
                 cmocka_unit_test(test_half_open),
                 cmocka_unit_test(test_no_descriptors),
                 cmocka_unit_test(test_address_limit),

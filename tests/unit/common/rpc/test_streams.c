@@ -120,13 +120,14 @@ static void test_stream(void **state)
         pair_free(&pair);
 }
 
-static void test_stall(void **state)
+static void stall(size_t block)
 {
+        const uint32_t window = 256u << 10;
+        const unsigned few = window / (unsigned)(block + 8); /* messages that the first credit pays for */
         struct pair pair;
-        struct source sources[2] = {{.count = 100, .block = 20000}, {.count = 100, .block = 20000}};
+        struct source sources[2] = {{.count = 4 * few, .block = block}, {.count = 4 * few, .block = block}};
         struct sink slow = {0}, fast = {0};
         struct outcome unary = {0};
-        const uint32_t window = 256u << 10;
 
         pair_connect(&pair, methods, ELEMENTS(methods));
         pair.test = sources;
@@ -135,8 +136,8 @@ static void test_stall(void **state)
         sink_start(&pair, 1, &fast);
         wait_for(&pair, fast.outcome.ends);
         assert_int_equal(report_start(NULL, pair.client.peer, "beside", 0, &unary), 0);
-        wait_for(&pair, unary.ends && slow.outcome.messages == window / 20000);
-        assert_int_equal(fast.outcome.messages, 100);
+        wait_for(&pair, unary.ends && slow.outcome.messages >= few);
+        assert_int_equal(fast.outcome.messages, 4 * few);
         assert_int_equal(unary.code, RPC_OK);
 
         /* nothing more comes for it than its credit allows */
@@ -145,15 +146,58 @@ static void test_stall(void **state)
                 assert_int_equal(report_start(NULL, pair.client.peer, "beside", 0, &unary), 0);
                 wait_for(&pair, unary.ends);
         }
-        assert_int_equal(slow.outcome.messages, window / 20000);
+        assert_in_range(slow.outcome.bytes, window - 2 * block - 8 * few, window);
         assert_int_equal(slow.outcome.ends, 0);
-        assert_true(sources[0].sent <= window / 20000 + 1);
+        assert_true(sources[0].sent <= slow.outcome.messages + 1);
         assert_false(rpc_call_writable(sources[0].call));
 
         rpc_call_hold(slow.call, false);
         wait_for(&pair, slow.outcome.ends);
         assert_int_equal(slow.outcome.code, RPC_OK);
-        assert_int_equal(slow.outcome.messages, 100);
+        assert_int_equal(slow.outcome.messages, 4 * few);
+        pair_free(&pair);
+}
+
+static void test_stall(void **state)
+{
+        stall(20000); /* sent in parts */
+        stall(1000);  /* written at once */
+}
+
+/* A serving side that sends more than it was allowed to is cut off. */
+static void test_over_credit(void **state)
+{
+        struct pair pair;
+        struct source source = {.count = 1000, .block = 1000};
+        struct sink sink = {0};
+
+        pair_connect(&pair, methods, ELEMENTS(methods));
+        pair.test = &source;
+        rpc_node_limits(pair.server.node)->window = 1u << 20;
+        sink_start(&pair, 0, &sink);
+        rpc_call_hold(sink.call, true);
+        wait_for(&pair, pair.client.downs);
+        assert_string_equal(pair.client.down_reason, "it broke the protocol");
+        assert_int_equal(sink.outcome.code, RPC_UNAVAILABLE);
+        pair_free(&pair);
+}
+
+/* A caller that grants more than it took is, too. */
+static void test_over_grant(void **state)
+{
+        struct pair pair;
+        struct source source = {.count = 1000, .block = 1000};
+        struct sink sink = {0};
+
+        pair_connect(&pair, methods, ELEMENTS(methods));
+        pair.test = &source;
+        sink_start(&pair, 0, &sink);
+        rpc_call_hold(sink.call, true);
+        wait_for(&pair, sink.outcome.messages);
+        sink.call->grant = 1u << 20;
+        rpc_call_hold(sink.call, false);
+        wait_for(&pair, pair.server.downs);
+        assert_string_equal(pair.server.down_reason, "it broke the protocol");
         pair_free(&pair);
 }
 
@@ -265,6 +309,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_stream),
                 cmocka_unit_test(test_stall),
+                cmocka_unit_test(test_over_credit),
+                cmocka_unit_test(test_over_grant),
                 cmocka_unit_test(test_push),
                 cmocka_unit_test(test_cancel),
                 cmocka_unit_test(test_deadline_in_message),
