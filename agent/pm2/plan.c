@@ -13,7 +13,7 @@ bool pm2_plan_runs(const struct pm2_app *app, const struct pm2_plan_options *opt
 
 bool pm2_plan_can_insert(const struct pm2_app *app, const struct pm2_plan_options *options)
 {
-        return pm2_plan_runs(app, options) && !app->watch;
+        return pm2_plan_runs(app, options) ? !app->watch : !app->cron[0];
 }
 
 void pm2_plan_clear(struct pm2_plan *plan)

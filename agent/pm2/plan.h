@@ -1,9 +1,10 @@
 /* What it takes to bring a live PM2 to a snapshot. Pure: two lists in, steps out.
  *
  * pm_ids are part of the state (log and pid files carry them), and PM2 hands them out in sequence from the
- * highest it ever gave, or from 0 when it holds no app at all. So an app whose id has been passed can only
- * come back in its place by being started there at once; one that must not run, or whose files PM2 is to
- * watch, cannot: then all apps are taken off and the list is built anew. */
+ * highest it ever gave, or from 0 when it holds no app at all. An app whose id has been passed comes back in
+ * its place by being started there at once, or behind a stand-in that is (park.h). Two kinds cannot, as PM2
+ * would not look after them: those whose files it is to watch, and stopped ones that it is to start by the
+ * clock. For these all apps are taken off and the list is built anew. */
 #pragma once
 
 #include "agent/pm2/state.h"

@@ -227,7 +227,8 @@ static int next_step(pm2_register *self)
         if (app->pm_id <= self->plan->highest || (self->next_id >= 0 && app->pm_id < self->next_id)) {
                 if (!pm2_plan_can_insert(app, &self->options))
                         return -ESTALE;
-                self->entries[self->at++] = PM2_ENTRY_INSERT;
+                self->entries[self->at++] =
+                        pm2_plan_runs(app, &self->options) ? PM2_ENTRY_INSERT : PM2_ENTRY_PARK;
                 return 1;
         }
         self->entries[self->at] =

@@ -16,6 +16,7 @@ enum pm2_entry {
         PM2_ENTRY_PLAIN,   /* stands there as it was, stopped */
         PM2_ENTRY_WATCHED, /* stands there with autostart off, so that PM2 watches its files */
         PM2_ENTRY_INSERT,  /* its id has passed: comes in by being started */
+        PM2_ENTRY_PARK,    /* its id has passed, and it must not run: see park.h */
 };
 
 /* r 0: entries holds one for each app of the snapshot, borrowed from the register until it is freed.

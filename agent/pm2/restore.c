@@ -9,6 +9,7 @@
 
 #include "agent/pm2/client.h"
 #include "agent/pm2/daemon.h"
+#include "agent/pm2/park.h"
 #include "agent/pm2/plan.h"
 #include "agent/pm2/register.h"
 #include "agent/pm2/settle.h"
@@ -42,6 +43,9 @@ struct pm2_restore {
         unsigned attempts;
         size_t removing; /* removals and stops under way */
         pm2_register *registering;
+        const enum pm2_entry *entries; /* of registering */
+        pm2_park *parking;
+        const struct pm2_app **parked;
         pm2_start *starting;
         struct pm2_start_item *starts;
         size_t start_count;
@@ -59,10 +63,12 @@ static void drop_work(pm2_restore *self)
         self->clearing = pm2_stop_free(self->clearing);
         self->daemon = pm2_daemon_free(self->daemon);
         self->registering = pm2_register_free(self->registering);
+        self->parking = pm2_park_free(self->parking);
         self->starting = pm2_start_free(self->starting);
         self->settling = pm2_settle_free(self->settling);
         pm2_plan_clear(&self->plan);
         pm2_list_clear(&self->live);
+        free(TAKE(self->parked));
         free(TAKE(self->starts));
         free(TAKE(self->settles));
         self->start_count = self->settle_count = 0;
@@ -197,9 +203,10 @@ static void on_start_progress(void *userdata, size_t done, size_t total, unsigne
         tell(self, done, total, "starting: %zu of %zu are up, %u at once", done, total, at_once);
 }
 
-static int start(pm2_restore *self, const enum pm2_entry *entries)
+static int start(pm2_restore *self)
 {
         const struct pm2_list *wanted = &self->snapshot->list;
+        const enum pm2_entry *entries = self->entries;
 
         self->starts = calloc(wanted->count + 1, sizeof(*self->starts));
         if (!self->starts)
@@ -215,6 +222,37 @@ static int start(pm2_restore *self, const enum pm2_entry *entries)
         return pm2_start_new(&self->starting, self->event, self->client, self->starts, self->start_count,
                              self->options.most_at_once, self->options.call_timeout_us, on_start_progress,
                              on_started, self);
+}
+
+/* --- stopped apps at ids that have passed -----------------------------------------------------------------
+ */
+
+static void on_parked(void *userdata, int r, const struct error *error)
+{
+        pm2_restore *self = userdata;
+
+        if (r == 0)
+                r = start(self);
+        if (r < 0)
+                fail(self, r, error);
+}
+
+static int park(pm2_restore *self)
+{
+        const struct pm2_list *wanted = &self->snapshot->list;
+        size_t count = 0;
+
+        self->parked = calloc(wanted->count + 1, sizeof(*self->parked));
+        if (!self->parked)
+                return -ENOMEM;
+        for (size_t i = 0; i < wanted->count; i++)
+                if (self->entries[i] == PM2_ENTRY_PARK)
+                        self->parked[count++] = &wanted->apps[i];
+        if (count == 0)
+                return start(self);
+        tell(self, 0, count, "registering %zu stopped apps at ids that have passed", count);
+        return pm2_park_new(&self->parking, self->event, self->client, self->parked, count,
+                            self->options.call_timeout_us, on_parked, self);
 }
 
 /* --- registering -------------------------------------------------------------------------------------- */
@@ -233,7 +271,8 @@ static void on_registered(void *userdata, int r, const enum pm2_entry *entries, 
                 r = begin(self, &error);
         } else if (r == 0) {
                 self->result.registered_us = time_monotonic_us() - self->begun;
-                r = start(self, entries);
+                self->entries = entries;
+                r = park(self);
         }
         if (r < 0)
                 fail(self, r, &error);

@@ -282,8 +282,23 @@ drive 0 restore before "$settle"
 has 'added=1 removed=0 daemon=0 rebuilt=0'
 is_as_before
 
-case_name="a stopped app is missing"
-pm2 delete manual
+case_name="stopped apps are missing"
+second=$(awk '$2 == "forked" { id = $1 } END { print id }' "$work/state.$who")
+pm2 delete manual "$second" bad
+running() { # ids, names and processes of what runs
+        drive 0 state
+        sed -nE 's/^([0-9]+ [^ ]+ online) .*( pid=[0-9]+) .*/\1\2/p' "$work/out"
+}
+running >"$work/running"
+drive 0 restore before "$settle"
+has 'kept=10 added=3 removed=0 daemon=0 rebuilt=0'
+is_as_before
+running | diff -u "$work/running" - >&2 || fail "an app that ran was disturbed"
+alone
+[[ $(stat -c %Y "$home/logs/manual-out.log" 2>/dev/null || echo 0) == 0 ]] || fail "a stopped app was run"
+
+case_name="an app that PM2 watches is missing"
+pm2 delete watcher
 drive 0 restore before "$settle"
 has 'rebuilt=1'
 is_as_before

@@ -40,6 +40,7 @@ static void check(const char *wanted, const char *live, const struct pm2_plan_op
 
 #define ONLINE(id)  APP(id, "app" #id, "online", "")
 #define STOPPED(id) APP(id, "app" #id, "stopped", "")
+#define CLOCKED(id) APP(id, "app" #id, "stopped", ",\"cron_restart\":\"* * * * *\"")
 #define ERRORED(id) APP(id, "app" #id, "errored", "")
 
 static void test_states(void **state)
@@ -75,23 +76,24 @@ static void test_extra(void **state)
         check("[" ONLINE(0) "]", "[" ONLINE(0) "," ONLINE(7) "]", &keep, "k");
 }
 
-/* An app that runs can come in at an id that has passed; a stopped or watched one cannot. */
+/* At an id that has passed an app can come in, but for one that PM2 is to watch or to start by the clock. */
 static void test_passed_ids(void **state)
 {
         static const struct pm2_plan_options keep = {.keep_extra = true};
         char text[256];
 
         check("[" ONLINE(0) "," ONLINE(1) "]", "[" ONLINE(1) "]", NULL, "ak");
-        check("[" STOPPED(0) "," ONLINE(1) "]", "[" ONLINE(1) "]", NULL, "aa-1!");
+        check("[" STOPPED(0) "," ONLINE(1) "]", "[" ONLINE(1) "]", NULL, "ak");
+        check("[" CLOCKED(0) "," ONLINE(1) "]", "[" ONLINE(1) "]", NULL, "aa-1!");
         check("[" APP(0, "w", "online", ",\"watch\":true") "," ONLINE(1) "]", "[" ONLINE(1) "]", NULL,
               "aa-1!");
         /* After it nothing stays: the sequence begins anew in any case. */
-        check("[" STOPPED(0) "]", "[" ONLINE(1) "]", NULL, "a-1");
+        check("[" CLOCKED(0) "]", "[" ONLINE(1) "]", NULL, "a-1");
         /* Beyond what is there the sequence may still reach it. */
-        check("[" ONLINE(1) "," STOPPED(5) "]", "[" ONLINE(1) "]", NULL, "ka");
+        check("[" ONLINE(1) "," CLOCKED(5) "]", "[" ONLINE(1) "]", NULL, "ka");
         /* The id of an app that goes has passed too. */
-        check("[" ONLINE(1) "," STOPPED(5) "]", "[" ONLINE(1) "," ONLINE(9) "]", NULL, "aa-1-9!");
-        assert_int_equal(planned("[" STOPPED(0) "]", "[" ONLINE(1) "]", &keep, text), -ENOTSUP);
+        check("[" ONLINE(1) "," CLOCKED(5) "]", "[" ONLINE(1) "," ONLINE(9) "]", NULL, "aa-1-9!");
+        assert_int_equal(planned("[" CLOCKED(0) "]", "[" ONLINE(1) "]", &keep, text), -ENOTSUP);
 }
 
 static void test_rebuild_when_asked(void **state)
