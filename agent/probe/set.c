@@ -20,12 +20,14 @@
 #define EVERY_FRESH     (500 * USEC_PER_MSEC)
 #define EVERY_NOT_READY (1 * USEC_PER_SEC)
 #define EVERY_AT_REST   (5 * USEC_PER_SEC)
+#define EVERY_FACTS     (30 * USEC_PER_SEC) /* of units at rest; systemd says when they change */
 
 struct entry {
         struct probe probe; /* first: probe_done finds its entry by it */
         const struct probe_reader *reader;
         unit_facts *facts; /* being asked */
         sd_bus_slot *changes;
+        uint64_t facts_us; /* when they were asked for; 0: they have to be now */
         sd_event_source *timer;
         uint64_t due_us; /* when the timer ends; monotonic */
         struct service_state state;
@@ -43,7 +45,7 @@ struct probe_set {
         host_reader *host;
         bool host_known, host_awaited;
         sd_event_source *host_timer, *tell_timer;
-        sd_bus_slot *jobs;
+        sd_bus_slot *jobs, *files, *reloads;
         uint64_t told_us;
         struct entry **entries; /* of their own: probes are pointed at */
         size_t count;
@@ -130,9 +132,10 @@ static void read_later(struct entry *entry, uint64_t delay_us)
         sd_event_source_set_enabled(entry->timer, SD_EVENT_ONESHOT);
 }
 
-/* Soon, and not later for being said again. */
+/* Its unit changed: soon, and not later for being said again. */
 static void read_soon(struct entry *entry)
 {
+        entry->facts_us = 0;
         if (entry->reading)
                 entry->again = true;
         else if (entry->due_us > time_monotonic_us() + SOON_USEC)
@@ -223,6 +226,14 @@ static void on_unit(int result, const struct unit_state *unit, void *userdata)
         read_service(entry);
 }
 
+/* Asking systemd costs it more than the rest of a reading: at rest it tells us itself. */
+static bool wants_facts(const struct entry *entry)
+{
+        return entry->probe.bus && entry->probe.spec.unit[0] &&
+               (!entry->facts_us || entry->refresh == AWAITED_READING || !entry->probe.unit.load_state[0] ||
+                pause_after(entry) != EVERY_AT_REST || time_monotonic_us() - entry->facts_us >= EVERY_FACTS);
+}
+
 static int on_due(sd_event_source *source, uint64_t now_us, void *userdata)
 {
         struct entry *entry = userdata;
@@ -234,10 +245,13 @@ static int on_due(sd_event_source *source, uint64_t now_us, void *userdata)
         entry->reading = true;
         if (entry->refresh == AWAITED)
                 entry->refresh = AWAITED_READING;
-        if (entry->probe.bus && entry->probe.spec.unit[0] &&
-            unit_facts_ask(&entry->facts, entry->probe.bus, entry->probe.spec.unit, on_unit, entry) >= 0)
-                return 0;
-        entry->probe.unit = (struct unit_state){0};
+        if (wants_facts(entry)) {
+                entry->facts_us = time_monotonic_us();
+                if (unit_facts_ask(&entry->facts, entry->probe.bus, entry->probe.spec.unit, on_unit, entry) >=
+                    0)
+                        return 0;
+                entry->probe.unit = (struct unit_state){0};
+        }
         read_service(entry);
         return 0;
 }
@@ -324,14 +338,37 @@ static int entry_new(struct entry **ret, probe_set *set, const struct service_sp
         return 0;
 }
 
-static int watch_jobs(probe_set *set)
+/* Unit files were changed or read again: what is enabled may be another thing now. */
+static int on_files_changed(sd_bus_message *message, void *userdata, sd_bus_error *unused)
 {
-        int r = sd_bus_match_signal_async(set->bus, &set->jobs, "org.freedesktop.systemd1",
-                                          "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
-                                          "JobRemoved", on_job, NULL, set);
+        probe_set *set = userdata;
 
-        if (r < 0)
-                return r;
+        for (size_t i = 0; i < set->count; i++)
+                if (set->entries[i]->probe.spec.unit[0])
+                        read_soon(set->entries[i]);
+        return 0;
+}
+
+static int watch_systemd(probe_set *set)
+{
+        const struct {
+                sd_bus_slot **slot;
+                const char *signal;
+                sd_bus_message_handler_t handler;
+        } table[] = {
+                {&set->jobs, "JobRemoved", on_job},
+                {&set->files, "UnitFilesChanged", on_files_changed},
+                {&set->reloads, "Reloading", on_files_changed},
+        };
+
+        for (size_t i = 0; i < ELEMENTS(table); i++) {
+                int r = sd_bus_match_signal_async(
+                        set->bus, table[i].slot, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
+                        "org.freedesktop.systemd1.Manager", table[i].signal, table[i].handler, NULL, set);
+
+                if (r < 0)
+                        return r;
+        }
         return sd_bus_call_method_async(set->bus, NULL, "org.freedesktop.systemd1",
                                         "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
                                         "Subscribe", NULL, NULL, "");
@@ -358,7 +395,7 @@ int probe_set_new(probe_set **ret, sd_event *event, sd_bus *bus, const char *age
                 r = sd_event_add_time_relative(event, &set->tell_timer, CLOCK_BOOTTIME, TELL_EVERY_USEC,
                                                USEC_PER_MSEC, on_tell, set);
         if (r >= 0 && bus)
-                r = watch_jobs(set);
+                r = watch_systemd(set);
         if (r < 0) {
                 probe_set_free(set);
                 return r;
@@ -379,6 +416,8 @@ probe_set *probe_set_free(probe_set *set)
         sd_event_source_disable_unref(set->host_timer);
         sd_event_source_disable_unref(set->tell_timer);
         sd_bus_slot_unref(set->jobs);
+        sd_bus_slot_unref(set->files);
+        sd_bus_slot_unref(set->reloads);
         free(set->folder);
         free(set);
         return NULL;

@@ -1,5 +1,5 @@
 #!/bin/bash
-# timeout: 300
+# timeout: 400
 # What the probes say of units where a real systemd runs: template instances, enabled or not, masked, failed, starting;
 # services that stop and come back; a router that leads elsewhere; a tile38 that loads. Judged by what the host says.
 # shellcheck disable=SC2154,SC2016 # lib.sh sets some; systemd and the shell inside expand others
@@ -33,7 +33,7 @@ unit() { # NAME LINE...
 see() { # PHASE SPEC...: all in that phase; output in $out
         local phase=$1
         shift
-        on /srv/probe_driver --seconds 60 --until "$phase" "$@" >"$out" 2>&1 || { cat "$out"; fail "not $phase: $*"; }
+        on /srv/probe_driver --seconds 120 --until "$phase" "$@" >"$out" 2>&1 || { cat "$out"; fail "not $phase: $*"; }
 }
 
 said() { # NAME PATTERN: the last line of that service
@@ -100,6 +100,16 @@ on systemctl reset-failed redis@6379.service
 on systemctl start redis@6379.service
 see ready redis:bds:6379:master:unit=redis@6379.service
 
+echo "at rest, what systemd changes is heard of"
+on /srv/probe_driver --seconds 120 --until stopped unit:two:0:unit=plain@two.service >"$out" 2>&1 &
+watching=$!
+# Ready for longer than a service is looked at closely.
+until_true 60 grep -qE '^two ready (1[6-9]|[2-9][0-9])[0-9]{3} ' "$out"
+on systemctl enable --quiet plain@two.service
+until_true 20 grep -q '^two ready .*unit=active/enabled ' "$out" # sooner than it would be asked for again
+on systemctl kill --signal=TERM plain@two.service
+wait "$watching" || { cat "$out"; fail "a process that went was not noticed"; }
+
 echo "a router is ready when it leads to the Redis that is meant, by new connections"
 run_id() { on redis-cli -p "$1" info server | tr -d '\r' | sed -n 's/^run_id://p'; }
 bds=$(run_id 6379)
@@ -125,7 +135,7 @@ if on test -x /usr/local/bin/tile38-server; then
         see ready tile38:geo:9851:unit=tile38.service
         on sh -c 'redis-cli -p 9851 </run/sets >/dev/null'
         on systemctl stop tile38.service
-        on sh -c 'cd /var/lib/geo; for i in $(seq 30); do cat appendonly.aof; done >fat; mv fat appendonly.aof'
+        on sh -c 'cd /var/lib/geo; for i in $(seq 8); do cat appendonly.aof; done >fat; mv fat appendonly.aof'
         total=$(on stat -c %s /var/lib/geo/appendonly.aof)
         on systemctl start tile38.service
         see ready tile38:geo:9851:unit=tile38.service

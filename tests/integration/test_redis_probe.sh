@@ -138,10 +138,10 @@ if command -v tile38-server >/dev/null; then
 	wait_for 10 redis-cli -p 17106 ping >/dev/null 2>&1
 	redis-cli -p 17106 <"$work/sets" >/dev/null
 	kill -9 "$fat"
-	for i in $(seq 10); do cat "$work/fat/appendonly.aof"; done >"$work/fat.aof"
+	for i in $(seq 5); do cat "$work/fat/appendonly.aof"; done >"$work/fat.aof"
 	mv "$work/fat.aof" "$work/fat/appendonly.aof"
 	geo fat 17106
-	see --seconds 60 tile38:fat:17106 || fail "never ready: $(tail -3 "$work/seen")"
+	see --seconds 120 tile38:fat:17106 || fail "never ready: $(tail -3 "$work/seen")"
 	grep -q '^fat loading' "$work/seen" || fail "no load seen: $(cat "$work/seen")"
 	grep -q '^fat ready .* 20000 objects' "$work/seen" || fail "objects: $(cat "$work/seen")"
 fi
