@@ -40,11 +40,13 @@ bool step_may_begin(const run *run, size_t index)
 /* --- reboots and boots -----------------------------------------------------------------------------------
  */
 
+/* Than the one that an intent meant to end: without an intent no boot proves anything. */
 static bool is_other_boot(const run *run, size_t index)
 {
         const struct run_host *host = &run->hosts[run->steps[index].host];
 
-        return host->connected && host->boot_now[0] && !text_equal(host->boot_now, run->steps[index].boot_id);
+        return run->steps[index].boot_id[0] && host->connected && host->boot_now[0] &&
+               !text_equal(host->boot_now, run->steps[index].boot_id);
 }
 
 /* Whether its PID 1 can have begun after the reboot was asked for. The monotonic clock knows that best, the

@@ -64,6 +64,8 @@ static const char *objection(const run *run, const struct run_event *event)
         case EVENT_DONE:
                 if (is_reboot && (!event->boot_id[0] || text_equal(event->boot_id, step->boot_id)))
                         return "proves no new boot";
+                if (plan->kind == STEP_OPERATION && !step->attempt)
+                        return "was never begun";
                 /* A new boot proves a reboot, whatever its agent said of it. */
                 if (step->state == STEP_RETRYING && !is_reboot)
                         return "comes between two attempts";

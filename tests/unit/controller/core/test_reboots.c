@@ -200,6 +200,34 @@ static void test_reboot_that_did_not_happen(void **state)
         lab_end(&lab);
 }
 
+/* A reboot that failed before it was ever asked for is not proven by whatever boot the host is on. */
+static void test_reboot_never_asked_for(void **state)
+{
+        char kept[ID_SIZE];
+        struct lab lab;
+
+        lab_start(&lab, PLAN_REBOOT);
+        TEXT_COPY(kept, lab.in.states[APP1].host.boot_id);
+        for (const char *const *step =
+                     (const char *const[]){REWRITE, "db1/geo tile38.shrink", SAVE, "db2/bull00 redis.rewrite",
+                                           "db2/bull01 redis.rewrite", "db2/bull02 redis.rewrite",
+                                           "app1/apps pm2.stop", NULL};
+             *step; step++)
+                lab_done(&lab, *step);
+        lab.in.states[APP1].host.boot_id[0] = '\0';
+        lab_changed(&lab, APP1);
+        lab_done(&lab, "app1/router unit.stop"); /* on which boot, nobody can say */
+        lab_wait(&lab, USEC_PER_SEC);
+        assert_step(&lab, "app1/router unit.stop", STEP_FAILED);
+        assert_int_equal(lab_steer(&lab, STEER_SKIP, "app1/router unit.stop", "it is down"), 0);
+        assert_step(&lab, "app1 host.reboot", STEP_FAILED);
+        assert_int_equal(lab_step(&lab, "app1 host.reboot").attempt, 0);
+        TEXT_COPY(lab.in.states[APP1].host.boot_id, kept);
+        lab_changed(&lab, APP1);
+        assert_step(&lab, "app1 host.reboot", STEP_FAILED);
+        lab_end(&lab);
+}
+
 static void test_result_of_before_a_boot(void **state)
 {
         struct lab lab;
@@ -341,6 +369,7 @@ int main(void)
                 cmocka_unit_test(test_reboot_in_doubt),
                 cmocka_unit_test(test_reboot_never_returns),
                 cmocka_unit_test(test_reboot_that_did_not_happen),
+                cmocka_unit_test(test_reboot_never_asked_for),
                 cmocka_unit_test(test_result_of_before_a_boot),
                 cmocka_unit_test(test_power_cut_after_stops),
                 cmocka_unit_test(test_power_cut_after_restore),
