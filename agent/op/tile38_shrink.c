@@ -9,6 +9,7 @@
 #include "agent/op/reply.h"
 #include "agent/op/room.h"
 #include "agent/op/table.h"
+#include "agent/probe/service_link.h"
 #include "agent/probe/tile38_files.h"
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
@@ -332,7 +333,7 @@ static int start(struct op *op, struct error *error)
         if (!self)
                 return -ENOMEM;
         self->poll_us = POLL_LEAST_USEC;
-        r = redis_link_new(&self->link, op->event, service->address, service->port, service->socket);
+        r = service_link_new(&self->link, op->event, service, op->folder, error);
         if (r == 0)
                 r = sd_event_add_time(op->event, &self->timer, CLOCK_BOOTTIME, UINT64_MAX, 10 * USEC_PER_MSEC,
                                       on_timer, op);

@@ -3,12 +3,14 @@
  *
  *   ops_driver KIND [unit=UNIT] [address=IP] [port=N] [socket=PATH] [boot-id=ID|this] [deadline=SECONDS]
  *
- * Prints "progress DONE TOTAL TEXT", "figure NAME VALUE" and "done TEXT", "failed ERRNO-NAME TEXT" or
- * "deadline". Exit: 0 done, 1 failed, 2 usage, 3 the deadline came first and the operation was cancelled. */
+ * OPS_FOLDER in the environment is the agent's folder. Prints "progress DONE TOTAL TEXT", "figure NAME VALUE"
+ * and "done TEXT", "failed ERRNO-NAME TEXT" or "deadline". Exit: 0 done, 1 failed, 2 usage, 3 the deadline
+ * came first and the operation was cancelled. */
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 
@@ -149,7 +151,9 @@ int main(int argc, char **argv)
         if (r >= 0) {
                 driver.op.event = event;
                 driver.op.bus = bus;
-                driver.op.folder = "/var/lib/muster-agent";
+                driver.op.folder = getenv("OPS_FOLDER");
+                if (!driver.op.folder)
+                        driver.op.folder = "/var/lib/muster-agent";
                 driver.op.type = op_type_find(driver.op.request.kind);
                 driver.op.on_progress = on_progress;
                 driver.op.on_finish = on_finish;

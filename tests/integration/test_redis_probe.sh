@@ -99,6 +99,16 @@ redis-cli -p 17104 --no-auth-warning -a s3cret acl setuser watcher on '>other' +
 (umask 077 && echo "bull watcher other" >"$work/agent/redis-logins")
 see --folder "$work/agent" redis:bull:17104 || fail "not ready as a user"
 
+echo "an operation logs in as well"
+ops=$build/tests/integration/ops_driver
+redis-cli -p 17104 --no-auth-warning -a s3cret set key value >/dev/null
+OPS_FOLDER=$work/agent "$ops" redis.rewrite port=17104 >"$work/seen" && fail "rewritten without a login: $(cat "$work/seen")"
+grep -q '^failed EACCES .*NOAUTH' "$work/seen" || fail "no reason: $(cat "$work/seen")"
+(umask 077 && echo "tested s3cret" >>"$work/agent/redis-logins")
+OPS_FOLDER=$work/agent "$ops" redis.rewrite port=17104 >"$work/seen" || fail "not rewritten: $(cat "$work/seen")"
+grep -q '^figure rewrites 0 -> 1$' "$work/seen" || fail "figures: $(cat "$work/seen")"
+grep -q s3cret "$work/seen" && fail "the password was shown"
+
 # geo NAME PORT: a tile38, in $started
 geo() {
 	mkdir -p "$work/$1"
