@@ -46,16 +46,17 @@ DEFINE_CLEANUP(pm2_park *, pm2_park_free);
 
 /* --- what is sent ------------------------------------------------------------------------------------- */
 
-/* What the stand-in has instead of the app's own; each comes back with the settings. */
+/* What the stand-in has instead of the app's own; each comes back with the settings. Not the pid file: PM2
+ * unlinks that when a process ends, so it is never a path of anybody else. */
 static json_t *disguise(void)
 {
         return json_pack(
-                "{s:s, s:s, s:[s,s], s:[], s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:b, s:i, s:s, s:s, s:s, s:s}",
+                "{s:s, s:s, s:[s,s], s:[], s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:b, s:i, s:s, s:s, s:s}",
                 "pm_exec_path", "/bin/sh", "exec_interpreter", "none", "args", "-c",
                 "trap '' INT TERM HUP QUIT USR1 USR2; exec sleep 3600", "node_args", "exec_mode", "fork_mode",
                 "pm_cwd", "/", "autostart", 1, "autorestart", 0, "watch", 0, "wait_ready", 0, "treekill", 0,
                 "shutdown_with_message", 0, "kill_timeout", KILL_TIMEOUT_MS, "status", "launching",
-                "pm_out_log_path", "/dev/null", "pm_err_log_path", "/dev/null", "pm_pid_path", "/dev/null");
+                "pm_out_log_path", "/dev/null", "pm_err_log_path", "/dev/null");
 }
 
 json_t *pm2_park_stand_in(const struct pm2_app *app)

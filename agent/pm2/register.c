@@ -97,11 +97,12 @@ static int add_filler(pm2_register *self, int64_t id)
         return 0;
 }
 
+/* Without a pid file: PM2 unlinks that of what ends. */
 static json_t *filler_env(void)
 {
-        return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:{}}", "name", "muster-filler", "namespace",
+        return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:{}}", "name", "muster-filler", "namespace",
                          "muster", "status", "stopped", "exec_mode", "fork_mode", "pm_exec_path",
-                         "/bin/false", "pm_cwd", "/", "pm_pid_path", "/dev/null", "env");
+                         "/bin/false", "pm_cwd", "/", "env");
 }
 
 static void advance(pm2_register *self);

@@ -23,13 +23,16 @@ static void test_nothing_of_the_disguise_stays(void **state)
         struct pm2_list list =
                 list_of("[" APP(7, "a", "stopped",
                                 ",\"autostart\":false,\"kill_timeout\":9,\"cron_restart\":\"\","
-                                "\"pm_out_log_path\":\"/l/a.log\",\"args\":[\"x\"],\"treekill\":true,"
+                                "\"pm_out_log_path\":\"/l/a.log\",\"pm_pid_path\":\"/l/"
+                                "a.pid\",\"args\":[\"x\"],\"treekill\":true,"
                                 "\"instances\":2,\"restart_time\":3,\"uid\":1000") "]");
         json_t *stand_in = pm2_park_stand_in(&list.apps[0]), *options = pm2_park_settings(&list.apps[0]);
 
         assert_int_equal(json_number(stand_in, "pm_id", -1), 7);
         assert_string_equal(json_text(stand_in, "pm_exec_path"), "/bin/sh");
         assert_string_equal(json_text(stand_in, "pm_out_log_path"), "/dev/null");
+        /* PM2 unlinks it as the home's user, who may be root: it has to be the app's own. */
+        assert_string_equal(json_text(stand_in, "pm_pid_path"), "/l/a.pid");
         assert_true(json_is_true(json_object_get(stand_in, "autostart")));
         assert_null(json_object_get(stand_in, "instances"));
         assert_null(json_object_get(stand_in, "uid"));
