@@ -134,7 +134,7 @@ static void stranger_speaks(struct talk *talk, const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        cleanup_with(talk_end) struct talk talk;
+        cleanup_with(talk_end) struct talk talk = {0};
         unsigned what;
 
         if (size == 0 || size > NOISE_MESSAGE_MAX - NOISE_XK_OVERHEAD3)

@@ -66,7 +66,8 @@ group_tsan() {
         build tsan "${targets[@]}" || return
         ctest_wrap=()
         setarch "$(uname -m)" --addr-no-randomize true 2>/dev/null && ctest_wrap=(setarch "$(uname -m)" --addr-no-randomize)
-        run_ctest tsan build/tsan -R "$filter"
+        # What the sanitizer cannot see into nng is named there, with its reason.
+        TSAN_OPTIONS="suppressions=$root/tests/tsan.supp" run_ctest tsan build/tsan -R "$filter"
         ctest_wrap=()
 }
 
