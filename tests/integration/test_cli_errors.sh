@@ -236,25 +236,5 @@ main() {
         conclude
 }
 
-main() {
-        test_fleet_files
-        test_usage
-        sound_fleet
-        start_controller
-        start_agent
-        test_unreachable
-        test_scopes
-        test_json
-        test_exec
-        test_exec_interrupted
-        test_watch
-        test_second_controller
-        test_revoke
-        ends_well muster-agent "$agent_pid" "$work/one.log"
-        ends_well muster-controller "$controller_pid" "$work/controller.log"
-        if grep -l "Sanitizer\|runtime error" "$work"/*.log; then fail "a sanitizer spoke: $(cat "$work"/*.log)"; fi
-        echo "$cases commands, $failures failures"
-        [[ $failures -eq 0 ]]
-}
 
 main
