@@ -50,6 +50,14 @@ group_unit() {
         run_ctest unit build/asan -L unit
 }
 
+# Of the worlds, a part of its own for each seed; the unit tests begin with the first.
+group_sim() {
+        local worlds=1000
+        [[ $MUSTER_TEST_ALL -eq 0 ]] || worlds=10000
+        build release sim || return
+        run_test sim/worlds 900 build/release/tests/sim/sim --seeds "$worlds" --start "$((MUSTER_TEST_SEED * 10000 + 1))"
+}
+
 # Only the rooms where nng's threads and ours meet. TSan of gcc 12 wants addresses that are not scattered wide.
 group_tsan() {
         local sources targets=() source filter='unit/(common/(loop|rpc)|agent/exec)/'
@@ -90,13 +98,18 @@ group_fuzz() {
         done
 }
 
+script_limit() { # SCRIPT WORD
+        sed -n "1,20s/^# $2: *\([0-9]\+\).*/\1/p" "$1" | head -n 1
+}
+
 # run_scripts GROUP SECONDS: every test_*.sh of the group's folder.
 run_scripts() {
         local script limit count=0
         for script in tests/"$1"/test_*.sh; do
                 [[ -e $script ]] || continue
                 count=$((count + 1))
-                limit=$(sed -n '1,20s/^# timeout: *\([0-9]\+\).*/\1/p' "$script" | head -n 1)
+                limit=$(script_limit "$script" timeout)
+                [[ $MUSTER_TEST_ALL -eq 0 ]] || limit=$(script_limit "$script" timeout-all | grep . || echo "$limit")
                 run_test "$1/$(basename "$script" .sh)" "${limit:-$2}" bash "$script"
         done
         [[ $count -gt 0 ]] || report fail "$1/none" 0 "there is no tests/$1/test_*.sh"

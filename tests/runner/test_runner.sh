@@ -31,4 +31,18 @@ if [[ -n $(processes_left) ]]; then
         echo "the process that a test left behind still runs"
         bad=1
 fi
+
+# One seed, one sample; another seed, another; --all, all; and the order is kept.
+picked() { # ALL SEED
+        seq 40 | MUSTER_TEST_ALL=$1 MUSTER_TEST_SEED=$2 bash -c '. tests/runner/sample.sh; sample 5' | xargs
+}
+say() {
+        echo "$*"
+        bad=1
+}
+[[ $(picked 0 7) == $(picked 0 7) ]] || say "one seed picked twice differently"
+[[ $(picked 0 7) != $(picked 0 8) ]] || say "two seeds picked the same"
+[[ $(picked 0 7 | wc -w) -eq 5 ]] || say "five were asked for: $(picked 0 7)"
+[[ $(picked 0 7) == $(picked 0 7 | xargs -n 1 | sort -n | xargs) ]] || say "the order was not kept: $(picked 0 7)"
+[[ $(picked 1 7) == $(seq 40 | xargs) ]] || say "--all did not take all"
 exit "$bad"
