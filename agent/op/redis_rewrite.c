@@ -7,37 +7,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/op/compact.h"
 #include "agent/op/redis_look.h"
 #include "agent/op/reply.h"
 #include "agent/op/room.h"
 #include "agent/op/table.h"
-#include "agent/probe/service_link.h"
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
 
-#define POLL_LEAST_USEC (10 * USEC_PER_MSEC)
-#define POLL_MOST_USEC  (250 * USEC_PER_MSEC)
-#define ASK_USEC        (60 * USEC_PER_SEC) /* the fork happens before the reply */
-#define SILENT_MOST     20u                 /* looks in a row without an answer, once it has begun */
+#define ASK_USEC (60 * USEC_PER_SEC) /* the fork happens before the reply */
 
 struct rewrite {
-        redis_link *link;
-        sd_event_source *timer;
+        struct compact compact;
         struct redis_look look;
         struct redis_seen before;
-        bool asked; /* BGREWRITEAOF was accepted */
-        uint64_t asked_us;
-        uint64_t poll_us;
-        unsigned silent;
 };
 
 static struct rewrite *rewrite_free(struct rewrite *self)
 {
         if (!self)
                 return NULL;
-        redis_link_free(self->link);
-        sd_event_source_disable_unref(self->timer);
+        compact_end(&self->compact);
         free(self);
         return NULL;
 }
@@ -51,25 +42,18 @@ static void fail(struct op *op, int r, const struct error *error)
 
 static void on_look(struct redis_look *look, int result, void *userdata);
 
-static int on_timer(sd_event_source *source, uint64_t now_us, void *userdata)
+static void look(struct op *op)
 {
-        struct op *op = userdata;
         struct rewrite *self = op->state;
 
-        redis_look_begin(&self->look, self->link, on_look, op);
-        return 0;
+        redis_look_begin(&self->look, self->compact.link, on_look, op);
 }
 
 static void look_again(struct op *op)
 {
         struct rewrite *self = op->state;
-        int r;
+        int r = compact_look_again(&self->compact);
 
-        /* What is small ends soon; what is big must not be bothered often. */
-        self->poll_us = self->poll_us * 2 < POLL_MOST_USEC ? self->poll_us * 2 : POLL_MOST_USEC;
-        r = sd_event_source_set_time_relative(self->timer, self->poll_us);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(self->timer, SD_EVENT_ONESHOT);
         if (r < 0)
                 fail(op, r, NULL);
 }
@@ -123,8 +107,8 @@ static void on_asked(redis_link *link, int result, const redisReply *reply, void
                 return;
         }
         /* One that began between the look and the question is waited for like one that ran before. */
-        self->asked = reply->type == REDIS_REPLY_STATUS;
-        if (self->asked)
+        self->compact.asked = reply->type == REDIS_REPLY_STATUS;
+        if (self->compact.asked)
                 op_progress(op, 0, 0, "%s", text);
         look_again(op);
 }
@@ -144,10 +128,7 @@ static void prepare(struct op *op)
         }
         if (r == 0) {
                 self->before = *seen;
-                self->asked_us = time_monotonic_us();
-                self->poll_us = POLL_LEAST_USEC;
-                r = redis_link_ask(self->link, (const char *const[]){"BGREWRITEAOF"}, 1, ASK_USEC, on_asked,
-                                   op);
+                r = compact_ask(&self->compact, "BGREWRITEAOF", ASK_USEC, on_asked);
         }
         if (r < 0)
                 fail(op, r, &error);
@@ -208,7 +189,7 @@ static void judge(struct op *op)
 {
         struct rewrite *self = op->state;
         const struct redis_seen *seen = &self->look.seen, before = self->before, after = *seen;
-        uint64_t took_us = time_monotonic_us() - self->asked_us;
+        uint64_t took_us = time_monotonic_us() - self->compact.asked_us;
         char took[32], old_size[32], new_size[32];
         struct error error = {0};
         int r;
@@ -246,16 +227,12 @@ static void on_look(struct redis_look *look, int result, void *userdata)
         struct error error = {0};
 
         if (result == 0) {
-                self->silent = 0;
-                if (self->asked)
+                compact_heard(&self->compact);
+                if (self->compact.asked)
                         judge(op);
                 else
                         prepare(op);
-        } else if (self->asked && result != -EACCES && ++self->silent < SILENT_MOST) {
-                op_progress(op, 0, 0, "Redis does not answer (%s); asking again", strerror(-result));
-                self->poll_us = POLL_MOST_USEC;
-                look_again(op);
-        } else {
+        } else if (result == -EACCES || compact_unheard(&self->compact, "Redis", result) < 0) {
                 error_set(&error, result, "%s: %s",
                           look->refusal[0] ? "Redis does not answer INFO as it should"
                                            : "Redis does not answer",
@@ -267,22 +244,15 @@ static void on_look(struct redis_look *look, int result, void *userdata)
 static int start(struct op *op, struct error *error)
 {
         cleanup_with(rewrite_freep) struct rewrite *self = calloc(1, sizeof(*self));
-        const struct service_spec *service = &op->request.service;
         int r;
 
         if (!self)
                 return -ENOMEM;
-        self->poll_us = POLL_LEAST_USEC;
-        r = service_link_new(&self->link, op->event, service, op->folder, error);
-        if (r == 0)
-                r = sd_event_add_time(op->event, &self->timer, CLOCK_BOOTTIME, UINT64_MAX, 10 * USEC_PER_MSEC,
-                                      on_timer, op);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(self->timer, SD_EVENT_OFF);
+        r = compact_begin(&self->compact, op, look, error);
         if (r < 0)
                 return r;
         op->state = TAKE(self);
-        on_timer(NULL, 0, op);
+        look(op);
         return 0;
 }
 

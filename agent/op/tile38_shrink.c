@@ -6,20 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/op/compact.h"
 #include "agent/op/reply.h"
 #include "agent/op/room.h"
 #include "agent/op/table.h"
-#include "agent/probe/service_link.h"
 #include "agent/probe/tile38_files.h"
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
-#include "common/loop/redis.h"
 
-#define POLL_LEAST_USEC (10 * USEC_PER_MSEC)
-#define POLL_MOST_USEC  (250 * USEC_PER_MSEC)
-#define ASK_USEC        (15 * USEC_PER_SEC)
-#define SILENT_MOST     20u
+#define ASK_USEC (15 * USEC_PER_SEC)
 /* How long a server may be at rest without a new file before that counts as failed: the work is begun after
  * the OK, and its traces are removed after it says to be at rest. */
 #define REST_USEC (5 * USEC_PER_SEC)
@@ -31,17 +27,12 @@ struct seen {
 };
 
 struct shrink {
-        redis_link *link;
-        sd_event_source *timer;
+        struct compact compact;
         struct seen seen, before;
         char refusal[TEXT_SIZE];
         unsigned pending;
         int failure;
-        bool asked;
-        bool watched; /* seen at work since it was asked */
-        uint64_t asked_us;
-        uint64_t poll_us;
-        unsigned silent;
+        bool watched;     /* seen at work since it was asked */
         uint64_t rest_us; /* when it was first seen at rest since it was asked; 0 at work */
 };
 
@@ -49,8 +40,7 @@ static struct shrink *shrink_free(struct shrink *self)
 {
         if (!self)
                 return NULL;
-        redis_link_free(self->link);
-        sd_event_source_disable_unref(self->timer);
+        compact_end(&self->compact);
         free(self);
         return NULL;
 }
@@ -65,13 +55,8 @@ static void fail(struct op *op, int r, const struct error *error)
 static void look_again(struct op *op)
 {
         struct shrink *self = op->state;
-        int r;
+        int r = compact_look_again(&self->compact);
 
-        /* What is small ends soon; what is big must not be bothered often. */
-        self->poll_us = self->poll_us * 2 < POLL_MOST_USEC ? self->poll_us * 2 : POLL_MOST_USEC;
-        r = sd_event_source_set_time_relative(self->timer, self->poll_us);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(self->timer, SD_EVENT_ONESHOT);
         if (r < 0)
                 fail(op, r, NULL);
 }
@@ -98,7 +83,7 @@ static void on_asked(redis_link *link, int result, const redisReply *reply, void
         char text[TEXT_SIZE];
 
         if (result == 0 && reply->type == REDIS_REPLY_STATUS) {
-                self->asked = true;
+                self->compact.asked = true;
                 op_progress(op, 0, 0, "shrink accepted");
                 look_again(op);
                 return;
@@ -125,9 +110,7 @@ static void prepare(struct op *op)
         }
         if (r == 0) {
                 self->before = self->seen;
-                self->asked_us = time_monotonic_us();
-                self->poll_us = POLL_LEAST_USEC;
-                r = redis_link_ask(self->link, (const char *const[]){"AOFSHRINK"}, 1, ASK_USEC, on_asked, op);
+                r = compact_ask(&self->compact, "AOFSHRINK", ASK_USEC, on_asked);
         }
         if (r < 0)
                 fail(op, r, &error);
@@ -188,7 +171,7 @@ static void finish(struct op *op, uint64_t took_us)
 static void judge(struct op *op)
 {
         struct shrink *self = op->state;
-        uint64_t took_us = time_monotonic_us() - self->asked_us;
+        uint64_t took_us = time_monotonic_us() - self->compact.asked_us;
         struct error error = {0};
         char took[32];
 
@@ -223,18 +206,14 @@ static void looked(struct op *op)
         int failure = self->failure;
 
         if (failure == 0) {
-                self->silent = 0;
+                compact_heard(&self->compact);
                 if (tile38_files_read(&self->seen.state, (pid_t)self->seen.pid) < 0)
                         self->seen.state.aof_inode = 0;
-                if (self->asked)
+                if (self->compact.asked)
                         judge(op);
                 else
                         prepare(op);
-        } else if (self->asked && !self->refusal[0] && ++self->silent < SILENT_MOST) {
-                op_progress(op, 0, 0, "tile38 does not answer (%s); asking again", strerror(-failure));
-                self->poll_us = POLL_MOST_USEC;
-                look_again(op);
-        } else {
+        } else if (self->refusal[0] || compact_unheard(&self->compact, "tile38", failure) < 0) {
                 error_set(&error, failure, "%s: %s",
                           self->refusal[0] ? "tile38 cannot be asked" : "tile38 does not answer",
                           self->refusal[0] ? self->refusal : strerror(-failure));
@@ -307,38 +286,25 @@ static void look(struct op *op)
         self->refusal[0] = '\0';
         self->failure = 0;
         self->pending = 1; /* our own hand on it while asking */
-        r = redis_link_ask(self->link, (const char *const[]){"SERVER"}, 1, ASK_USEC, on_server, op);
+        r = redis_link_ask(self->compact.link, (const char *const[]){"SERVER"}, 1, ASK_USEC, on_server, op);
         if (r == 0) {
                 self->pending++;
-                r = redis_link_ask(self->link, (const char *const[]){"INFO", "persistence"}, 2, ASK_USEC,
-                                   on_persistence, op);
+                r = redis_link_ask(self->compact.link, (const char *const[]){"INFO", "persistence"}, 2,
+                                   ASK_USEC, on_persistence, op);
                 if (r == 0)
                         self->pending++;
         }
         answered(op, r);
 }
 
-static int on_timer(sd_event_source *source, uint64_t now_us, void *userdata)
-{
-        look(userdata);
-        return 0;
-}
-
 static int start(struct op *op, struct error *error)
 {
         cleanup_with(shrink_freep) struct shrink *self = calloc(1, sizeof(*self));
-        const struct service_spec *service = &op->request.service;
         int r;
 
         if (!self)
                 return -ENOMEM;
-        self->poll_us = POLL_LEAST_USEC;
-        r = service_link_new(&self->link, op->event, service, op->folder, error);
-        if (r == 0)
-                r = sd_event_add_time(op->event, &self->timer, CLOCK_BOOTTIME, UINT64_MAX, 10 * USEC_PER_MSEC,
-                                      on_timer, op);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(self->timer, SD_EVENT_OFF);
+        r = compact_begin(&self->compact, op, look, error);
         if (r < 0)
                 return r;
         op->state = TAKE(self);
