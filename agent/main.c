@@ -175,6 +175,7 @@ static int set_up(struct agent *agent, struct error *error)
                 .probes = agent->probes,
                 .operations = agent->operations,
                 .ledger = agent->ledger,
+                .folder = agent->folder,
         };
         return connect_controller(agent, error);
 }

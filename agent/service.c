@@ -12,6 +12,8 @@ const struct rpc_method *agent_service_methods(size_t *ret_count)
                 {&muster__v1__agent__descriptor, "Operate", RPC_CONTROLLER, service_operate},
                 {&muster__v1__agent__descriptor, "Operations", RPC_CONTROLLER, service_operations},
                 {&muster__v1__agent__descriptor, "Exec", RPC_CONTROLLER, service_exec},
+                {&muster__v1__agent__descriptor, "Pm2Look", RPC_CONTROLLER, service_pm2_look},
+                {&muster__v1__agent__descriptor, "Pm2Snapshots", RPC_CONTROLLER, service_pm2_snapshots},
         };
 
         *ret_count = ELEMENTS(methods);

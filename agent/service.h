@@ -14,6 +14,8 @@ struct agent_service {
         struct watch_call *watches;
         struct exec_call *execs;
         size_t exec_count;
+        const char *folder; /* the agent's state folder */
+        struct pm2_call *pm2_calls;
 };
 
 const struct rpc_method *agent_service_methods(size_t *ret_count);
@@ -29,3 +31,8 @@ void service_watch(rpc_call *call, const ProtobufCMessage *request, void *userda
 void service_operate(rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void service_operations(rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void service_exec(rpc_call *call, const ProtobufCMessage *request, void *userdata);
+void service_pm2_look(rpc_call *call, const ProtobufCMessage *request, void *userdata);
+void service_pm2_snapshots(rpc_call *call, const ProtobufCMessage *request, void *userdata);
+
+/* service_pm2.c's part of agent_service_stop. */
+void service_pm2_stop(struct agent_service *service);

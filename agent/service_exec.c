@@ -128,6 +128,7 @@ void service_exec(rpc_call *call, const ProtobufCMessage *request, void *userdat
 
 void agent_service_stop(struct agent_service *service)
 {
+        service_pm2_stop(service);
         for (struct exec_call *exec = service->execs; exec; exec = exec->next)
                 command_abandon(exec->command);
         while (service->execs) {

@@ -20,6 +20,7 @@ static const struct {
         {                                                                                                    \
                 what, type, offsetof(struct pm2_app, member)                                                 \
         }
+        FIELD("namespace", FIELD_TEXT, space),
         FIELD("script", FIELD_TEXT, script),
         FIELD("cwd", FIELD_TEXT, cwd),
         FIELD("interpreter", FIELD_TEXT, interpreter),
@@ -79,14 +80,9 @@ static bool field_equal(const struct pm2_app *before, const struct pm2_app *afte
         return false;
 }
 
-static bool same_identity(const struct pm2_app *a, const struct pm2_app *b)
-{
-        return text_equal(a->name, b->name) && text_equal(a->space, b->space);
-}
-
 bool pm2_app_same(const struct pm2_app *before, const struct pm2_app *after)
 {
-        if (!same_identity(before, after))
+        if (!text_equal(before->name, after->name))
                 return false;
         for (size_t i = 0; i < ELEMENTS(fields); i++)
                 if (!field_equal(before, after, i))
@@ -159,39 +155,86 @@ static int compare_apps(struct pm2_diff *diff, const struct pm2_app *before, con
         return r;
 }
 
-/* The app's counterpart in the other list, or NULL. */
-static const struct pm2_app *counterpart(const struct pm2_list *list, const struct pm2_app *app,
-                                         unsigned flags)
+/* Whether two apps are the same one, seen at two moments. PM2's dump has no ids: there the instance tells
+ * those of one name apart. */
+static bool counterparts(const struct pm2_app *before, const struct pm2_app *after, bool by_name)
 {
-        const struct pm2_app *found;
+        if (by_name ? before->instance != after->instance || !text_equal(before->space, after->space)
+                    : before->pm_id != after->pm_id)
+                return false;
+        return text_equal(before->name, after->name);
+}
 
-        if (flags & PM2_DIFF_NO_IDS) {
-                for (size_t i = 0; i < list->count; i++)
-                        if (same_identity(app, &list->apps[i]) && app->instance == list->apps[i].instance)
-                                return &list->apps[i];
-                return NULL;
+#define UNPAIRED SIZE_MAX
+#define LEFT_OUT (SIZE_MAX - 1)
+
+/* Two lists while they are compared: for each app of before its counterpart in after, and whether one of
+ * after is anybody's. */
+struct pairs {
+        size_t *of_before;
+        bool *of_after;
+};
+
+static void pairs_clear(struct pairs *pairs)
+{
+        free(pairs->of_before);
+        free(pairs->of_after);
+}
+
+/* An app has one counterpart at most: apps may have the same name and no instance. What PM2 does not write
+ * into its dump is no difference to it. */
+static int pair_up(struct pairs *ret, const struct pm2_list *before, const struct pm2_list *after)
+{
+        bool by_name = before->dump || after->dump;
+
+        ret->of_before = calloc(before->count + 1, sizeof(*ret->of_before));
+        ret->of_after = calloc(after->count + 1, sizeof(*ret->of_after));
+        if (!ret->of_before || !ret->of_after)
+                return -ENOMEM;
+        for (size_t k = 0; k < after->count; k++)
+                ret->of_after[k] = by_name && after->apps[k].module;
+        for (size_t i = 0; i < before->count; i++) {
+                ret->of_before[i] = by_name && before->apps[i].module ? LEFT_OUT : UNPAIRED;
+                for (size_t k = 0; k < after->count && ret->of_before[i] == UNPAIRED; k++)
+                        if (!ret->of_after[k] && counterparts(&before->apps[i], &after->apps[k], by_name)) {
+                                ret->of_before[i] = k;
+                                ret->of_after[k] = true;
+                        }
         }
-        found = pm2_list_find(list, app->pm_id);
-        return found && same_identity(app, found) ? found : NULL;
+        return 0;
 }
 
 int pm2_diff_compute(struct pm2_diff *ret, const struct pm2_list *before, const struct pm2_list *after,
                      unsigned flags)
 {
         cleanup_pm2_diff struct pm2_diff diff = {0};
-        int r = 0;
+        cleanup_with(pairs_clear) struct pairs pairs = {0};
+        int r = pair_up(&pairs, before, after);
 
         for (size_t i = 0; i < before->count && r == 0; i++) {
-                const struct pm2_app *app = &before->apps[i], *other = counterpart(after, app, flags);
+                const struct pm2_app *app = &before->apps[i];
+                size_t from = diff.count, other = pairs.of_before[i];
 
-                if (other)
-                        r = compare_apps(&diff, app, other, flags);
-                else
+                if (other == LEFT_OUT)
+                        continue;
+                if (other == UNPAIRED)
                         r = add_texts(&diff, app, "missing", app->status_text, "");
+                else
+                        r = compare_apps(&diff, app, &after->apps[other], flags);
+                diff.apps += diff.count > from;
+                diff.fallen += pm2_status_runs(app->status) &&
+                               (other == UNPAIRED || !pm2_status_runs(after->apps[other].status));
+                for (; before->dump && from < diff.count; from++)
+                        diff.items[from].pm_id = other == UNPAIRED ? -1 : after->apps[other].pm_id;
         }
-        for (size_t i = 0; i < after->count && r == 0; i++)
-                if (!counterpart(before, &after->apps[i], flags))
-                        r = add_texts(&diff, &after->apps[i], "extra", "", after->apps[i].status_text);
+        for (size_t k = 0; k < after->count && r == 0; k++) {
+                if (pairs.of_after[k])
+                        continue;
+                r = add_texts(&diff, &after->apps[k], "extra", "", after->apps[k].status_text);
+                if (r == 0 && after->dump)
+                        diff.items[diff.count - 1].pm_id = -1;
+                diff.apps++;
+        }
         if (r < 0)
                 return r;
         *ret = diff;
@@ -207,14 +250,14 @@ void pm2_diff_clear(struct pm2_diff *diff)
 
 void pm2_difference_text(const struct pm2_difference *difference, char *ret, size_t size)
 {
-        char text[TEXT_SIZE * 4];
+        char text[TEXT_SIZE * 4], id[24] = "";
 
+        if (difference->pm_id >= 0)
+                snprintf(id, sizeof(id), " (%" PRId64 ")", difference->pm_id);
         if (text_equal(difference->what, "missing") || text_equal(difference->what, "extra"))
-                snprintf(text, sizeof(text), "%s (%" PRId64 "): %s", difference->name, difference->pm_id,
-                         difference->what);
+                snprintf(text, sizeof(text), "%s%s: %s", difference->name, id, difference->what);
         else
-                snprintf(text, sizeof(text), "%s (%" PRId64 "): %s was %s, is %s", difference->name,
-                         difference->pm_id, difference->what,
+                snprintf(text, sizeof(text), "%s%s: %s was %s, is %s", difference->name, id, difference->what,
                          difference->before[0] ? difference->before : "unset",
                          difference->after[0] ? difference->after : "unset");
         text_copy_cut(ret, size, text);

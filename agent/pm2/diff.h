@@ -1,14 +1,15 @@
 /* What differs between two lists of apps: a snapshot, the live list, PM2's own dump. Pure.
  *
  * Apps are compared by pm_id; where an id holds another app on the two sides, the one is missing and the
- * other extra. Values that may hold secrets (environment, arguments, other settings) stand as the first 12
- * digits of their hash. */
+ * other extra. Where a side is PM2's dump, which has neither ids nor modules: by name, namespace and
+ * instance, and modules are left out. Values that may hold secrets (environment, arguments, other settings)
+ * stand as the first 12 digits of their hash. */
 #pragma once
 
 #include "agent/pm2/state.h"
 
 struct pm2_difference {
-        int64_t pm_id;
+        int64_t pm_id; /* -1: only PM2's dump has it */
         char name[TEXT_SIZE];
         char what[32]; /* "missing", "extra", "status", "instances", "cwd", "script", … */
         char before[TEXT_SIZE];
@@ -18,12 +19,13 @@ struct pm2_difference {
 struct pm2_diff {
         struct pm2_difference *items; /* owned */
         size_t count;
+        size_t apps;   /* that differ in anything */
+        size_t fallen; /* that run before, and not after */
 };
 
 enum pm2_diff_flags {
         PM2_DIFF_NO_STATUS = 1, /* definitions only */
-        PM2_DIFF_NO_IDS = 2,    /* match by name, namespace and instance instead: for PM2's dump */
-        PM2_DIFF_RUNS = 4,      /* launching and waiting for a restart count as online */
+        PM2_DIFF_RUNS = 2,      /* launching and waiting for a restart count as online */
 };
 
 int pm2_diff_compute(struct pm2_diff *ret, const struct pm2_list *before, const struct pm2_list *after,

@@ -9,6 +9,7 @@
 
 #include "common/base/file.h"
 #include "common/base/text.h"
+#include "common/base/time.h"
 
 #define FORMAT 1
 #define SUFFIX ".json"
@@ -84,11 +85,6 @@ static int build(json_t **ret, const struct pm2_home *home, const char *name, co
         return 0;
 }
 
-struct found {
-        char name[NAME_SIZE];
-        struct timespec when;
-};
-
 /* Whether a file's name is a snapshot's; ret is the name without its suffix. */
 static bool is_snapshot(const char *file, char ret[NAME_SIZE])
 {
@@ -103,35 +99,36 @@ static bool is_snapshot(const char *file, char ret[NAME_SIZE])
 
 static int newest_first(const void *a, const void *b)
 {
-        const struct found *left = a, *right = b;
+        const struct pm2_snapshot_file *left = a, *right = b;
 
-        if (left->when.tv_sec != right->when.tv_sec)
-                return left->when.tv_sec < right->when.tv_sec ? 1 : -1;
-        if (left->when.tv_nsec != right->when.tv_nsec)
-                return left->when.tv_nsec < right->when.tv_nsec ? 1 : -1;
+        if (left->written_ns != right->written_ns)
+                return left->written_ns < right->written_ns ? 1 : -1;
         return strcmp(right->name, left->name);
 }
 
 /* All snapshots of the folder, newest first. The caller frees *ret. */
-static int find_all(const char *path, struct found **ret, size_t *ret_count)
+static int find_all(const char *path, struct pm2_snapshot_file **ret, size_t *ret_count)
 {
         cleanup_dir DIR *folder = opendir(path);
-        cleanup_free struct found *all = NULL;
+        cleanup_free struct pm2_snapshot_file *all = NULL;
         size_t count = 0, room = 0;
         struct dirent *entry;
 
         if (!folder)
                 return -errno;
         while ((entry = readdir(folder))) {
-                struct found one;
+                struct pm2_snapshot_file one;
                 struct stat status;
 
                 if (!is_snapshot(entry->d_name, one.name) ||
                     fstatat(dirfd(folder), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) < 0)
                         continue;
-                one.when = status.st_mtim;
+                one.written_ns =
+                        (uint64_t)status.st_mtim.tv_sec * 1000000000u + (uint64_t)status.st_mtim.tv_nsec;
+                one.size = (uint64_t)status.st_size;
                 if (count == room) {
-                        struct found *larger = reallocarray(all, room ? room * 2 : 16, sizeof(*all));
+                        struct pm2_snapshot_file *larger =
+                                reallocarray(all, room ? room * 2 : 16, sizeof(*all));
 
                         if (!larger)
                                 return -ENOMEM;
@@ -150,7 +147,7 @@ static int find_all(const char *path, struct found **ret, size_t *ret_count)
 /* What cannot be deleted now is found again next time. */
 static void prune(const char *path, const char *name, size_t keep)
 {
-        cleanup_free struct found *all = NULL;
+        cleanup_free struct pm2_snapshot_file *all = NULL;
         size_t count = 0, kept = 1;
 
         if (keep == 0 || find_all(path, &all, &count) < 0)
@@ -299,16 +296,29 @@ int pm2_snapshot_read(struct pm2_snapshot *ret, const char *folder, const struct
         return decode(ret, root, home, path, error);
 }
 
+int pm2_snapshot_find(const char *folder, const struct pm2_home *home, struct pm2_snapshot_file **ret,
+                      size_t *ret_count)
+{
+        char path[PATH_SIZE];
+        int r = home_folder(path, folder, home);
+
+        if (r < 0)
+                return r;
+        r = find_all(path, ret, ret_count);
+        if (r == -ENOENT) {
+                *ret = NULL;
+                *ret_count = 0;
+                return 0;
+        }
+        return r;
+}
+
 int pm2_snapshot_newest(const char *folder, const struct pm2_home *home, char ret[NAME_SIZE])
 {
-        cleanup_free struct found *all = NULL;
-        char path[PATH_SIZE];
+        cleanup_free struct pm2_snapshot_file *all = NULL;
         size_t count = 0;
-        int r;
+        int r = pm2_snapshot_find(folder, home, &all, &count);
 
-        r = home_folder(path, folder, home);
-        if (r == 0)
-                r = find_all(path, &all, &count);
         if (r < 0)
                 return r;
         if (count == 0)
@@ -319,8 +329,10 @@ int pm2_snapshot_newest(const char *folder, const struct pm2_home *home, char re
 
 /* --- PM2's own dump ----------------------------------------------------------------------------------- */
 
+#define DUMP_LIMIT (32u << 20) /* bytes; the home's user may have written anything */
+
 static int read_owned(const struct pm2_home *home, const char *path, char **ret, size_t *ret_size,
-                      struct error *error)
+                      uint64_t *ret_written_us, struct error *error)
 {
         cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
         char link[64];
@@ -330,38 +342,58 @@ static int read_owned(const struct pm2_home *home, const char *path, char **ret,
                 return error_set(error, -errno, "PM2's dump %s: %s", path, strerror(errno));
         if (!S_ISREG(status.st_mode) || status.st_uid != home->uid)
                 return error_set(error, -EPERM, "PM2's dump %s is not a file of the home's user", path);
+        *ret_written_us =
+                (uint64_t)status.st_mtim.tv_sec * USEC_PER_SEC + (uint64_t)status.st_mtim.tv_nsec / 1000u;
         snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-        return file_read(link, PM2_SNAPSHOT_LIMIT, ret, ret_size, error);
+        return file_read(link, DUMP_LIMIT, ret, ret_size, error);
 }
 
-int pm2_dump_read(struct pm2_list *ret, const struct pm2_home *home, struct error *error)
+/* The dump as getMonitorData would list it. */
+static json_t *as_monitor_data(json_t *dump)
 {
-        cleanup_json json_t *root = NULL, *apps = NULL;
-        cleanup_free char *text = NULL;
-        char path[PATH_SIZE];
-        size_t size, index;
-        json_t *env;
-        int r;
+        json_t *apps = json_array(), *env;
+        size_t index;
 
-        if (snprintf(path, sizeof(path), "%s/dump.pm2", home->path) >= (int)sizeof(path))
-                return error_set(error, -ENAMETOOLONG, "PM2 home %s: path too long", home->path);
-        r = read_owned(home, path, &text, &size, error);
-        if (r == 0)
-                r = pm2_json_parse(&root, text, size, error);
-        if (r < 0)
-                return error_prefix(error, r, "PM2's dump");
-        if (!json_is_array(root))
-                return error_set(error, -EBADMSG, "PM2's dump %s is not an array", path);
-        apps = json_array();
-        json_array_foreach(root, index, env)
+        json_array_foreach(dump, index, env)
         {
                 json_t *entry;
 
                 if (json_is_object(env))
                         json_object_set_new(env, "pm_id", json_integer((json_int_t)index));
                 entry = json_pack("{s:O}", "pm2_env", env);
-                if (!apps || !entry || json_array_append_new(apps, entry) < 0)
-                        return -ENOMEM;
+                if (!apps || !entry || json_array_append_new(apps, entry) < 0) {
+                        json_decref(apps);
+                        return NULL;
+                }
         }
-        return pm2_list_decode(ret, apps, error);
+        return apps;
+}
+
+int pm2_dump_read(struct pm2_list *ret, const struct pm2_home *home, uint64_t *ret_written_us,
+                  struct error *error)
+{
+        cleanup_json json_t *root = NULL, *apps = NULL;
+        cleanup_free char *text = NULL;
+        char path[PATH_SIZE];
+        uint64_t written_us;
+        size_t size;
+        int r;
+
+        if (snprintf(path, sizeof(path), "%s/dump.pm2", home->path) >= (int)sizeof(path))
+                return error_set(error, -ENAMETOOLONG, "PM2 home %s: path too long", home->path);
+        r = read_owned(home, path, &text, &size, &written_us, error);
+        if (r < 0)
+                return r;
+        r = pm2_json_parse(&root, text, size, error);
+        if (r == 0 && !json_is_array(root))
+                r = error_set(error, -EBADMSG, "it is not a list of apps");
+        if (r == 0 && !(apps = as_monitor_data(root)))
+                r = -ENOMEM;
+        if (r == 0)
+                r = pm2_list_decode(ret, apps, error);
+        if (r < 0)
+                return error_prefix(error, r, "PM2's dump %s cannot be understood", path);
+        ret->dump = true;
+        *ret_written_us = written_us;
+        return 0;
 }

@@ -33,9 +33,22 @@ int pm2_snapshot_write(const char *folder, const struct pm2_home *home, const ch
 int pm2_snapshot_read(struct pm2_snapshot *ret, const char *folder, const struct pm2_home *home,
                       const char *name, struct error *error);
 
+struct pm2_snapshot_file {
+        char name[NAME_SIZE];
+        uint64_t written_ns; /* realtime */
+        uint64_t size;       /* bytes */
+};
+
+/* The files of all snapshots of the home, newest first; none is no error. Reads the folder only, not what is
+ * in them. The caller frees *ret. */
+int pm2_snapshot_find(const char *folder, const struct pm2_home *home, struct pm2_snapshot_file **ret,
+                      size_t *ret_count);
+
 /* The newest snapshot's name. -ENOENT: there is none. Reads the folder only. */
 int pm2_snapshot_newest(const char *folder, const struct pm2_home *home, char ret[NAME_SIZE]);
 
 /* From PM2's own dump (dump.pm2): no ids, so they are counted from 0. For comparing. The file must belong to
- * the home's user. */
-int pm2_dump_read(struct pm2_list *ret, const struct pm2_home *home, struct error *error);
+ * the home's user; written is when it was, realtime. -ENOENT: there is none; -EPERM: not the user's;
+ * -EBADMSG: not a dump. */
+int pm2_dump_read(struct pm2_list *ret, const struct pm2_home *home, uint64_t *ret_written_us,
+                  struct error *error);

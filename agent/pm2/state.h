@@ -65,6 +65,7 @@ struct pm2_app {
 struct pm2_list {
         struct pm2_app *apps; /* by pm_id, ascending */
         size_t count;
+        bool dump; /* PM2's own dump: its ids are only counted, and modules are not in it */
 };
 
 /* The daemon, by its own report: what is needed to start one like it. */

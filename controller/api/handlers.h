@@ -19,6 +19,8 @@ void api_report(rpc_call *call, const ProtobufCMessage *request, void *userdata)
 void api_invite(rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void api_revoke(rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void api_audit(rpc_call *call, const ProtobufCMessage *request, void *userdata);
+void api_pm2_diff(rpc_call *call, const ProtobufCMessage *request, void *userdata);
+void api_pm2_snapshots(rpc_call *call, const ProtobufCMessage *request, void *userdata);
 
 /* --- helpers.c --- */
 
@@ -52,6 +54,35 @@ struct api_listener {
 /* The listener is borrowed until api_unlisten, which it may call for itself from within news. */
 void api_listen(const struct api_context *context, struct api_listener *listener);
 void api_unlisten(const struct api_context *context, struct api_listener *listener);
+
+/* --- ask.c --- */
+
+/* One question to the agents of all services of a kind in scope, at once. */
+struct api_asking {
+        const char *method; /* of the Agent service; unary */
+        uint64_t deadline_us;
+        /* The question to one service. NULL with arena->failed if memory is out. */
+        const ProtobufCMessage *(*question)(struct wire_arena *arena, const struct fleet_service *service,
+                                            void *userdata);
+        /* Once a service, as it comes; reply NULL: there is none, code and text say why. */
+        void (*answer)(const struct fleet_service *service, const ProtobufCMessage *reply,
+                       enum rpc_status code, const char *text, void *userdata);
+        /* After the last answer, once; perhaps from within api_ask. The asking is gone. */
+        void (*done)(void *userdata);
+        void *userdata;
+};
+struct api_ask; /* a question under way */
+
+/* -ENOMEM: nothing was asked. *ret is NULL when done has been called already. asking is copied. */
+int api_ask(struct api_ask **ret, const struct api_context *context, const struct scope *scope,
+            enum service_kind kind, const struct api_asking *asking);
+/* Nobody wants to know any more: neither answer nor done come. */
+struct api_ask *api_ask_free(struct api_ask *ask);
+
+/* --- pm2.c --- */
+
+/* As api_scope; a scope without a service of kind pm2 ends the call too. */
+bool api_pm2_scope(const struct api_context *context, rpc_call *call, const char *text, struct scope *ret);
 
 /* --- repair.c --- */
 

@@ -8,11 +8,21 @@
         }
 
 static const struct rpc_method methods[] = {
-        METHOD("Status", api_status),      METHOD("Watch", api_watch),     METHOD("Check", api_check),
-        METHOD("Plan", api_plan),          METHOD("Start", api_start_run), METHOD("Runs", api_runs),
-        METHOD("WatchRun", api_watch_run), METHOD("Steer", api_steer),     METHOD("Exec", api_exec),
-        METHOD("Report", api_report),      METHOD("Invite", api_invite),   METHOD("Revoke", api_revoke),
+        METHOD("Status", api_status),
+        METHOD("Watch", api_watch),
+        METHOD("Check", api_check),
+        METHOD("Plan", api_plan),
+        METHOD("Start", api_start_run),
+        METHOD("Runs", api_runs),
+        METHOD("WatchRun", api_watch_run),
+        METHOD("Steer", api_steer),
+        METHOD("Exec", api_exec),
+        METHOD("Report", api_report),
+        METHOD("Invite", api_invite),
+        METHOD("Revoke", api_revoke),
         METHOD("Audit", api_audit),
+        METHOD("Pm2Diff", api_pm2_diff),
+        METHOD("Pm2Snapshots", api_pm2_snapshots),
 };
 
 const struct rpc_method *api_methods(size_t *count)

@@ -187,13 +187,14 @@ static int verb_diff_dump(struct driver *driver)
         cleanup_pm2_list struct pm2_list dump = {0};
         cleanup_pm2_diff struct pm2_diff diff = {0};
         struct error error = {0};
-        int r = pm2_dump_read(&dump, &driver->home, &error);
+        uint64_t written_us;
+        int r = pm2_dump_read(&dump, &driver->home, &written_us, &error);
 
         if (r < 0)
                 return complain(&error, r);
         if (read_live(driver) != 0)
                 return 1;
-        r = pm2_diff_compute(&diff, &dump, &driver->list, PM2_DIFF_NO_IDS);
+        r = pm2_diff_compute(&diff, &dump, &driver->list, 0);
         return r < 0 ? complain(NULL, r) : print_diff(&diff);
 }
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "cli/cmd_plan_view.h"
+#include "cli/cmd_pm2_view.h"
 #include "cli/cmd_status_view.h"
 #include "common/base/cleanup.h"
 
@@ -182,12 +183,68 @@ static int set_up(void **state)
         return 0;
 }
 
+static char *diff_text(const Muster__V1__FleetPm2Diff *diff)
+{
+        struct terminal pipe = {0};
+        char *text = NULL;
+        size_t size = 0;
+        FILE *file = open_memstream(&text, &size);
+
+        assert_int_equal(pm2_diff_view(diff, file, &pipe), 0);
+        fclose(file);
+        return text;
+}
+
+static void test_pm2_diff(void **state)
+{
+        Muster__V1__FleetPm2Diff diff = MUSTER__V1__FLEET_PM2_DIFF__INIT;
+        Muster__V1__Pm2Comparison comparison = MUSTER__V1__PM2_COMPARISON__INIT;
+        Muster__V1__Pm2Side from = MUSTER__V1__PM2_SIDE__INIT, to = MUSTER__V1__PM2_SIDE__INIT;
+        Muster__V1__Pm2Difference item = MUSTER__V1__PM2_DIFFERENCE__INIT, *items[] = {&item};
+        cleanup_free char *equal = NULL, *different = NULL, *failed = NULL;
+
+        diff.host = (char *)"app1";
+        diff.service = (char *)"apps";
+        diff.to = &to;
+        diff.comparison = &comparison;
+        comparison.from = &from;
+        from.name = (char *)"dump";
+        from.saved_us = 1763933738000000u;
+        to.name = (char *)"live";
+        to.apps = 3;
+        to.online = 2;
+        to.errored = 1;
+        equal = diff_text(&diff);
+        assert_string_equal(equal,
+                            "app1/apps: no difference between PM2's dump of 2025-11-23 21:35:38 UTC and "
+                            "live: 3 apps, 2 online, 0 stopped, 1 errored\n");
+        /* What it was called by its user, it cannot do to a terminal. */
+        item.pm_id = -1;
+        item.app = (char *)"web\033[2J";
+        item.what = (char *)"missing";
+        item.before = (char *)"online";
+        comparison.differences = items;
+        comparison.n_differences = 1;
+        comparison.total = 12;
+        comparison.apps_differing = 4;
+        different = diff_text(&diff);
+        assert_string_equal(
+                different, "app1/apps: 4 apps differ between PM2's dump of 2025-11-23 21:35:38 UTC and live\n"
+                           "  APP      ID  WHAT     DUMP    LIVE\n"
+                           "  web?[2J   -  missing  online  -\n"
+                           "  and 11 more differences\n");
+        comparison.failure = 15;
+        comparison.failure_text = (char *)"the file is not sound";
+        failed = diff_text(&diff);
+        assert_string_equal(failed, "app1/apps: not compared: the file is not sound\n");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_redis),       cmocka_unit_test(test_pm2),
-                cmocka_unit_test(test_long_detail), cmocka_unit_test(test_status),
-                cmocka_unit_test(test_plan),
+                cmocka_unit_test(test_redis),  cmocka_unit_test(test_pm2_diff),
+                cmocka_unit_test(test_pm2),    cmocka_unit_test(test_long_detail),
+                cmocka_unit_test(test_status), cmocka_unit_test(test_plan),
         };
 
         return cmocka_run_group_tests(tests, set_up, NULL);

@@ -116,11 +116,73 @@ static void test_secrets_stand_as_hashes(void **state)
         pm2_list_clear(&b);
 }
 
-static void test_by_name(void **state)
+static void check_dump(const char *before, bool before_dump, const char *after, bool after_dump,
+                       const char *expected)
 {
-        check("[" APP(0, "a", "online", "") "," APP(1, "b", "online", "") "]",
-              "[" APP(5, "b", "online", "") "," APP(7, "a", "stopped", "") "]", PM2_DIFF_NO_IDS,
-              "0 status online stopped;");
+        struct pm2_list a = list_of(before), b = list_of(after);
+        char text[2048];
+
+        a.dump = before_dump;
+        b.dump = after_dump;
+        said(&a, &b, 0, text, sizeof(text));
+        assert_string_equal(text, expected);
+        pm2_list_clear(&a);
+        pm2_list_clear(&b);
+}
+
+/* A dump has no ids: those of the other side are told, and -1 where it has none. */
+static void test_dump_goes_by_name(void **state)
+{
+        const char *dump =
+                "[" APP(0, "a", "online", "") "," APP(1, "b", "online", "") "," APP(2, "c", "online", "") "]";
+        const char *live = "[" APP(5, "b", "online", "") "," APP(7, "a", "stopped", "") "]";
+
+        check_dump(dump, true, live, false, "7 status online stopped;-1 missing online ;");
+        check_dump(live, false, dump, true, "7 status stopped online;-1 extra  online;");
+}
+
+static void test_dump_has_no_modules(void **state)
+{
+        const char *live =
+                "[" APP(0, "a", "online", "") "," APP(1, "rotate", "online", ",\"pmx_module\":true") "]";
+        const char *dump = "[" APP(0, "a", "online", "") "]";
+
+        check_dump(live, false, dump, true, "");
+        check_dump(dump, true, live, false, "");
+        check_dump(live, false, dump, false, "1 missing online ;");
+}
+
+/* Apps of one name without an instance: each is one app, not all of them the first. */
+static void test_dump_with_one_name_twice(void **state)
+{
+        const char *twice = "[" APP(3, "a", "online", "") "," APP(4, "a", "stopped", "") "]";
+
+        check_dump(twice, true, twice, false, "");
+        check_dump(twice, true, "[" APP(3, "a", "online", "") "]", false,
+                   "3 instances 2 1;-1 missing stopped ;");
+}
+
+static void test_namespace(void **state)
+{
+        check("[" APP(0, "a", "online", "") "]", "[" APP(0, "a", "online", ",\"namespace\":\"other\"") "]", 0,
+              "0 namespace default other;");
+}
+
+static void test_counts(void **state)
+{
+        struct pm2_list before = list_of("[" APP(0, "a", "online", "") "," APP(1, "b", "stopped", "") "," APP(
+                2, "c", "waiting restart", "") "," APP(3, "d", "online", "") "]");
+        struct pm2_list after = list_of("[" APP(0, "a", "errored", ",\"cron_restart\":\"x\"") "," APP(
+                1, "b", "online", "") "," APP(2, "c", "launching", "") "," APP(4, "e", "online", "") "]");
+        struct pm2_diff diff = {0};
+
+        assert_int_equal(pm2_diff_compute(&diff, &before, &after, PM2_DIFF_RUNS), 0);
+        assert_int_equal(diff.count, 5);
+        assert_int_equal(diff.apps, 4);   /* a twice, b, d and e once */
+        assert_int_equal(diff.fallen, 2); /* a and d */
+        pm2_diff_clear(&diff);
+        pm2_list_clear(&before);
+        pm2_list_clear(&after);
 }
 
 static void test_text(void **state)
@@ -130,15 +192,27 @@ static void test_text(void **state)
 
         pm2_difference_text(&item, text, sizeof(text));
         assert_string_equal(text, "web (4): cron was unset, is * * * * *");
+        item.pm_id = -1;
+        strcpy(item.what, "missing");
+        pm2_difference_text(&item, text, sizeof(text));
+        assert_string_equal(text, "web: missing");
 }
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_equal),      cmocka_unit_test(test_missing_and_extra),
-                cmocka_unit_test(test_status),     cmocka_unit_test(test_instances),
-                cmocka_unit_test(test_each_field), cmocka_unit_test(test_secrets_stand_as_hashes),
-                cmocka_unit_test(test_by_name),    cmocka_unit_test(test_text),
+                cmocka_unit_test(test_equal),
+                cmocka_unit_test(test_missing_and_extra),
+                cmocka_unit_test(test_status),
+                cmocka_unit_test(test_instances),
+                cmocka_unit_test(test_each_field),
+                cmocka_unit_test(test_secrets_stand_as_hashes),
+                cmocka_unit_test(test_dump_goes_by_name),
+                cmocka_unit_test(test_dump_has_no_modules),
+                cmocka_unit_test(test_dump_with_one_name_twice),
+                cmocka_unit_test(test_namespace),
+                cmocka_unit_test(test_counts),
+                cmocka_unit_test(test_text),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,165 @@
+#!/bin/bash
+# `muster pm2` through a real controller and agent, on a real PM2: snapshots listed, compared with what is live and with
+# PM2's own dump; what it says when a side cannot be had.
+# timeout: 240
+# MUSTER_BUILD says where the programs are.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/../.."
+command -v pm2 >/dev/null || { echo "no pm2 on PATH: npm install -g pm2"; exit 1; }
+. tests/integration/programs.sh
+home=$work/.pm2
+
+# PM2's daemon and its apps are nobody's children.
+end_pm2() {
+        local environ pid
+        for environ in /proc/[0-9]*/environ; do
+                pid=${environ#/proc/}
+                pid=${pid%/environ}
+                if tr '\0' '\n' 2>/dev/null <"$environ" | grep -qx "PM2_HOME=$home"; then kill -9 "$pid" 2>/dev/null || true; fi
+        done
+}
+before_end() { end_pm2; }
+# Also if this script is killed.
+(
+        trap '' INT TERM
+        tail --pid=$$ -f /dev/null
+        end_pm2
+) </dev/null >/dev/null 2>&1 &
+
+pm2() {
+        (cd "$work" && env -i "PATH=$PATH" "HOME=$work" "PM2_HOME=$home" PM2_DISABLE_VERSION_CHECK=1 "$(type -P pm2)" "$@") \
+                >"$work/pm2.out" 2>&1 </dev/null || { cat "$work/pm2.out" >&2; fail "pm2 $*"; }
+}
+
+has() { # PATTERN of a line of stdout
+        grep -qE -- "$1" "$work/out" || fail "no line like '$1': $(cat "$work/out")"
+}
+
+set_up() {
+        echo 'setInterval(() => {}, 1000);' >"$work/good.js"
+        cat >"$work/fleet.yaml" <<YAML
+fleet: pm2
+hosts:
+  one: {}
+  two: {}
+services:
+  apps: {kind: pm2, host: one, user: $(id -un), home: $home}
+  nobodys: {kind: pm2, host: one, user: muster-no-such-user, home: $work/nobodys}
+  far: {kind: pm2, host: two, user: $(id -un), home: $home}
+  web: {kind: unit, host: one, unit: muster-no-such-unit}
+YAML
+        start_controller
+        "$agent" join "$("$muster" host invite one 2>/dev/null)" --state "$work/one" >/dev/null
+        run_agent one
+}
+
+save() { # NAME, as the agent's operation does it
+        "$build/tests/integration/pm2_agent" "$(id -un)" "$home" "$work/one" op save "$1" >/dev/null 2>&1 || fail "no snapshot $1"
+}
+
+test_nothing_there() {
+        expect 0 "^no snapshots; muster pm2 save" "$muster" pm2 ls apps
+        expect 2 "one/apps: not compared: there is no snapshot of PM2 home" "$muster" pm2 diff apps
+        expect 5 "one/nobodys: not compared: .*muster-no-such-user" "$muster" pm2 diff nobodys
+        expect 5 "one/nobodys: .*muster-no-such-user" "$muster" pm2 ls nobodys
+        expect 0 "no difference between PM2's dump \(there is none\) and live \(no PM2 daemon runs\): 0 apps" "$muster" pm2 diff apps --from dump
+}
+
+test_usage() {
+        expect 2 "web is of kind unit" "$muster" pm2 diff web
+        expect 2 "no host or service 'nothing'" "$muster" pm2 ls nothing
+        expect 2 "what is compared is 'live', 'dump' or a snapshot's name" "$muster" pm2 diff apps --from ../x
+        expect 2 "nothing to compare" "$muster" pm2 diff apps --from live
+        expect 2 "it takes ls, diff" "$muster" pm2
+        expect 0 "usage: muster pm2 diff \[SCOPE\]" "$muster" pm2 diff --help
+}
+
+test_compared() {
+        pm2 start good.js --name first
+        pm2 start good.js --name second
+        pm2 start good.js --name third
+        pm2 stop third
+        save before
+        expect 0 "^one/apps: no difference between snapshot before of 2.* UTC and live: 3 apps, 2 online, 1 stopped$" \
+                "$muster" pm2 diff apps
+        pm2 stop second
+        pm2 start good.js --name fourth
+        (cd "$work" && SECRET=hunter2 PM2_HOME=$home HOME=$work "$(type -P pm2)" restart first --update-env) >/dev/null 2>&1
+        expect 1 "^one/apps: 3 apps differ between snapshot before of" "$muster" pm2 diff apps
+        has '^  APP +ID +WHAT +before +LIVE$'
+        has '^  first +0 +env +#[0-9a-f]{12} +#[0-9a-f]{12}$'
+        has '^  second +1 +status +online +stopped$'
+        has '^  fourth +3 +extra +- +online$'
+        expect 1 "fourth" "$muster" pm2 diff apps --json
+        jq -e '.services[0] | .host == "one" and .service == "apps" and .comparison.from.name == "before" and .to.name == "live"
+                and .comparison.total == 3 and .comparison.apps_fallen == 1 and .failure == 0' "$work/out" >/dev/null ||
+                fail "the comparison as JSON: $(cat "$work/out")"
+        if grep -q hunter2 "$work/out" "$work"/*.log; then fail "a value of the environment travelled"; fi
+        # The other way round, and the one that is named.
+        save after
+        expect 1 "between snapshot after of .* and snapshot before of" "$muster" pm2 diff apps --to before
+        has '^  second +1 +status +stopped +online$'
+        expect 0 "" "$muster" pm2 diff apps --from after --to live
+        expect 2 "no snapshot never of PM2 home" "$muster" pm2 diff apps --from never
+        expect 2 "no snapshot never of PM2 home" "$muster" pm2 diff apps --to never
+}
+
+test_dump() {
+        expect 1 "PM2's dump \(there is none\)" "$muster" pm2 diff apps --from dump
+        pm2 save
+        expect 0 "no difference between PM2's dump of 2.* and live" "$muster" pm2 diff apps --from dump
+        pm2 restart second
+        expect 1 "1 app differs between live and PM2's dump of" "$muster" pm2 diff apps --from live --to dump
+        has '^  second +1 +status +online +stopped$'
+        echo '[{"name"' >"$home/dump.pm2"
+        expect 5 "not compared: PM2's dump .* cannot be understood" "$muster" pm2 diff apps --from dump
+        expect 5 "PM2's dump .* cannot be understood" "$muster" pm2 diff apps --to dump
+        rm "$home/dump.pm2"
+        ln -s /etc/shadow "$home/dump.pm2"
+        expect 5 "not compared: PM2's dump" "$muster" pm2 diff apps --from dump
+        rm "$home/dump.pm2"
+}
+
+test_list() {
+        local file
+        expect 0 "SNAPSHOT" "$muster" pm2 ls apps
+        has '^one +apps +after +20[0-9-]+ [0-9:]+ +4 +2 +2 +0 +[0-9.]+ kB$'
+        has '^one +apps +before +20[0-9-]+ [0-9:]+ +3 +2 +1 +0 +[0-9.]+ kB$'
+        [[ $(sed -n '2s/ .*//p' "$work/out") == one && $(sed -n 2p "$work/out") == *" after "* ]] || fail "the newest is not first"
+        # Changed by somebody: never taken for what was.
+        file=$(echo "$work"/one/pm2/*/before.json)
+        sed -i 's/"stopped"/"online"/' "$file"
+        expect 0 "digest differs" "$muster" pm2 ls apps
+        expect 5 "not compared: .*digest differs" "$muster" pm2 diff apps --from before
+        rm "$file"
+        expect 0 "after" "$muster" pm2 ls apps --json
+        jq -e '.services[0].snapshots | length == 1 and .[0].side.apps == 4' "$work/out" >/dev/null || fail "as JSON: $(cat "$work/out")"
+}
+
+test_away() {
+        expect 5 "two/far: not compared: host two is not connected" "$muster" pm2 diff far
+        expect 3 "host two is not connected" "$muster" pm2 diff --from after
+        expect 3 "two/far: host two is not connected" "$muster" pm2 ls
+}
+
+test_no_daemon() {
+        pm2 kill
+        expect 1 "4 apps differ between snapshot after of .* and live \(no PM2 daemon runs\)" "$muster" pm2 diff apps
+        has '^  second +1 +missing +stopped +-$'
+}
+
+main() {
+        set_up
+        test_nothing_there
+        test_usage
+        test_compared
+        test_dump
+        test_list
+        test_away
+        test_no_daemon
+        ends_well muster-agent "$agent_pid" "$work/one.log"
+        ends_well muster-controller "$controller_pid" "$work/controller.log"
+        conclude
+}
+
+main
