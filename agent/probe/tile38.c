@@ -1,5 +1,6 @@
-/* The reader of tile38: ready means HEALTHZ says so. New versions listen first and refuse while they load,
- * old ones refuse connections until they have loaded; how far they are, only their open file tells. */
+/* The reader of tile38: ready means HEALTHZ says so. New versions listen first and refuse while they load;
+ * old ones, some without HEALTHZ, refuse connections until they have loaded: that SERVER answers is then
+ * enough. How far they are, only their open file tells. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,9 +20,10 @@
 struct tile38_probe {
         redis_link *link;
         struct service_state reading;
-        uint64_t pid; /* by SERVER; 0 not said */
-        bool loading; /* it said so */
-        bool refused; /* it wants a login */
+        uint64_t pid;         /* by SERVER; 0 not said */
+        bool loading;         /* it said so */
+        bool refused;         /* it wants a login */
+        bool ready_by_server; /* it knows no HEALTHZ */
         unsigned pending;
         int failure;
 };
@@ -144,12 +146,20 @@ static void note_error(struct probe *probe, const redisReply *reply)
                                     &probe->spec, probe->agent_folder);
 }
 
+/* Servers from before HEALTHZ do not listen until they have loaded: SERVER's answer then says it all. */
+static bool health_unknown(const redisReply *reply)
+{
+        return reply->type == REDIS_REPLY_ERROR && text_starts(reply->str, "ERR unknown command");
+}
+
 static void on_health(redis_link *link, int result, const redisReply *reply, void *userdata)
 {
         struct probe *probe = userdata;
         struct tile38_probe *tile38 = probe->state;
 
-        if (result == 0) {
+        if (result == 0 && health_unknown(reply)) {
+                tile38->ready_by_server = true;
+        } else if (result == 0) {
                 note_error(probe, reply);
                 tile38->reading.tile38.ready =
                         (reply->type == REDIS_REPLY_STATUS || reply->type == REDIS_REPLY_STRING) &&
@@ -189,6 +199,9 @@ static void on_server(redis_link *link, int result, const redisReply *reply, voi
                 for (size_t i = 0; i + 1 < reply->elements; i += 2)
                         if (reply->element[i]->str && reply->element[i + 1]->str)
                                 keep_pair(tile38, reply->element[i]->str, reply->element[i + 1]->str);
+        if (result == 0 && tile38->ready_by_server)
+                tile38->reading.tile38.ready =
+                        reply->type == REDIS_REPLY_ARRAY && tile38->reading.tile38.id[0];
         answered(probe, result);
 }
 
@@ -243,7 +256,7 @@ static int begin(struct probe *probe)
         }
         tile38->failure = 0;
         tile38->pid = 0;
-        tile38->loading = tile38->refused = false;
+        tile38->loading = tile38->refused = tile38->ready_by_server = false;
         tile38->reading = (struct service_state){0};
         tile38->pending = 1; /* our own hand on it while asking */
         answered(probe, ask_all(probe));
