@@ -49,6 +49,8 @@ static void on_report(const struct operation_report *report, void *userdata)
         struct operate_call *follower = userdata;
 
         send_report(follower->call, report);
+        /* What comes next may depend on how the host is after it. */
+        probe_set_look_at_host(follower->service->probes);
         free(follower);
 }
 

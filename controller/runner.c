@@ -70,6 +70,10 @@ static void tell_event(struct live *live, const struct run_effect *effect, const
         news->step = effect->event->step;
         news->step_state = run_event_step_state(effect->event);
         news->progress_done = news->progress_total = 0;
+        news->kind = run_event_kind_name(effect->event->kind);
+        news->host = effect->event->host;
+        news->figures = effect->event->figures;
+        news->figure_count = effect->event->figure_count;
         news->summary = summary;
         runner_tell(live->runner, news);
 }
@@ -109,6 +113,8 @@ static void tell_progress(struct live *live, const struct run_effect *effect)
                 .text = effect->text,
                 .step = effect->step,
                 .step_state = "",
+                .kind = "",
+                .host = "",
                 .progress_done = effect->done,
                 .progress_total = effect->total,
         };

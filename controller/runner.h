@@ -28,6 +28,9 @@ struct run_news {
         int step;               /* -1: the run itself */
         const char *step_state; /* "" if unchanged */
         uint64_t progress_done, progress_total;
+        const char *kind, *host;      /* of the event; "" for progress, and where it names none */
+        const struct figure *figures; /* of the event */
+        size_t figure_count;
         const struct run_summary *summary; /* NULL unless the run's own state changed */
         uint64_t left_low_us, left_high_us;
 };

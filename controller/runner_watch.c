@@ -60,6 +60,10 @@ static int tell_one(uint64_t number, uint64_t time_us, const char *json, void *u
         news.text = event.text;
         news.step = event.step;
         news.step_state = run_event_step_state(&event);
+        news.kind = run_event_kind_name(event.kind);
+        news.host = event.host;
+        news.figures = event.figures;
+        news.figure_count = event.figure_count;
         news.summary = event.kind == EVENT_FINISHED ? reading->summary : NULL;
         reading->news(&news, reading->userdata);
         return 0;

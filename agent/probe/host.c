@@ -12,24 +12,32 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "agent/probe/host_bus.h"
+#include "agent/probe/host_facts.h"
 #include "agent/probe/probe.h"
 #include "common/base/cleanup.h"
 #include "common/base/file.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
 
-#define SYSTEMD       "org.freedesktop.systemd1"
-#define SYSTEMD_PATH  "/org/freedesktop/systemd1"
-#define LOGIND        "org.freedesktop.login1"
 #define DEADLINE_USEC (2 * USEC_PER_SEC)
 #define DISKS_MOST    32u
-#define FAILED_MOST   256u
+
+/* A question of host_questions that has not been answered. */
+struct asked {
+        host_reader *reader;
+        sd_bus_slot *slot;
+};
 
 struct host_reader {
         sd_bus *bus;
-        sd_bus_slot *failed_slot, *enabled_slot, *shutdown_slot, *stopping_slot;
+        struct asked asked[HOST_QUESTIONS];
+        sd_bus_slot *shutdown_slot, *stopping_slot;
         struct host_state state, reading;
+        uint64_t looked_us; /* when the reading that is state's began; monotonic */
+        uint64_t begun_us;
         unsigned pending; /* answers of the bus that are still to come */
+        bool again;       /* a reading was asked for while one was under way */
         bool stopping;
         host_read read;
         void *userdata;
@@ -145,83 +153,51 @@ static void read_disks(struct host_state *state)
                 endmntent(mounts);
 }
 
-/* --- systemd -------------------------------------------------------------------------------------------- */
+/* --- systemd and logind --------------------------------------------------------------------------------- */
 
 static void answered(host_reader *reader)
 {
         if (--reader->pending > 0)
                 return;
-        reader->reading.stopping = reader->stopping;
+        reader->reading.stopping =
+                reader->stopping || text_equal(reader->reading.facts.system_state, "stopping");
         host_state_clear(&reader->state);
         reader->state = reader->reading;
+        reader->looked_us = reader->begun_us;
         reader->reading = (struct host_state){0};
         reader->read(false, reader->userdata);
+        if (reader->again)
+                host_reader_start(reader);
 }
 
-static void read_failed(struct host_state *state, sd_bus_message *reply)
+static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *unused)
 {
-        const char *name;
+        struct asked *asked = userdata;
+        host_reader *reader = asked->reader;
+        size_t index = (size_t)(asked - reader->asked);
+        bool failed = sd_bus_message_is_method_error(reply, NULL);
 
-        if (sd_bus_message_enter_container(reply, 'a', "(ssssssouso)") < 0)
-                return;
-        state->failed_units = calloc(FAILED_MOST, sizeof(*state->failed_units));
-        while (state->failed_units && state->failed_unit_count < FAILED_MOST &&
-               sd_bus_message_enter_container(reply, 'r', "ssssssouso") > 0) {
-                if (sd_bus_message_read(reply, "s", &name) < 0 ||
-                    sd_bus_message_skip(reply, "sssssouso") < 0 || sd_bus_message_exit_container(reply) < 0)
-                        return;
-                text_copy_cut(state->failed_units[state->failed_unit_count++], UNIT_SIZE, name);
-        }
-}
-
-static int on_failed_units(sd_bus_message *reply, void *userdata, sd_bus_error *unused)
-{
-        host_reader *reader = userdata;
-
-        reader->failed_slot = sd_bus_slot_unref(reader->failed_slot);
-        if (!sd_bus_message_is_method_error(reply, NULL))
-                read_failed(&reader->reading, reply);
+        asked->slot = sd_bus_slot_unref(asked->slot);
+        host_questions[index].take(&reader->reading, failed ? NULL : reply);
         answered(reader);
         return 0;
 }
 
-static int on_enabled(sd_bus_message *reply, void *userdata, sd_bus_error *unused)
-{
-        host_reader *reader = userdata;
-        const char *state = "not-found";
-
-        reader->enabled_slot = sd_bus_slot_unref(reader->enabled_slot);
-        if (sd_bus_message_is_method_error(reply, NULL) || sd_bus_message_read(reply, "s", &state) < 0)
-                state = "not-found";
-        text_copy_cut(reader->reading.agent_enabled, sizeof(reader->reading.agent_enabled), state);
-        answered(reader);
-        return 0;
-}
-
-static int ask_failed(host_reader *reader)
+/* Nobody is started only to be asked. */
+static int ask(host_reader *reader, size_t index)
 {
         cleanup_with(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-        int r = sd_bus_message_new_method_call(reader->bus, &call, SYSTEMD, SYSTEMD_PATH, SYSTEMD ".Manager",
-                                               "ListUnitsFiltered");
+        const struct host_question *question = &host_questions[index];
+        int r = sd_bus_message_new_method_call(reader->bus, &call, question->service, question->path,
+                                               question->interface, question->member);
 
         if (r >= 0)
-                r = sd_bus_message_append(call, "as", 1, "failed");
+                r = sd_bus_message_set_auto_start(call, 0);
+        if (r >= 0 && question->arguments)
+                r = question->arguments(call);
         return r < 0 ? r
-                     : sd_bus_call_async(reader->bus, &reader->failed_slot, call, on_failed_units, reader,
-                                         DEADLINE_USEC);
-}
-
-static int ask_enabled(host_reader *reader)
-{
-        cleanup_with(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-        int r = sd_bus_message_new_method_call(reader->bus, &call, SYSTEMD, SYSTEMD_PATH, SYSTEMD ".Manager",
-                                               "GetUnitFileState");
-
-        if (r >= 0)
-                r = sd_bus_message_append(call, "s", "muster-agent.service");
-        return r < 0 ? r
-                     : sd_bus_call_async(reader->bus, &reader->enabled_slot, call, on_enabled, reader,
-                                         DEADLINE_USEC);
+                     : sd_bus_call_async(reader->bus, &reader->asked[index].slot, call, on_answer,
+                                         &reader->asked[index], DEADLINE_USEC);
 }
 
 /* logind says when a shutdown begins, and says false should it be taken back. */
@@ -253,16 +229,14 @@ static int on_shutdown_known(sd_bus_message *reply, void *userdata, sd_bus_error
 
 static int watch_shutdown(host_reader *reader)
 {
-        int r = sd_bus_match_signal_async(reader->bus, &reader->shutdown_slot, LOGIND,
-                                          "/org/freedesktop/login1", LOGIND ".Manager", "PrepareForShutdown",
-                                          on_shutdown, NULL, reader);
+        int r = sd_bus_match_signal_async(reader->bus, &reader->shutdown_slot, LOGIND, LOGIND_PATH,
+                                          LOGIND ".Manager", "PrepareForShutdown", on_shutdown, NULL, reader);
 
         if (r < 0)
                 return r;
-        return sd_bus_call_method_async(reader->bus, &reader->stopping_slot, LOGIND,
-                                        "/org/freedesktop/login1", "org.freedesktop.DBus.Properties", "Get",
-                                        on_shutdown_known, reader, "ss", LOGIND ".Manager",
-                                        "PreparingForShutdown");
+        return sd_bus_call_method_async(reader->bus, &reader->stopping_slot, LOGIND, LOGIND_PATH,
+                                        "org.freedesktop.DBus.Properties", "Get", on_shutdown_known, reader,
+                                        "ss", LOGIND ".Manager", "PreparingForShutdown");
 }
 
 int host_reader_new(host_reader **ret, sd_bus *bus, host_read read, void *userdata)
@@ -273,6 +247,8 @@ int host_reader_new(host_reader **ret, sd_bus *bus, host_read read, void *userda
         if (!reader)
                 return -ENOMEM;
         reader->bus = bus;
+        for (size_t i = 0; i < HOST_QUESTIONS; i++)
+                reader->asked[i].reader = reader;
         reader->read = read;
         reader->userdata = userdata;
         if (bus)
@@ -289,8 +265,8 @@ host_reader *host_reader_free(host_reader *reader)
 {
         if (!reader)
                 return NULL;
-        sd_bus_slot_unref(reader->failed_slot);
-        sd_bus_slot_unref(reader->enabled_slot);
+        for (size_t i = 0; i < HOST_QUESTIONS; i++)
+                sd_bus_slot_unref(reader->asked[i].slot);
         sd_bus_slot_unref(reader->shutdown_slot);
         sd_bus_slot_unref(reader->stopping_slot);
         host_state_clear(&reader->state);
@@ -301,25 +277,28 @@ host_reader *host_reader_free(host_reader *reader)
 
 int host_reader_start(host_reader *reader)
 {
+        reader->again = reader->pending > 0;
         if (reader->pending)
                 return 0;
         host_state_clear(&reader->reading);
+        reader->begun_us = time_monotonic_us();
         text_copy_cut(reader->reading.agent_version, sizeof(reader->reading.agent_version), MUSTER_VERSION);
         read_boot(&reader->reading);
         read_memory(&reader->reading);
         read_overcommit(&reader->reading);
         read_kernel(&reader->reading);
         read_disks(&reader->reading);
+        host_facts_read(&reader->reading.facts, reader->reading.kernel);
         reader->pending = 1;
-        if (reader->bus && ask_failed(reader) >= 0)
-                reader->pending++;
-        if (reader->bus && ask_enabled(reader) >= 0)
-                reader->pending++;
+        for (size_t i = 0; reader->bus && i < HOST_QUESTIONS; i++)
+                if ((!host_questions[i].at_shutdown || reader->state.stopping) && ask(reader, i) >= 0)
+                        reader->pending++;
         answered(reader);
         return 0;
 }
 
-const struct host_state *host_reader_state(const host_reader *reader)
+const struct host_state *host_reader_state(host_reader *reader)
 {
+        reader->state.facts.looked_ms = (time_monotonic_us() - reader->looked_us) / USEC_PER_MSEC;
         return &reader->state;
 }

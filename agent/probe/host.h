@@ -14,6 +14,7 @@ typedef void (*host_read)(bool urgent, void *userdata);
 /* bus may be NULL. */
 int host_reader_new(host_reader **ret, sd_bus *bus, host_read read, void *userdata);
 host_reader *host_reader_free(host_reader *reader);
-/* Begins a reading, unless one is under way. read comes for each, perhaps at once. */
+/* Begins a reading; after the one that is under way, if one is. read comes for each, perhaps at once. */
 int host_reader_start(host_reader *reader);
-const struct host_state *host_reader_state(const host_reader *reader);
+/* The newest reading, aged by now. */
+const struct host_state *host_reader_state(host_reader *reader);

@@ -27,6 +27,9 @@ int probe_set_configure(probe_set *set, const struct service_spec *services, siz
 /* Read everything again now; changed is called when all readers have answered or timed out. */
 void probe_set_refresh(probe_set *set);
 
+/* Read the host again now, not its services; changed is called soon after. For when something was done. */
+void probe_set_look_at_host(probe_set *set);
+
 /* The newest state; valid until the next turn of the loop. */
 const struct agent_state *probe_set_state(const probe_set *set);
 

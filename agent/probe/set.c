@@ -14,6 +14,7 @@
 #define TELL_AFTER_USEC (100 * USEC_PER_MSEC)
 #define TELL_EVERY_USEC (10 * USEC_PER_SEC)
 #define HOST_EVERY_USEC (5 * USEC_PER_SEC)
+#define HOST_FRESH_USEC (1 * USEC_PER_SEC)   /* while something has just changed, or is about to */
 #define FRESH_USEC      (15 * USEC_PER_SEC)  /* how long a service that became ready is looked at closely */
 #define SOON_USEC       (20 * USEC_PER_MSEC) /* changes of a unit come in bunches */
 #define EVERY_MOVING    (250 * USEC_PER_MSEC)
@@ -43,7 +44,8 @@ struct probe_set {
         probe_changed changed;
         void *userdata;
         host_reader *host;
-        bool host_known, host_awaited;
+        bool host_known, host_awaited, host_wanted;
+        uint64_t host_print; /* of what host_fingerprint looks at */
         sd_event_source *host_timer, *tell_timer;
         sd_bus_slot *jobs, *files, *reloads;
         uint64_t told_us;
@@ -99,15 +101,60 @@ static void tell_soon(probe_set *set)
         sd_event_source_set_enabled(set->tell_timer, SD_EVENT_ONESHOT);
 }
 
+static uint64_t print_bytes(uint64_t print, const void *bytes, size_t size)
+{
+        for (size_t i = 0; i < size; i++)
+                print = (print ^ ((const unsigned char *)bytes)[i]) * 0x100000001b3; /* FNV-1a */
+        return print;
+}
+
+/* What people and runs would want to hear of at once when it changes. */
+static uint64_t host_fingerprint(const struct host_state *host)
+{
+        const struct host_facts *facts = &host->facts;
+        uint64_t print = 0xcbf29ce484222325;
+
+        for (size_t i = 0; i < host->failed_unit_count; i++)
+                print = print_bytes(print, host->failed_units[i], strlen(host->failed_units[i]) + 1);
+        for (size_t i = 0; i < facts->mount_count; i++)
+                print = print_bytes(print, facts->mounts[i], strlen(facts->mounts[i]) + 1);
+        for (size_t i = 0; i < facts->listener_count; i++)
+                print = print_bytes(print, facts->listeners[i], strlen(facts->listeners[i]) + 1);
+        for (size_t i = 0; i < facts->inhibitor_count; i++)
+                print = print_bytes(print, facts->inhibitors[i].who, strlen(facts->inhibitors[i].who) + 1);
+        for (size_t i = 0; i < facts->stopping_count; i++)
+                print = print_bytes(print, facts->stopping[i], strlen(facts->stopping[i]) + 1);
+        return print_bytes(print, facts->system_state, strlen(facts->system_state));
+}
+
+/* Just booted, on its way down, or with a service that has just changed. */
+static bool is_moving(const probe_set *set)
+{
+        const struct host_state *host = host_reader_state(set->host);
+
+        if (!set->host_known || host->stopping || text_equal(host->facts.system_state, "starting"))
+                return true;
+        for (size_t i = 0; i < set->count; i++) {
+                const struct entry *entry = set->entries[i];
+
+                if (entry->ready_since_us && time_monotonic_us() - entry->ready_since_us < FRESH_USEC)
+                        return true;
+        }
+        return false;
+}
+
 static void on_host_read(bool urgent, void *userdata)
 {
         probe_set *set = userdata;
+        uint64_t print = host_fingerprint(host_reader_state(set->host));
 
-        if (!set->host_known || set->host_awaited || urgent)
+        if (!set->host_known || set->host_awaited || set->host_wanted || urgent || print != set->host_print ||
+            is_moving(set))
                 tell_soon(set);
+        set->host_print = print;
         set->host_known = true;
         if (!urgent)
-                set->host_awaited = false;
+                set->host_awaited = set->host_wanted = false;
 }
 
 static int on_host_timer(sd_event_source *source, uint64_t now_us, void *userdata)
@@ -115,8 +162,15 @@ static int on_host_timer(sd_event_source *source, uint64_t now_us, void *userdat
         probe_set *set = userdata;
 
         host_reader_start(set->host);
-        sd_event_source_set_time_relative(source, HOST_EVERY_USEC);
+        sd_event_source_set_time_relative(source, is_moving(set) ? HOST_FRESH_USEC : HOST_EVERY_USEC);
         return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+void probe_set_look_at_host(probe_set *set)
+{
+        set->host_wanted = true;
+        sd_event_source_set_time_relative(set->host_timer, 0);
+        sd_event_source_set_enabled(set->host_timer, SD_EVENT_ONESHOT);
 }
 
 /* --- reading one service ----------------------------------------------------------------------------------

@@ -19,6 +19,10 @@ void host_state_clear(struct host_state *state)
 {
         free(state->disks);
         free(state->failed_units);
+        free(state->facts.mounts);
+        free(state->facts.listeners);
+        free(state->facts.inhibitors);
+        free(state->facts.stopping);
         *state = (struct host_state){0};
 }
 
@@ -55,12 +59,23 @@ static int copy_array(void *ret, const void *source, size_t count, size_t size)
 int host_state_copy(struct host_state *ret, const struct host_state *state)
 {
         struct host_state copy = *state;
+        struct host_facts *facts = &copy.facts;
+        const struct host_facts *source = &state->facts;
 
         copy.disks = NULL;
         copy.failed_units = NULL;
+        facts->mounts = NULL;
+        facts->listeners = NULL;
+        facts->inhibitors = NULL;
+        facts->stopping = NULL;
         if (copy_array(&copy.disks, state->disks, state->disk_count, sizeof(*state->disks)) < 0 ||
             copy_array(&copy.failed_units, state->failed_units, state->failed_unit_count,
-                       sizeof(*state->failed_units)) < 0) {
+                       sizeof(*state->failed_units)) < 0 ||
+            copy_array(&facts->mounts, source->mounts, source->mount_count, WORD_SIZE) < 0 ||
+            copy_array(&facts->listeners, source->listeners, source->listener_count, ADDRESS_SIZE) < 0 ||
+            copy_array(&facts->inhibitors, source->inhibitors, source->inhibitor_count,
+                       sizeof(*source->inhibitors)) < 0 ||
+            copy_array(&facts->stopping, source->stopping, source->stopping_count, UNIT_SIZE) < 0) {
                 host_state_clear(&copy);
                 *ret = (struct host_state){0};
                 return -ENOMEM;

@@ -1,5 +1,5 @@
 /* What stands on a host, as its agent saw it at one moment. Twins of proto/state.proto; field comments are
- * there. Plain data of fixed size but for three owned arrays (disks, failed_units, pm2 apps). */
+ * there. Plain data of fixed size but for its owned arrays (of hosts, and the apps of pm2). */
 #pragma once
 
 #include "common/model/service.h"
@@ -8,6 +8,39 @@ struct disk_state {
         char mount[PATH_SIZE];
         uint64_t total_bytes;
         uint64_t available_bytes;
+};
+
+enum clock_sync {
+        CLOCK_SYNC_UNKNOWN = 0,
+        CLOCK_SYNCHRONISED = 1,
+        CLOCK_UNSYNCHRONISED = 2,
+};
+
+/* A process that asked logind to hold a shutdown back. */
+struct inhibitor_state {
+        char who[TEXT_SIZE];
+        char why[TEXT_SIZE];
+        char mode[NAME_SIZE]; /* "block" or "delay" */
+};
+
+#define WORD_SIZE 320 /* a mount or a listener in one word */
+
+/* What a host is compared by before and after a reboot, and what its shutdown waits for. */
+struct host_facts {
+        bool known;
+        uint64_t looked_ms; /* how long ago, when this was sent */
+        char kernel_newest[TEXT_SIZE];
+        char system_state[NAME_SIZE];
+        enum clock_sync clock_sync;
+        bool mounts_cut, listeners_cut; /* there were more than fit */
+        char (*mounts)[WORD_SIZE];      /* owned: "ext4:/srv/data" */
+        size_t mount_count;
+        char (*listeners)[ADDRESS_SIZE]; /* owned: "0.0.0.0:6379" */
+        size_t listener_count;
+        struct inhibitor_state *inhibitors; /* owned */
+        size_t inhibitor_count;
+        char (*stopping)[UNIT_SIZE]; /* owned: units whose stop is under way while the host shuts down */
+        size_t stopping_count;
 };
 
 struct host_state {
@@ -30,6 +63,7 @@ struct host_state {
         size_t disk_count;
         char (*failed_units)[UNIT_SIZE]; /* owned */
         size_t failed_unit_count;
+        struct host_facts facts;
 };
 
 struct unit_state {

@@ -51,20 +51,19 @@ int wire_read_spec(struct service_spec *ret, const Muster__V1__ServiceSpec *mess
         return 0;
 }
 
-static void write_figures(struct wire_arena *arena, Muster__V1__OperationReport *message,
-                          const struct operation_report *report)
+Muster__V1__Figure **wire_figures(struct wire_arena *arena, const struct figure *figures, size_t count)
 {
-        message->figures = wire_alloc(arena, report->figure_count * sizeof(*message->figures));
-        for (size_t i = 0; message->figures && i < report->figure_count; i++) {
-                Muster__V1__Figure *figure = wire_alloc(arena, sizeof(*figure));
+        Muster__V1__Figure **list = wire_alloc(arena, (count + 1) * sizeof(*list));
 
-                if (!figure)
-                        return;
-                muster__v1__figure__init(figure);
-                figure->name = wire_text(arena, report->figures[i].name);
-                figure->value = wire_text(arena, report->figures[i].value);
-                message->figures[message->n_figures++] = figure;
+        for (size_t i = 0; list && i < count; i++) {
+                list[i] = wire_alloc(arena, sizeof(**list));
+                if (!list[i])
+                        return NULL;
+                muster__v1__figure__init(list[i]);
+                list[i]->name = wire_text(arena, figures[i].name);
+                list[i]->value = wire_text(arena, figures[i].value);
         }
+        return list;
 }
 
 Muster__V1__OperationReport *wire_report(struct wire_arena *arena, const struct operation_report *report)
@@ -81,7 +80,8 @@ Muster__V1__OperationReport *wire_report(struct wire_arena *arena, const struct 
         message->boot_id = wire_text(arena, report->boot_id);
         message->accepted_us = report->accepted_us;
         message->finished_us = report->finished_us;
-        write_figures(arena, message, report);
+        message->figures = wire_figures(arena, report->figures, report->figure_count);
+        message->n_figures = message->figures ? report->figure_count : 0;
         return message;
 }
 

@@ -63,6 +63,7 @@ Muster__V1__HostState *wire_host(struct wire_arena *arena, const struct host_sta
         message->stopping = state->stopping;
         write_disks(arena, message, state);
         write_failed_units(arena, message, state);
+        message->facts = wire_host_facts(arena, &state->facts);
         return message;
 }
 
@@ -265,6 +266,11 @@ int wire_read_host(struct host_state *ret, const Muster__V1__HostState *message)
         }
         for (size_t i = 0; i < message->n_failed_units; i++, state.failed_unit_count++)
                 text_copy_cut(state.failed_units[i], sizeof(state.failed_units[i]), message->failed_units[i]);
+        r = wire_read_host_facts(&state.facts, message->facts);
+        if (r < 0) {
+                host_state_clear(&state);
+                return r;
+        }
         *ret = state;
         return 0;
 }

@@ -195,6 +195,10 @@ static int send_news(struct run_watch *watch, const struct run_news *news)
         update.step_state = wire_text(&arena, news->step_state);
         update.progress_done = news->progress_done;
         update.progress_total = news->progress_total;
+        update.event_kind = wire_text(&arena, news->kind);
+        update.host = wire_text(&arena, news->host);
+        update.figures = wire_figures(&arena, news->figures, news->figure_count);
+        update.n_figures = update.figures ? news->figure_count : 0;
         update.left_low_ms = news->left_low_us / 1000;
         update.left_high_ms = news->left_high_us / 1000;
         /* What a run was in the past is in the events; a summary is always of now. */

@@ -21,6 +21,8 @@ enum run_event_kind {
         EVENT_SKIPPED = 13,  /* step, user, text: why */
         EVENT_ABORTED = 14,  /* user; leave: do not even bring back up what was stopped */
         EVENT_FINISHED = 15, /* state */
+        EVENT_NOTED = 16,    /* host, figures: what it is like before its reboot; more than one may follow */
+        EVENT_COMPARED = 17, /* host, figures: what is different after its reboot; none: nothing */
         EVENT_KIND_END,
 };
 

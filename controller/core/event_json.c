@@ -7,11 +7,12 @@
 #include "controller/core/json.h"
 
 static const char *const kind_names[EVENT_KIND_END] = {
-        [EVENT_STARTED] = "started", [EVENT_INTENT] = "intent",   [EVENT_OPENED] = "opened",
-        [EVENT_DONE] = "done",       [EVENT_ATTEMPT] = "attempt", [EVENT_FAILED] = "failed",
-        [EVENT_DOUBT] = "doubt",     [EVENT_LOST] = "lost",       [EVENT_BOOTED] = "booted",
-        [EVENT_PAUSED] = "paused",   [EVENT_RESUMED] = "resumed", [EVENT_RETRIED] = "retried",
-        [EVENT_SKIPPED] = "skipped", [EVENT_ABORTED] = "aborted", [EVENT_FINISHED] = "finished",
+        [EVENT_STARTED] = "started", [EVENT_INTENT] = "intent",     [EVENT_OPENED] = "opened",
+        [EVENT_DONE] = "done",       [EVENT_ATTEMPT] = "attempt",   [EVENT_FAILED] = "failed",
+        [EVENT_DOUBT] = "doubt",     [EVENT_LOST] = "lost",         [EVENT_BOOTED] = "booted",
+        [EVENT_PAUSED] = "paused",   [EVENT_RESUMED] = "resumed",   [EVENT_RETRIED] = "retried",
+        [EVENT_SKIPPED] = "skipped", [EVENT_ABORTED] = "aborted",   [EVENT_FINISHED] = "finished",
+        [EVENT_NOTED] = "noted",     [EVENT_COMPARED] = "compared",
 };
 
 static const char *const step_words[EVENT_KIND_END] = {

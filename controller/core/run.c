@@ -19,6 +19,10 @@ run *run_free(run *run)
         plan_free(run->plan);
         for (size_t s = 0; run->services && s < run->service_count; s++)
                 free(run->services[s].eta);
+        for (size_t h = 0; run->hosts && h < run->host_count; h++) {
+                host_note_clear(&run->hosts[h].before);
+                host_note_clear(&run->hosts[h].now);
+        }
         free(run->hosts);
         free(run->services);
         free(run->steps);
@@ -355,6 +359,10 @@ static void say_running(const run *run, char *out, size_t size)
                 if (run->steps[i].state == STEP_RUNNING)
                         used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s", used ? ", " : "",
                                                  run->plan->steps[i].name);
+        for (size_t h = 0; h < run->host_count && used < sizeof(line) - 1; h++)
+                if (host_is_compared_later(run, h) && !run->hosts[h].open)
+                        used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s to settle",
+                                                 used ? ", " : "", run->hosts[h].name);
         text_copy_cut(out, size, line);
 }
 
@@ -478,7 +486,7 @@ static const char *unsound(const run *run, size_t index)
 /* What is counted as it goes against what there is. */
 static bool counts_are_right(const run *run)
 {
-        size_t blocked = 0, open = 0;
+        size_t blocked = 0, open = 0, of_hosts = 0;
 
         for (size_t i = 0; i < run->plan->step_count; i++) {
                 const struct step *plan = &run->plan->steps[i];
@@ -491,7 +499,9 @@ static bool counts_are_right(const run *run)
                 if (unsettled != run->steps[i].unsettled)
                         return false;
         }
-        return blocked == run->blocked && open == run->open;
+        for (size_t h = 0; h < run->host_count; h++)
+                of_hosts += run->hosts[h].open;
+        return blocked == run->blocked && open == run->open && open == of_hosts;
 }
 
 int run_check(const run *run, struct error *error)

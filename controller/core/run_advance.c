@@ -24,6 +24,11 @@ static bool is_due(struct turn *turn, uint64_t time_us)
         return time_us <= turn->now_us;
 }
 
+bool turn_is_due(struct turn *turn, uint64_t time_us)
+{
+        return is_due(turn, time_us);
+}
+
 static uint64_t doubled(uint64_t first_us, unsigned times, uint64_t max_us)
 {
         return times >= 16 || first_us << times > max_us ? max_us : first_us << times;
@@ -458,7 +463,7 @@ static int finish(struct turn *turn)
 
 int run_advance(struct turn *turn)
 {
-        bool open = false;
+        bool open = false, waiting = false;
         uint64_t before;
         int r;
 
@@ -467,11 +472,13 @@ int run_advance(struct turn *turn)
         do {
                 before = turn->moves;
                 turn->run->wake_us = UINT64_MAX;
-                r = 0;
+                r = run_note_hosts(turn);
                 for (size_t i = run_next_awake(turn->run, 0); i != SIZE_MAX && r >= 0;
                      i = run_next_awake(turn->run, i + 1))
                         r = advance_step(turn, i);
-                if (r >= 0 && turn->moves == before && !turn->run->open)
+                if (r >= 0)
+                        r = run_compare_hosts(turn, &waiting);
+                if (r >= 0 && turn->moves == before && !turn->run->open && !waiting)
                         r = confirm(turn, &open);
         } while (r >= 0 && turn->moves != before);
         if (r >= 0)

@@ -130,8 +130,10 @@ static void fold_step(run *run, const struct run_event *event)
                 step->begun_us = event->clock_us;
                 break;
         case EVENT_DONE:
-                if (plan->operation == OPERATION_HOST_REBOOT)
+                if (plan->operation == OPERATION_HOST_REBOOT) {
                         text_copy_cut(host->boot_id, sizeof(host->boot_id), event->boot_id);
+                        host->compared = false;
+                }
                 step->failures = 0;
                 break;
         case EVENT_ATTEMPT:
@@ -171,6 +173,7 @@ static void fold_booted(run *run, const struct run_event *event, size_t host)
 
         text_copy_cut(h->boot_id, sizeof(h->boot_id), event->boot_id);
         h->surprises++;
+        h->compared = false;
         for (size_t i = 0; i < run->plan->step_count && !run->leaving; i++) {
                 struct run_step *step = &run->steps[i];
                 enum plan_phase phase = run->plan->steps[i].phase;
@@ -228,6 +231,25 @@ static int fold_aborted(run *run, const struct run_event *event)
         return 0;
 }
 
+/* A host is noted before its reboot is ever asked for, and compared after it. */
+static const char *comparison_objection(const run *run, const struct run_event *event)
+{
+        int index = run_host_find(run, event->host);
+        const struct run_host *host = index >= 0 ? &run->hosts[index] : NULL;
+
+        if (!host || host->reboot < 0)
+                return "names no host that is rebooted";
+        if (event->kind == EVENT_COMPARED)
+                return host->before.count && !host->compared && run->steps[host->reboot].state == STEP_DONE
+                               ? NULL
+                               : "compares what was not noted or not rebooted";
+        if (run->steps[host->reboot].attempt)
+                return "comes after the reboot";
+        return event->figure_count && host->before.count + event->figure_count <= NOTE_FIGURES_MAX
+                       ? NULL
+                       : "notes nothing, or too much";
+}
+
 static const char *run_objection(const run *run, const struct run_event *event)
 {
         if (run->final)
@@ -240,6 +262,9 @@ static const char *run_objection(const run *run, const struct run_event *event)
         case EVENT_BOOTED:
                 return run_host_find(run, event->host) >= 0 && event->boot_id[0] ? NULL
                                                                                  : "names no host and boot";
+        case EVENT_NOTED:
+        case EVENT_COMPARED:
+                return comparison_objection(run, event);
         case EVENT_PAUSED:
                 return run->held ? "the run is paused" : NULL;
         case EVENT_RESUMED:
@@ -266,6 +291,12 @@ static int fold_run(run *run, const struct run_event *event)
                 return 0;
         case EVENT_BOOTED:
                 fold_booted(run, event, (size_t)run_host_find(run, event->host));
+                return 0;
+        case EVENT_NOTED:
+                return host_note_append(&run->hosts[run_host_find(run, event->host)].before, event->figures,
+                                        event->figure_count);
+        case EVENT_COMPARED:
+                run->hosts[run_host_find(run, event->host)].compared = true;
                 return 0;
         case EVENT_PAUSED:
         case EVENT_RESUMED:

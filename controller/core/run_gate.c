@@ -87,6 +87,7 @@ void host_observe(struct turn *turn, size_t index, const struct agent_state *sta
         host->uptime_us = state->host.uptime_ms * USEC_PER_MSEC;
         text_copy_cut(host->boot_now, sizeof(host->boot_now), state->host.boot_id);
         text_copy_cut(host->boot_error, sizeof(host->boot_error), state->host.boot_error);
+        host_look(turn, index, &state->host);
         for (size_t s = 0; s < host->service_count; s++) {
                 struct run_service *service = &turn->run->services[host->first_service + s];
                 const struct service_state *seen = agent_state_service(state, service->name);
@@ -106,6 +107,7 @@ void host_forget(run *run, size_t index, uint64_t now_us)
                 host->down_since_us = now_us;
         host->connected = host->stopping = host->asked = false;
         host->boot_now[0] = '\0';
+        host->looked_us = 0;
         for (size_t s = 0; s < host->service_count; s++) {
                 run->services[host->first_service + s].known = false;
                 forget_samples(&run->services[host->first_service + s]);

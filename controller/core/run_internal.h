@@ -2,6 +2,7 @@
  * this controller has seen since it began, and is never needed to read a journal. */
 #pragma once
 
+#include "controller/core/host_diff.h"
 #include "controller/core/load_eta.h"
 #include "controller/core/run.h"
 
@@ -32,7 +33,15 @@ struct run_host {
         /* folded */
         char boot_id[ID_SIZE]; /* as far as an event has said; "" */
         unsigned surprises;
+        struct host_note before; /* owned; empty: nothing was noted */
+        bool compared;           /* with that, since it was last rebooted */
+        /* counted */
+        size_t open; /* steps of it that are not final */
         /* lived */
+        struct host_note now; /* owned; while it is of use: what it is like */
+        uint64_t looked_us;   /* when its agent looked for that; 0 never on this link */
+        uint64_t starting_us; /* when systemd was last seen to be starting still */
+        uint64_t settled_us;  /* since when all steps of it are final; 0 they are not */
         bool connected, stopping, asked;
         char boot_now[ID_SIZE]; /* "" unreadable or not connected */
         char boot_error[TEXT_SIZE];
@@ -147,7 +156,19 @@ bool gate_is_ready(const run *run, size_t step, char *why, size_t size);
 /* What was learnt of the rates of the load that has just ended; an effect if anything. */
 int gate_learn(struct turn *turn, size_t step);
 
+/* --- run_compare.c: hosts before and after their reboots --- */
+/* Keeps what the host is like, while that is to be noted or compared. */
+void host_look(struct turn *turn, size_t host, const struct host_state *state);
+/* Journals what hosts are like before anything is done to them. */
+int run_note_hosts(struct turn *turn);
+/* Compares hosts that have come back and settled. ret_waiting: the run is not to end yet. */
+int run_compare_hosts(struct turn *turn, bool *ret_waiting);
+/* Whether the host still has to be compared. */
+bool host_is_compared_later(const run *run, size_t host);
+
 /* --- run_advance.c --- */
+/* Whether the time has come; if not, the run is woken then. */
+bool turn_is_due(struct turn *turn, uint64_t time_us);
 /* Whether steps of this kind may begin now: not while a person holds the run; nothing more is taken down
  * while a failed step waits for a person or after an abort, but what is down may go on coming up. */
 bool step_may_begin(const run *run, size_t step);

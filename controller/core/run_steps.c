@@ -110,6 +110,7 @@ void step_set_state(run *run, size_t index, enum step_state state)
                 step->done = step->total = 0;
         run->blocked += (size_t)step_blocks(run, index) - (size_t)blocked;
         run->open += (size_t) final - (size_t)step_is_final(run, index);
+        run->hosts[step->host].open += (size_t) final - (size_t)step_is_final(run, index);
         note_awake(run, index);
         if (step_is_settled(run, index) == settled)
                 return;
@@ -122,11 +123,14 @@ void step_set_state(run *run, size_t index, enum step_state state)
 void run_recount(run *run)
 {
         run->blocked = run->open = 0;
+        for (size_t h = 0; h < run->host_count; h++)
+                run->hosts[h].open = 0;
         for (size_t i = 0; i < run->plan->step_count; i++) {
                 const struct step *plan = &run->plan->steps[i];
 
                 run->blocked += step_blocks(run, i);
                 run->open += !step_is_final(run, i);
+                run->hosts[run->steps[i].host].open += !step_is_final(run, i);
                 run->steps[i].unsettled = 0;
                 for (size_t j = 0; j < plan->after_count; j++)
                         run->steps[i].unsettled += !step_is_settled(run, plan->after[j]);

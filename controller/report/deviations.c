@@ -5,6 +5,7 @@
 
 #include "common/base/text.h"
 #include "common/base/time.h"
+#include "controller/core/host_diff.h"
 #include "controller/report/facts.h"
 
 struct lines {
@@ -33,6 +34,14 @@ static const char *span(char out[48], uint64_t us)
         return out;
 }
 
+/* What is different on a host after its reboot: each by its name. */
+static void say_comparison(struct lines *lines, const struct report_event *event)
+{
+        for (size_t i = 0; i < event->figure_count; i++)
+                say(lines, "%s after its reboot: %s: %s", event->host,
+                    host_difference_text(event->figures[i].name), event->figures[i].value);
+}
+
 /* Events that are a deviation by themselves. */
 static void say_event(struct lines *lines, const struct report_facts *facts, size_t index)
 {
@@ -52,6 +61,9 @@ static void say_event(struct lines *lines, const struct report_facts *facts, siz
         case EVENT_SKIPPED:
         case EVENT_ABORTED:
                 say(lines, "after %s: %s", at, event->text);
+                break;
+        case EVENT_COMPARED:
+                say_comparison(lines, event);
                 break;
         default:
                 break;
@@ -108,6 +120,24 @@ int report_deviations(const struct report_facts *facts, report_line each, void *
         return lines.result;
 }
 
+/* What somebody has to look at on a host that came back otherwise than it went. */
+static void follow_comparison(struct lines *lines, const struct report_event *event)
+{
+        for (size_t i = 0; i < event->figure_count; i++) {
+                const struct figure *figure = &event->figures[i];
+
+                if (text_equal(figure->name, "failed-unit"))
+                        say(lines, "on %s: systemctl status '%s'; journalctl -b -u '%s'", event->host,
+                            figure->value, figure->value);
+                else if (text_equal(figure->name, "old-kernel"))
+                        say(lines, "on %s: look at what its boot loader starts: it %s", event->host,
+                            figure->value);
+                else if (text_equal(figure->name, "mount-gone"))
+                        say(lines, "on %s: %s is not mounted: is it in /etc/fstab, and is its device there?",
+                            event->host, figure->value);
+        }
+}
+
 int report_follow_ups(const struct report_facts *facts, report_line each, void *userdata)
 {
         struct lines lines = {each, userdata, 0};
@@ -129,6 +159,9 @@ int report_follow_ups(const struct report_facts *facts, report_line each, void *
                         say(&lines, "%s was %s: whether it still has to be done is for a person to say",
                             plan->name, step_state_name(state));
         }
+        for (size_t i = 0; i < facts->event_count; i++)
+                if (facts->events[i].kind == EVENT_COMPARED)
+                        follow_comparison(&lines, &facts->events[i]);
         if (facts->apps_as_saved < facts->apps_expected)
                 say(&lines, "%llu PM2 apps are not as they were saved; the deviations name them",
                     (unsigned long long)(facts->apps_expected - facts->apps_as_saved));

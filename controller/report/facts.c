@@ -42,6 +42,7 @@ static int keep_event(struct reading *reading, const struct run_event *event)
         if (!kept->text || !kept->figures)
                 return -ENOMEM;
         memcpy(kept->figures, event->figures, event->figure_count * sizeof(struct figure));
+        TEXT_COPY(kept->host, event->host);
         TEXT_COPY(kept->boot_id, event->boot_id);
         return 0;
 }

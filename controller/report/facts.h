@@ -10,6 +10,7 @@ struct report_event {
         enum run_event_kind kind;
         uint64_t clock_us;
         int step;
+        char host[NAME_SIZE];
         char boot_id[ID_SIZE];
         char *text;             /* owned */
         struct figure *figures; /* owned */

@@ -5,6 +5,7 @@
 
 #include "common/base/text.h"
 #include "common/base/time.h"
+#include "controller/core/host_diff.h"
 #include "controller/report/facts.h"
 
 static void take_off(struct score *score, unsigned points, const char *format, ...)
@@ -61,10 +62,14 @@ static void score_steps(struct score *score, const struct report_facts *facts)
 void report_score(struct score *ret, const struct report_facts *facts)
 {
         struct score score = {.points = 100};
-        size_t surprises = 0;
+        size_t surprises = 0, differences = 0;
 
         for (size_t i = 0; i < facts->event_count; i++)
                 surprises += facts->events[i].kind == EVENT_BOOTED;
+        for (size_t i = 0; i < facts->event_count; i++)
+                for (size_t k = 0;
+                     facts->events[i].kind == EVENT_COMPARED && k < facts->events[i].figure_count; k++)
+                        differences += host_difference_is_bad(facts->events[i].figures[k].name);
         if (facts->apps_expected > facts->apps_as_saved) {
                 uint64_t missing = facts->apps_expected - facts->apps_as_saved;
 
@@ -76,6 +81,8 @@ void report_score(struct score *ret, const struct report_facts *facts)
         score_steps(&score, facts);
         take_off(&score, at_most(5 * surprises, 20), "%zu boot%s that the run had not asked for", surprises,
                  surprises == 1 ? "" : "s");
+        take_off(&score, at_most(2 * differences, 20), "%zu thing%s on rebooted hosts not as before",
+                 differences, differences == 1 ? "" : "s");
         if (run_state(facts->run) == RUN_ABORTED)
                 take_off(&score, 20, "the run was aborted");
         if (run_state(facts->run) == RUN_FAILED)

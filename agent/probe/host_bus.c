@@ -1,0 +1,125 @@
+/* See host_bus.h. */
+#include "agent/probe/host_bus.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/text.h"
+
+#define FAILED_MOST     256u
+#define INHIBITORS_MOST 32u
+#define STOPPING_MOST   32u
+
+#define PROPERTIES "org.freedesktop.DBus.Properties"
+
+/* --- failed units ----------------------------------------------------------------------------------------
+ */
+
+static int failed_arguments(sd_bus_message *call)
+{
+        return sd_bus_message_append(call, "as", 1, "failed");
+}
+
+static void take_failed(struct host_state *state, sd_bus_message *reply)
+{
+        const char *name;
+
+        if (!reply || sd_bus_message_enter_container(reply, 'a', "(ssssssouso)") < 0)
+                return;
+        state->failed_units = calloc(FAILED_MOST, sizeof(*state->failed_units));
+        while (state->failed_units && state->failed_unit_count < FAILED_MOST &&
+               sd_bus_message_enter_container(reply, 'r', "ssssssouso") > 0) {
+                if (sd_bus_message_read(reply, "s", &name) < 0 ||
+                    sd_bus_message_skip(reply, "sssssouso") < 0 || sd_bus_message_exit_container(reply) < 0)
+                        return;
+                text_copy_cut(state->failed_units[state->failed_unit_count++], UNIT_SIZE, name);
+        }
+}
+
+/* --- the agent's own unit, and the system as a whole ------------------------------------------------------
+ */
+
+static int enabled_arguments(sd_bus_message *call)
+{
+        return sd_bus_message_append(call, "s", "muster-agent.service");
+}
+
+static void take_enabled(struct host_state *state, sd_bus_message *reply)
+{
+        const char *enabled;
+
+        if (!reply || sd_bus_message_read(reply, "s", &enabled) < 0)
+                enabled = "not-found";
+        text_copy_cut(state->agent_enabled, sizeof(state->agent_enabled), enabled);
+}
+
+static int system_arguments(sd_bus_message *call)
+{
+        return sd_bus_message_append(call, "ss", SYSTEMD ".Manager", "SystemState");
+}
+
+static void take_system(struct host_state *state, sd_bus_message *reply)
+{
+        const char *system;
+
+        if (reply && sd_bus_message_read(reply, "v", "s", &system) >= 0)
+                text_copy_cut(state->facts.system_state, sizeof(state->facts.system_state), system);
+}
+
+/* --- who holds a shutdown back ----------------------------------------------------------------------------
+ */
+
+static void take_inhibitors(struct host_state *state, sd_bus_message *reply)
+{
+        struct host_facts *facts = &state->facts;
+        const char *what, *who, *why, *mode;
+
+        if (!reply || sd_bus_message_enter_container(reply, 'a', "(ssssuu)") < 0)
+                return;
+        facts->inhibitors = calloc(INHIBITORS_MOST, sizeof(*facts->inhibitors));
+        while (facts->inhibitors && facts->inhibitor_count < INHIBITORS_MOST &&
+               sd_bus_message_read(reply, "(ssssuu)", &what, &who, &why, &mode, NULL, NULL) > 0) {
+                struct inhibitor_state *inhibitor = &facts->inhibitors[facts->inhibitor_count];
+                bool is_shutdown = false;
+
+                /* "shutdown:sleep:idle" */
+                for (const char *at = what; at && !is_shutdown;
+                     at = strchr(at, ':') ? strchr(at, ':') + 1 : NULL)
+                        is_shutdown = text_starts(at, "shutdown") && (at[8] == '\0' || at[8] == ':');
+                if (!is_shutdown)
+                        continue;
+                text_copy_clean(inhibitor->who, sizeof(inhibitor->who), who);
+                text_copy_clean(inhibitor->why, sizeof(inhibitor->why), why);
+                text_copy_clean(inhibitor->mode, sizeof(inhibitor->mode), mode);
+                facts->inhibitor_count++;
+        }
+}
+
+/* --- how far a shutdown is --------------------------------------------------------------------------------
+ */
+
+/* Units whose stop runs: what the others, and the end, wait for. Not the agent itself. */
+static void take_jobs(struct host_state *state, sd_bus_message *reply)
+{
+        struct host_facts *facts = &state->facts;
+        const char *unit, *type, *job_state;
+
+        if (!reply || sd_bus_message_enter_container(reply, 'a', "(usssoo)") < 0)
+                return;
+        facts->stopping = calloc(STOPPING_MOST, sizeof(*facts->stopping));
+        while (facts->stopping && facts->stopping_count < STOPPING_MOST &&
+               sd_bus_message_read(reply, "(usssoo)", NULL, &unit, &type, &job_state, NULL, NULL) > 0)
+                if (text_equal(type, "stop") && text_equal(job_state, "running") &&
+                    !text_equal(unit, "muster-agent.service"))
+                        text_copy_clean(facts->stopping[facts->stopping_count++], UNIT_SIZE, unit);
+}
+
+const struct host_question host_questions[HOST_QUESTIONS] = {
+        {SYSTEMD, SYSTEMD_PATH, SYSTEMD ".Manager", "ListUnitsFiltered", false, failed_arguments,
+         take_failed},
+        {SYSTEMD, SYSTEMD_PATH, SYSTEMD ".Manager", "GetUnitFileState", false, enabled_arguments,
+         take_enabled},
+        {SYSTEMD, SYSTEMD_PATH, PROPERTIES, "Get", false, system_arguments, take_system},
+        {LOGIND, LOGIND_PATH, LOGIND ".Manager", "ListInhibitors", false, NULL, take_inhibitors},
+        {SYSTEMD, SYSTEMD_PATH, SYSTEMD ".Manager", "ListJobs", true, NULL, take_jobs},
+};
