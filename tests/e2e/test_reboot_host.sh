@@ -1,0 +1,88 @@
+#!/bin/bash
+# timeout: 420
+# What a reboot does to a host itself, on a real one: what is different afterwards has a name.
+# shellcheck disable=SC2154 # the parts set them
+set -euo pipefail
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+control=$root/tests/testbed/fixtures/control
+own_testbed "${TEST_PREFIX:-rh-}" "${TEST_NET:-10.93.7}"
+work=$(mktemp -d)
+before_down() {
+        if [[ $1 -ne 0 && -e $TESTBED_DIR/control/log ]]; then
+                echo "-- the controller's log:"
+                tail -n 40 "$TESTBED_DIR/control/log"
+        fi
+        "$control" down
+        rm -rf "$work"
+}
+
+muster() {
+        "$control" muster "$@"
+}
+
+on() {
+        "$testbed" run h1 "$@"
+}
+
+unit() { # NAME LINE...
+        local name=$1
+        shift
+        printf '%s\n' "$@" '[Install]' 'WantedBy=multi-user.target' >"$work/unit"
+        "$testbed" push h1 "$work/unit" "/etc/systemd/system/$name"
+        "$testbed" run h1 systemctl enable --quiet "$name"
+}
+
+said() { # FILE PATTERN
+        grep -qE "$2" "$1" || { cat "$1"; fail "$1 has no line like: $2"; }
+}
+
+boot() {
+        on cat /proc/sys/kernel/random/boot_id
+}
+
+"$testbed" up h1
+"$control" install
+printf '%s\n' 'fleet: one' 'hosts:' '  h1: {}' 'services:' '  web: {kind: unit, host: h1, unit: web}' \
+        >"$TESTBED_DIR/control/fleet.yaml"
+unit web.service '[Service]' 'ExecStart=/usr/bin/redis-server --port 7000 --save ""'
+unit second.service '[Service]' 'Type=oneshot' 'RemainAfterExit=yes' \
+        'ExecStart=/usr/bin/test ! -e /var/lib/booted'
+unit late.service '[Unit]' 'After=web.service' '[Service]' 'ExecStart=/usr/bin/redis-server --port 7002 --save ""'
+on systemctl start web.service second.service
+on touch /var/lib/booted
+on mkdir -p /srv/data /boot
+on mount -t tmpfs tmpfs /srv/data
+on systemd-run --quiet redis-server --port 7001 --save ''
+flavour=$(uname -r | sed -n 's/^[^a-z]*-\([a-z].*\)/-\1/p')
+on touch "/boot/vmlinuz-99.0.0$flavour"
+"$control" start
+"$control" join
+until_true 30 sh -c "'$control' muster status --json | jq -e '.hosts[0].host.facts.listeners | any(. == \"127.0.0.1:7001\" or . == \"0.0.0.0:7001\")'"
+
+first=$(boot)
+run=$(muster reboot --yes --force --detach | sed -n 's/^run \(r[^ ]*\) started.*/\1/p')
+[[ -n $run ]] || fail "no run was started"
+until_true 30 sh -c "'$control' muster run show '$run' | grep -q 'h1 host.reboot'"
+# What was noted is in the journal: the controller may go meanwhile.
+"$control" kill
+"$control" start
+muster run watch "$run" | tee "$work/run"
+[[ $(boot) != "$first" ]] || fail "h1 was not rebooted"
+said "$work/run" 'h1 before its reboot: [0-9]+ failed units?, [0-9]+ mounts?, [0-9]+ listening ports?, kernel'
+said "$work/run" 'h1 is not as it was before its reboot: .*newly failed unit: second.service'
+said "$work/run" 'mount gone: /srv/data \(tmpfs\)'
+muster report "$run" >"$work/report"
+said "$work/report" '^- h1 after its reboot: newly failed unit: second\.service'
+said "$work/report" '^- h1 after its reboot: mount gone: /srv/data \(tmpfs\)'
+said "$work/report" '^- h1 after its reboot: nothing listens any more on: 0\.0\.0\.0:7001'
+said "$work/report" '^- h1 after its reboot: newly listening: 0\.0\.0\.0:7002'
+said "$work/report" '^- h1 after its reboot: old kernel: runs .*, 99\.0\.0.* is installed'
+said "$work/report" "^- on h1: systemctl status 'second\.service'"
+! grep -E 'after its reboot: .*(7000|:22)' "$work/report" || fail "what was there before and after is called different"
+muster run show --json "$run" | jq -se '[.[] | select(.event_kind == "compared" and .host == "h1") | .figures[]
+        | select(.name == "mount-gone" and .value == "/srv/data (tmpfs)")] | length == 1' >/dev/null ||
+        fail "the difference is not in the JSON of the run"
+muster report "$run" --format json | jq -e '.deviations | any(contains("second.service"))' >/dev/null ||
+        fail "the difference is not in the JSON of the report"
+echo "differences: named"
