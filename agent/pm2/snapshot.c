@@ -375,7 +375,7 @@ int pm2_dump_read(struct pm2_list *ret, const struct pm2_home *home, uint64_t *r
         cleanup_json json_t *root = NULL, *apps = NULL;
         cleanup_free char *text = NULL;
         char path[PATH_SIZE];
-        uint64_t written_us;
+        uint64_t written_us = 0;
         size_t size;
         int r;
 
