@@ -1,6 +1,8 @@
-/* Describe and Watch: what stands on this host. See service.h. */
+/* Describe and Watch: what stands on this host. Describe looks anew and answers with what it saw; Watch goes
+ * on telling. See service.h. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/service.h"
 #include "common/base/cleanup.h"
@@ -8,10 +10,13 @@
 
 #define SERVICES_MOST 512u
 
+#define DESCRIBES_MOST 64u
+
 struct watch_call {
         struct agent_service *service;
         rpc_call *call;
         bool stale; /* something changed while the reader was slow */
+        bool once;  /* a Describe: ends with the first state that was read after it came */
         struct watch_call *next;
 };
 
@@ -40,17 +45,6 @@ static int send_state(struct agent_service *service, rpc_call *call)
         return r;
 }
 
-void service_describe(rpc_call *call, const ProtobufCMessage *request, void *userdata)
-{
-        int r = send_state(userdata, call);
-
-        if (r < 0)
-                rpc_call_end(call, RPC_RESOURCE_EXHAUSTED,
-                             "the state of this host cannot be sent: out of memory");
-        else
-                rpc_call_end(call, RPC_OK, "%s", "");
-}
-
 static void forget(struct watch_call *watch)
 {
         for (struct watch_call **at = &watch->service->watches; *at; at = &(*at)->next)
@@ -76,14 +70,59 @@ static void on_writable(rpc_call *call, void *userdata)
 {
         struct watch_call *watch = userdata;
 
-        if (watch->stale)
+        if (watch->stale && !watch->once)
                 offer(watch);
 }
 
+static void answer_once(struct watch_call *watch)
+{
+        rpc_call *call = watch->call;
+        int r = send_state(watch->service, call);
+
+        forget(watch);
+        if (r < 0)
+                rpc_call_end(call, RPC_RESOURCE_EXHAUSTED, "the state of this host cannot be sent: %s",
+                             strerror(-r));
+        else
+                rpc_call_end(call, RPC_OK, "%s", "");
+}
+
+/* Everything that was to be read anew has been, whenever this is called. */
 void agent_service_changed(struct agent_service *service)
 {
-        for (struct watch_call *watch = service->watches; watch; watch = watch->next)
-                offer(watch);
+        for (struct watch_call *watch = service->watches, *next; watch; watch = next) {
+                next = watch->next;
+                if (watch->once)
+                        answer_once(watch);
+                else
+                        offer(watch);
+        }
+}
+
+/* 0 or -ENOMEM: the call is told when everything has been read anew. */
+static int add(struct agent_service *service, rpc_call *call, bool once)
+{
+        struct watch_call *watch = calloc(1, sizeof(*watch));
+
+        if (!watch)
+                return -ENOMEM;
+        *watch =
+                (struct watch_call){.service = service, .call = call, .once = once, .next = service->watches};
+        service->watches = watch;
+        rpc_call_watch(call, on_cancelled, on_writable, watch);
+        probe_set_refresh(service->probes);
+        return 0;
+}
+
+void service_describe(rpc_call *call, const ProtobufCMessage *request, void *userdata)
+{
+        struct agent_service *service = userdata;
+        size_t count = 0;
+
+        for (const struct watch_call *watch = service->watches; watch; watch = watch->next)
+                count += watch->once;
+        if (count >= DESCRIBES_MOST || add(service, call, true) < 0)
+                rpc_call_end(call, RPC_RESOURCE_EXHAUSTED, "too many ask for the state of this host at once");
 }
 
 static int read_specs(struct service_spec **ret, const Muster__V1__WatchRequest *request)
@@ -107,7 +146,6 @@ void service_watch(rpc_call *call, const ProtobufCMessage *request, void *userda
         const Muster__V1__WatchRequest *wanted = (const Muster__V1__WatchRequest *)request;
         struct agent_service *service = userdata;
         cleanup_free struct service_spec *specs = NULL;
-        struct watch_call *watch;
         int r = read_specs(&specs, wanted);
 
         if (r == 0)
@@ -116,14 +154,7 @@ void service_watch(rpc_call *call, const ProtobufCMessage *request, void *userda
                 rpc_call_end(call, RPC_INVALID_ARGUMENT, "the services to watch are not sound");
                 return;
         }
-        watch = calloc(1, sizeof(*watch));
-        if (!watch) {
-                rpc_call_end(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
-                return;
-        }
-        *watch = (struct watch_call){.service = service, .call = call, .next = service->watches};
-        service->watches = watch;
-        rpc_call_watch(call, on_cancelled, on_writable, watch);
         /* The first state comes when every service was read once: a half-known one says nothing. */
-        probe_set_refresh(service->probes);
+        if (add(service, call, false) < 0)
+                rpc_call_end(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
 }

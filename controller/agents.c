@@ -25,6 +25,7 @@ struct agent {
         bool connected;
         uint64_t last_seen_us;
         struct agent_state state;
+        uint64_t state_us; /* realtime, when it came */
         bool seen;
 };
 
@@ -90,6 +91,7 @@ void agents_view(const agents *agents, size_t index, struct agent_view *ret)
                 .connected = agent->connected,
                 .last_seen_us = agent->connected ? time_realtime_us() : agent->last_seen_us,
                 .state = agent->seen ? &agent->state : NULL,
+                .state_us = agent->state_us,
                 .peer = agent->connected ? agent->peer : NULL,
         };
 }
@@ -144,9 +146,8 @@ static int read_state(struct agent_state *ret, const Muster__V1__AgentState *mes
         return 0;
 }
 
-static void on_state(rpc_call *call, const ProtobufCMessage *message, void *userdata)
+static void take_state(struct agent *agent, rpc_call *call, const ProtobufCMessage *message)
 {
-        struct agent *agent = userdata;
         struct agent_state state;
         int r;
 
@@ -163,7 +164,7 @@ static void on_state(rpc_call *call, const ProtobufCMessage *message, void *user
         agent_state_clear(&agent->state);
         agent->state = state;
         agent->seen = true;
-        agent->last_seen_us = time_realtime_us();
+        agent->last_seen_us = agent->state_us = time_realtime_us();
         if (agent->connected) {
                 tell(agent, NEWS_CHANGED);
                 return;
@@ -172,6 +173,11 @@ static void on_state(rpc_call *call, const ProtobufCMessage *message, void *user
         agent->patience = sd_event_source_disable_unref(agent->patience);
         log_info("host %s is up, boot %s", agent->host->name, state.host.boot_id);
         tell(agent, NEWS_UP);
+}
+
+static void on_state(rpc_call *call, const ProtobufCMessage *message, void *userdata)
+{
+        take_state(userdata, call, message);
 }
 
 static void on_watch_end(rpc_call *call, enum rpc_status code, const char *text, void *userdata)
@@ -343,6 +349,50 @@ int agents_operate_start(agents *agents, const char *host, const struct operatio
         wire_arena_clear(&arena);
         if (r < 0)
                 free(operate);
+        return r;
+}
+
+struct look {
+        struct agent *agent;
+        agents_looked looked;
+        void *userdata;
+        bool answered;
+};
+
+static void on_look(rpc_call *call, const ProtobufCMessage *message, void *userdata)
+{
+        struct look *look = userdata;
+
+        look->answered = true;
+        take_state(look->agent, call, message);
+}
+
+static void on_look_end(rpc_call *call, enum rpc_status code, const char *text, void *userdata)
+{
+        cleanup_free struct look *look = userdata;
+
+        if (code == RPC_OK && !look->answered)
+                code = RPC_DATA_LOSS;
+        look->looked(look->agent->index, code, look->userdata);
+}
+
+int agents_look(agents *agents, size_t host, uint64_t deadline_us, agents_looked looked, void *userdata)
+{
+        Muster__V1__DescribeRequest request = MUSTER__V1__DESCRIBE_REQUEST__INIT;
+        struct agent *agent = &agents->list[host];
+        struct look *look;
+        int r;
+
+        if (!agent->connected)
+                return -ENOTCONN;
+        look = calloc(1, sizeof(*look));
+        if (!look)
+                return -ENOMEM;
+        *look = (struct look){agent, looked, userdata, false};
+        r = rpc_call_start(NULL, agent->peer, &muster__v1__agent__descriptor, "Describe", &request.base,
+                           deadline_us, on_look, on_look_end, look);
+        if (r < 0)
+                free(look);
         return r;
 }
 

@@ -16,6 +16,7 @@ struct agent_view {
         bool connected;                  /* a link is up and its first state has come */
         uint64_t last_seen_us;           /* realtime, 0 never */
         const struct agent_state *state; /* NULL if never seen; the newest, perhaps of before a reboot */
+        uint64_t state_us;               /* realtime, when that state came */
         rpc_peer *peer;                  /* NULL unless connected */
 };
 
@@ -55,6 +56,11 @@ struct agents_operate {
 };
 int agents_operate_start(agents *agents, const char *host, const struct operation_request *request,
                          const struct agents_operate *callbacks);
+
+/* Has the host look at everything anew; its newer state is known (and the listeners told) when looked comes
+ * with RPC_OK; it comes exactly once, never from within. -ENOTCONN: nothing was sent. */
+typedef void (*agents_looked)(size_t host, enum rpc_status code, void *userdata);
+int agents_look(agents *agents, size_t host, uint64_t deadline_us, agents_looked looked, void *userdata);
 
 /* The ledger's entries for these ids (missing ids: never accepted). on_end exactly once; reports only with
  * RPC_OK, and at most as many as ids: an agent that says more is not believed. */

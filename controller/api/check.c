@@ -1,4 +1,5 @@
-/* Check: what stands in the way of a restart, by what is known now. The checks are in controller/core. */
+/* Check: what stands in the way of a restart. All hosts in scope look anew first; then the checks, which are
+ * in controller/core, judge what they saw. */
 #include <stdlib.h>
 
 #include "common/base/cleanup.h"
@@ -6,14 +7,16 @@
 #include "controller/api/handlers.h"
 #include "controller/core/checks.h"
 
-int api_check_run(const struct api_context *context, const struct scope *scope, struct finding **ret,
-                  size_t *ret_count)
+int api_check_run(const struct api_context *context, const struct scope *scope, const bool *late,
+                  struct finding **ret, size_t *ret_count)
 {
         struct api_facts facts = {0};
         int r = api_facts_get(context, &facts);
 
         if (r < 0)
                 return r;
+        for (size_t i = 0; late && i < context->fleet->host_count; i++)
+                facts.hosts[i].late = late[i];
         r = checks_run(context->fleet, scope, &facts.facts, time_realtime_us(), ret, ret_count);
         api_facts_clear(&facts);
         return r;
@@ -35,18 +38,41 @@ int api_check_send(rpc_call *call, const struct finding *finding, const char *re
         return r;
 }
 
-void api_check(rpc_call *call, const ProtobufCMessage *request, void *userdata)
-{
-        const Muster__V1__CheckRequest *wanted = (const Muster__V1__CheckRequest *)request;
-        struct api_context *context = userdata;
-        cleanup_free struct finding *findings = NULL;
-        cleanup_scope struct scope scope = {0};
-        size_t count = 0;
-        int r;
+/* A check that waits for the hosts. */
+struct looking {
+        struct api_context *context;
+        rpc_call *call;
+        struct scope scope; /* owned */
+        bool fix;
+        struct api_look *look; /* NULL: it has ended */
+};
 
-        if (!api_scope(context, call, wanted->scope, &scope))
-                return;
-        r = api_check_run(context, &scope, &findings, &count);
+static struct looking *looking_free(struct looking *looking)
+{
+        if (!looking)
+                return NULL;
+        api_look_leave(looking->look);
+        scope_clear(&looking->scope);
+        free(looking);
+        return NULL;
+}
+DEFINE_CLEANUP(struct looking *, looking_free);
+
+static void on_cancelled(rpc_call *call, void *userdata)
+{
+        looking_free(userdata);
+}
+
+static void on_looked(const bool *late, void *userdata)
+{
+        cleanup_with(looking_freep) struct looking *looking = userdata;
+        cleanup_free struct finding *findings = NULL;
+        rpc_call *call = looking->call;
+        size_t count = 0;
+        int r = api_check_run(looking->context, &looking->scope, late, &findings, &count);
+
+        looking->look = NULL;
+        rpc_call_watch(call, NULL, NULL, NULL);
         if (r < 0) {
                 api_fail(call, "the checks cannot be made", r);
                 return;
@@ -58,8 +84,35 @@ void api_check(rpc_call *call, const ProtobufCMessage *request, void *userdata)
                              "%zu findings are too many for one answer; check a "
                              "smaller scope",
                              count);
-        else if (wanted->fix)
-                api_repair(context, call, &scope, &findings, count);
+        else if (looking->fix)
+                api_repair(looking->context, call, &looking->scope, &findings, count);
         else
                 rpc_call_end(call, RPC_OK, "%s", "");
+}
+
+void api_check(rpc_call *call, const ProtobufCMessage *request, void *userdata)
+{
+        const Muster__V1__CheckRequest *wanted = (const Muster__V1__CheckRequest *)request;
+        struct looking *looking = calloc(1, sizeof(*looking));
+        struct api_look *look = NULL;
+        int r;
+
+        if (!looking) {
+                api_fail(call, "the checks cannot be made", -ENOMEM);
+                return;
+        }
+        *looking = (struct looking){.context = userdata, .call = call, .fix = wanted->fix};
+        if (!api_scope(looking->context, call, wanted->scope, &looking->scope)) {
+                looking_free(looking);
+                return;
+        }
+        rpc_call_watch(call, on_cancelled, NULL, looking);
+        r = api_look(&look, looking->context, &looking->scope, on_looked, looking);
+        if (r == 0 && look)
+                looking->look = look; /* else it has come, and looking is gone */
+        if (r < 0) {
+                rpc_call_watch(call, NULL, NULL, NULL);
+                looking_free(looking);
+                api_fail(call, "the hosts cannot be asked", r);
+        }
 }

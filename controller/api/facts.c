@@ -19,7 +19,8 @@ int api_facts_get(const struct api_context *context, struct api_facts *ret)
                 struct agent_view view;
 
                 agents_view(context->agents, i, &view);
-                facts.hosts[i] = (struct plan_host_fact){.connected = view.connected, .state = view.state};
+                facts.hosts[i] = (struct plan_host_fact){
+                        .connected = view.connected, .state = view.state, .state_us = view.state_us};
         }
         for (size_t i = 0; i < fleet->service_count; i++) {
                 struct store_rate rate = {0};

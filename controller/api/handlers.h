@@ -1,6 +1,7 @@
 /* Inside the room: the handlers that the table lists, and what they share. */
 #pragma once
 
+#include "common/base/time.h"
 #include "common/model/scope.h"
 #include "common/rpc/wire.h"
 #include "controller/api/api.h"
@@ -79,6 +80,20 @@ int api_ask(struct api_ask **ret, const struct api_context *context, const struc
 /* Nobody wants to know any more: neither answer nor done come. */
 struct api_ask *api_ask_free(struct api_ask *ask);
 
+/* --- look.c --- */
+
+#define API_LOOK_US (5 * USEC_PER_SEC)
+
+/* late: which of the fleet's hosts are connected and did not answer; valid during the call. */
+typedef void (*api_looked)(const bool *late, void *userdata);
+struct api_look;
+/* All connected hosts in scope look at everything anew. looked (NULL: nobody waits) comes exactly once, after
+ * API_LOOK_US at most; *ret is NULL if it came already. -ENOMEM: it does not come. */
+int api_look(struct api_look **ret, const struct api_context *context, const struct scope *scope,
+             api_looked looked, void *userdata);
+/* looked does not come any more. NULL is fine. */
+void api_look_leave(struct api_look *look);
+
 /* --- pm2.c --- */
 
 /* As api_scope; a scope without a service of kind pm2 ends the call too. */
@@ -93,9 +108,10 @@ void api_repair(struct api_context *context, rpc_call *call, struct scope *scope
 
 /* --- check.c --- */
 
-/* Checks the scope with what is known now. 0, -ENOMEM or the store's error. The caller frees *ret. */
-int api_check_run(const struct api_context *context, const struct scope *scope, struct finding **ret,
-                  size_t *ret_count);
+/* Checks the scope with what is known now. late: hosts that did not look anew; NULL: none. 0, -ENOMEM or the
+ * store's error. The caller frees *ret. */
+int api_check_run(const struct api_context *context, const struct scope *scope, const bool *late,
+                  struct finding **ret, size_t *ret_count);
 /* Sends one update; repair NULL: none. -ENOBUFS, -ENOMEM. */
 int api_check_send(rpc_call *call, const struct finding *finding, const char *repair, bool failed,
                    bool remaining);

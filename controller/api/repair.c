@@ -1,7 +1,8 @@
 /* Repairs of what a check found: each an ordinary operation with an id of its own and an entry in the audit
- * trail; one at a time a host, hosts side by side. A host that a run holds is left alone. Then the states
- * that agents report are awaited until the repaired findings are gone (or SETTLE_US has passed), and what
- * remains is told. When the caller leaves, what is under way goes on at its host; nothing more is begun. */
+ * trail; one at a time a host, hosts side by side. A host that a run holds is left alone. Then all
+ * hosts look anew, and their states are awaited until the repaired findings are gone (or SETTLE_US has
+ * passed), and what remains is told. When the caller leaves, what is under way goes on at its host; nothing
+ * more is begun. */
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,7 +185,7 @@ static void conclude(struct repairing *all, bool late)
         cleanup_free struct finding *findings = NULL;
         size_t count = 0;
         rpc_call *call;
-        int r = api_check_run(all->context, &all->scope, &findings, &count);
+        int r = api_check_run(all->context, &all->scope, NULL, &findings, &count);
 
         if (r < 0) {
                 give_up(all, "the checks cannot be made again", r);
@@ -219,6 +220,7 @@ static int on_late(sd_event_source *source, uint64_t usec, void *userdata)
 
 static void settle(struct repairing *all)
 {
+        struct api_look *look;
         int r = sd_event_add_time_relative(all->context->event, &all->timer, CLOCK_BOOTTIME, SETTLE_US, 0,
                                            on_late, all);
 
@@ -229,6 +231,7 @@ static void settle(struct repairing *all)
         all->settling = true;
         all->listener = (struct api_listener){.news = on_news, .userdata = all};
         api_listen(all->context, &all->listener);
+        (void)api_look(&look, all->context, &all->scope, NULL, NULL); /* what it sees comes as news */
         conclude(all, false);
 }
 

@@ -9,18 +9,28 @@
 
 #define AGENT_UNIT "muster-agent.service"
 
-/* A state is sent at least every ten seconds, so the clock in it may be that old. */
-#define CLOCK_LIMIT_US (30 * USEC_PER_SEC)
+/* An agent puts its clock into a state as it sends it; on a busy link that may be read a moment later. */
+#define CLOCK_LIMIT_US (3 * USEC_PER_SEC)
 
 void check_connected(struct checking *checking)
 {
         const char *name = checking->host->name;
         struct finding *finding;
 
-        if (checking->agent)
+        if (checking->agent && !checking->fact->late)
                 return;
-        finding = finding_add(checking, SEVERITY_BLOCKS);
-        if (checking->fact->state) {
+        finding = finding_add(checking, checking->agent ? SEVERITY_WARNS : SEVERITY_BLOCKS);
+        if (checking->agent) {
+                uint64_t then = checking->fact->state_us, now = checking->now_us;
+
+                finding_evidence(finding, "%s did not look anew in time; what is said of it was so %s ago",
+                                 name, CHECK_SPAN(then < now ? now - then : 0));
+                finding_advice(
+                        finding,
+                        "muster status %s shows what does not answer; journalctl -u muster-agent there "
+                        "says more",
+                        name);
+        } else if (checking->fact->state) {
                 finding_evidence(finding, "the agent of %s is not connected; nothing of it could be checked",
                                  name);
                 finding_advice(finding,
@@ -92,11 +102,11 @@ void check_agent_version(struct checking *checking)
 
 void check_clock(struct checking *checking)
 {
-        uint64_t theirs = checking->agent->host.clock_us, ours = checking->now_us;
+        uint64_t theirs = checking->agent->host.clock_us, ours = checking->fact->state_us;
         uint64_t apart = theirs > ours ? theirs - ours : ours - theirs;
         struct finding *finding;
 
-        if (apart <= CLOCK_LIMIT_US)
+        if (ours == 0 || apart <= CLOCK_LIMIT_US)
                 return;
         finding = finding_add(checking, SEVERITY_WARNS);
         finding_evidence(finding, "the clock of %s is %s %s the controller's", checking->host->name,

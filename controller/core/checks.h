@@ -6,10 +6,9 @@
 #include "common/model/scope.h"
 #include "controller/core/plan.h"
 
-/* Runs every check on the hosts (scope->hosts) and services in scope. now_us is the realtime clock, for
- * hosts' clocks. Findings come in the fleet's order, a host's own before its services'. Severities: BLOCKS, a
- * restart would fail, lose data or could not be proven; WARNS, it would go worse than it has to; INFORMS, to
- * know.
+/* Runs every check on the hosts (scope->hosts) and services in scope. now_us is the realtime clock. Findings
+ * come in the fleet's order, a host's own before its services'. Severities: BLOCKS, a restart would fail,
+ * lose data or could not be proven; WARNS, it would go worse than it has to; INFORMS, to know.
  *
  * The caller frees *ret (NULL with 0 findings). -ENOMEM. */
 int checks_run(const struct fleet *fleet, const struct scope *scope, const struct plan_facts *facts,

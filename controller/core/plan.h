@@ -68,6 +68,8 @@ struct plan {
 struct plan_host_fact {
         bool connected;
         const struct agent_state *state; /* NULL if never seen */
+        uint64_t state_us;               /* realtime by the controller's clock when it came; 0 not known */
+        bool late;                       /* asked to look anew, it did not answer in time */
 };
 struct plan_rate {
         double base_bytes_per_s, incremental_bytes_per_s; /* 0: not learned */

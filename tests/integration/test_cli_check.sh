@@ -71,6 +71,30 @@ test_fixed() {
         [[ $(info aof_rewrites) -eq 1 ]] || fail "nothing was left to repair, and it was repaired"
 }
 
+# A check reads anew: what has just changed is judged, time after time.
+test_read_live() {
+        local i
+        for i in 1 2 3 4 5; do
+                redis replicaof 127.0.0.1 1 >/dev/null
+                check cache
+                grep -q "^blocks   one/cache role$" "$work/out" || fail "round $i: an old role was judged: $(cat "$work/out")"
+                redis replicaof no one >/dev/null
+                check cache
+                if grep -q " role$" "$work/out"; then fail "round $i: an old role was judged: $(cat "$work/out")"; fi
+        done
+}
+
+# An agent that does not answer is not waited for long, and what it said before is not passed off as new.
+test_late() {
+        kill -STOP "$agent_pid"
+        check
+        kill -CONT "$agent_pid"
+        grep -A 1 "^warns    one connected$" "$work/out" | grep -q "did not look anew in time; .* s ago" ||
+                fail "an old state is passed off as new: $(cat "$work/out")"
+        check
+        if grep -q " connected$" "$work/out"; then fail "it answers again: $(cat "$work/out")"; fi
+}
+
 # A repair that cannot be done is told, and what it was for remains.
 test_repair_fails() {
         redis eval 'local value = string.rep("y", 1000)
@@ -89,6 +113,8 @@ main() {
         set_up
         test_found
         test_fixed
+        test_read_live
+        test_late
         test_repair_fails
         ends_well muster-agent "$agent_pid" "$work/one.log"
         ends_well muster-controller "$controller_pid" "$work/controller.log"

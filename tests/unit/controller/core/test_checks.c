@@ -102,7 +102,7 @@ static int sound_fleet(void **state)
         state_of(APPS)->pm2 = (struct pm2_state){.reachable = true, .online = 3};
         for (size_t h = 0; h < 2; h++) {
                 w.agents[h].host = (struct host_state){.boot_id = "0123456789abcdef0123456789abcdef",
-                                                       .clock_us = NOW - 9 * USEC_PER_SEC,
+                                                       .clock_us = NOW - 3 * USEC_PER_SEC,
                                                        .memory_total = 16 * GB,
                                                        .memory_available = 8 * GB,
                                                        .agent_version = MUSTER_VERSION,
@@ -110,7 +110,7 @@ static int sound_fleet(void **state)
                                                        .overcommit = true};
                 w.agents[h].services = w.states[h];
                 w.agents[h].service_count = SERVICES;
-                w.hosts_known[h] = (struct plan_host_fact){true, &w.agents[h]};
+                w.hosts_known[h] = (struct plan_host_fact){true, &w.agents[h], NOW, false};
                 w.scope_hosts[h] = true;
         }
         w.disks[0] = (struct disk_state){"/", 100 * GB, 50 * GB};
@@ -196,6 +196,11 @@ static void test_connected(void **state)
         assert_int_equal(finding->fix, OPERATION_NONE);
         w.hosts_known[0].state = NULL;
         expect("connected", SEVERITY_BLOCKS, "db1 has never been seen", "muster host invite db1");
+        sound_fleet(NULL);
+        w.hosts_known[1].late = true;
+        w.hosts_known[1].state_us = NOW - USEC_PER_SEC;
+        expect("connected", SEVERITY_WARNS,
+               "app1 did not look anew in time; what is said of it was so 1.0 s ago", "muster status app1");
 }
 
 static void test_boot(void **state)
@@ -228,10 +233,13 @@ static void test_agent(void **state)
 
 static void test_clock(void **state)
 {
-        w.agents[0].host.clock_us = NOW - 30 * USEC_PER_SEC;
+        w.agents[0].host.clock_us = NOW - 4 * USEC_PER_SEC;
+        expect("clock", SEVERITY_WARNS, "the clock of db1 is 4.0 s behind", "timedatectl set-ntp");
+        w.hosts_known[0].state_us = NOW - 4 * USEC_PER_SEC; /* the state is that old, the clock is right */
         expect_nothing();
-        w.agents[0].host.clock_us = NOW - 31 * USEC_PER_SEC;
-        expect("clock", SEVERITY_WARNS, "the clock of db1 is 31.0 s behind", "timedatectl set-ntp");
+        w.hosts_known[0].state_us = 0;
+        expect_nothing();
+        w.hosts_known[0].state_us = NOW;
         w.agents[0].host.clock_us = NOW + 3600 * USEC_PER_SEC;
         expect("clock", SEVERITY_WARNS, "1 h 00 min ahead of", "");
 }
