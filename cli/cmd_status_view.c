@@ -224,8 +224,9 @@ static void host_notes(const Muster__V1__HostStatus *host, char *out, size_t siz
                 add(out, size, "; ", "run %s", host->held_by);
         if (!state || !host->connected)
                 return;
-        if (!state->boot_id[0])
-                add(out, size, "; ", "BOOT ID UNREADABLE: %s", state->boot_error);
+        if (!state->boot_id[0] || state->boot_error[0])
+                add(out, size, "; ", "BOOT ID %s: %s", state->boot_id[0] ? "PROVES NOTHING" : "UNREADABLE",
+                    state->boot_error);
         if (state->stopping)
                 add(out, size, "; ", "shutting down");
         if (state->agent_enabled[0] && !text_equal(state->agent_enabled, "enabled") &&

@@ -1,5 +1,6 @@
 /* The proof of a boot: the kernel's boot id and the start of PID 1. See probe.h. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -67,4 +68,24 @@ int probe_boot(char ret_boot_id[ID_SIZE], uint64_t *ret_pid1_start_ticks, struct
         if (ret_pid1_start_ticks)
                 *ret_pid1_start_ticks = start;
         return 0;
+}
+
+int probe_boot_check(const char *folder, const char *boot_id, uint64_t pid1_start_ticks, struct error *error)
+{
+        cleanup_free char *text = NULL;
+        char path[PATH_SIZE + 8], line[ID_SIZE + 32], known[ID_SIZE] = "";
+        uint64_t start = 0;
+        int n = snprintf(line, sizeof(line), "%s %" PRIu64 "\n", boot_id, pid1_start_ticks);
+
+        snprintf(path, sizeof(path), "%s/boot", folder);
+        if (file_read(path, 256, &text, NULL, NULL) == 0 &&
+            sscanf(text, "%32[0-9a-f] %" SCNu64, known, &start) == 2 && text_equal(known, boot_id)) {
+                if (start == pid1_start_ticks)
+                        return 0;
+                return error_set(error, -ESTALE,
+                                 "it is the same as on an earlier boot: PID 1 was started at tick %" PRIu64
+                                 " then, at %" PRIu64 " now",
+                                 start, pid1_start_ticks);
+        }
+        return file_write_atomic(path, line, (size_t)n, 0600, error);
 }

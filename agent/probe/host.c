@@ -31,6 +31,9 @@ struct asked {
 
 struct host_reader {
         sd_bus *bus;
+        const char *folder;
+        char boot_checked[ID_SIZE]; /* the boot id that was compared with the last boot's */
+        char boot_repeated[TEXT_SIZE];
         struct asked asked[HOST_QUESTIONS];
         sd_bus_slot *shutdown_slot, *stopping_slot;
         struct host_state state, reading;
@@ -92,17 +95,26 @@ static void read_kernel(struct host_state *state)
 }
 
 /* Time since this host's PID 1 started: inside a container that is its own uptime, not the kernel's. */
-static void read_boot(struct host_state *state)
+static void read_boot(host_reader *reader, struct host_state *state)
 {
         struct error error = {0};
         long ticks = sysconf(_SC_CLK_TCK);
         int r = probe_boot(state->boot_id, &state->pid1_start_ticks, &error);
 
-        if (r < 0)
+        if (r < 0) {
                 text_copy_cut(state->boot_error, sizeof(state->boot_error), error_text(&error, r));
-        else if (ticks > 0)
+                return;
+        }
+        if (ticks > 0)
                 state->uptime_ms =
                         time_monotonic_us() / 1000 - state->pid1_start_ticks * 1000 / (uint64_t)ticks;
+        if (!text_equal(reader->boot_checked, state->boot_id)) {
+                TEXT_COPY(reader->boot_checked, state->boot_id);
+                r = probe_boot_check(reader->folder, state->boot_id, state->pid1_start_ticks, &error);
+                text_copy_cut(reader->boot_repeated, sizeof(reader->boot_repeated),
+                              r == -ESTALE ? error.text : "");
+        }
+        TEXT_COPY(state->boot_error, reader->boot_repeated);
 }
 
 /* --- file systems --------------------------------------------------------------------------------------- */
@@ -239,7 +251,7 @@ static int watch_shutdown(host_reader *reader)
                                         "ss", LOGIND ".Manager", "PreparingForShutdown");
 }
 
-int host_reader_new(host_reader **ret, sd_bus *bus, host_read read, void *userdata)
+int host_reader_new(host_reader **ret, sd_bus *bus, const char *folder, host_read read, void *userdata)
 {
         host_reader *reader = calloc(1, sizeof(*reader));
         int r = 0;
@@ -283,7 +295,7 @@ int host_reader_start(host_reader *reader)
         host_state_clear(&reader->reading);
         reader->begun_us = time_monotonic_us();
         text_copy_cut(reader->reading.agent_version, sizeof(reader->reading.agent_version), MUSTER_VERSION);
-        read_boot(&reader->reading);
+        read_boot(reader, &reader->reading);
         read_memory(&reader->reading);
         read_overcommit(&reader->reading);
         read_kernel(&reader->reading);

@@ -44,8 +44,8 @@ struct host_facts {
 };
 
 struct host_state {
-        char boot_id[ID_SIZE]; /* "" where it could not be read: an error, never a value */
-        char boot_error[TEXT_SIZE];
+        char boot_id[ID_SIZE];      /* "" where it could not be read: an error, never a value */
+        char boot_error[TEXT_SIZE]; /* why it could not be read, or proves nothing */
         uint64_t pid1_start_ticks;
         uint64_t uptime_ms;
         uint64_t clock_us;

@@ -81,7 +81,8 @@ static bool is_blocker(const struct finding *finding, enum plan_kind kind)
         if (finding->severity != SEVERITY_BLOCKS)
                 return false;
         return kind == PLAN_REBOOT ||
-               (!text_equal(finding->id, "autostart") && !text_equal(finding->id, "agent-autostart"));
+               (!text_equal(finding->id, "autostart") && !text_equal(finding->id, "agent-autostart") &&
+                !text_equal(finding->id, "boot-constant"));
 }
 
 /* 0 or a negative errno. */

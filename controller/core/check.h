@@ -6,6 +6,7 @@
 
 struct checking {
         const struct fleet *fleet;
+        const struct plan_facts *facts;
         uint64_t now_us;
         /* The present host; agent is NULL if it is not connected, and then only checks of hosts run. */
         const struct fleet_host *host;
@@ -62,6 +63,7 @@ void check_connected(struct checking *checking);
 void check_agent_autostart(struct checking *checking);
 void check_agent_version(struct checking *checking);
 void check_boot_id(struct checking *checking);
+void check_boot_constant(struct checking *checking);
 void check_clock(struct checking *checking);
 void check_disk(struct checking *checking);
 void check_failed_units(struct checking *checking);

@@ -20,6 +20,7 @@
 static const struct check checks[] = {
         {"connected", 0, true, check_connected},
         {"boot-id", 0, false, check_boot_id},
+        {"boot-constant", 0, false, check_boot_constant},
         {"agent-autostart", 0, false, check_agent_autostart},
         {"agent-version", 0, false, check_agent_version},
         {"clock", 0, false, check_clock},
@@ -191,7 +192,7 @@ static void check_host(struct checking *checking, const struct scope *scope, con
 int checks_run(const struct fleet *fleet, const struct scope *scope, const struct plan_facts *facts,
                uint64_t now_us, struct finding **ret, size_t *ret_count)
 {
-        struct checking checking = {.fleet = fleet, .now_us = now_us};
+        struct checking checking = {.fleet = fleet, .facts = facts, .now_us = now_us};
 
         for (size_t i = 0; i < fleet->host_count; i++)
                 if (scope->hosts[i])
