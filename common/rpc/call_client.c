@@ -109,6 +109,7 @@ int rpc_call_start(rpc_call **ret, rpc_peer *peer, const ProtobufCServiceDescrip
         if (!call)
                 return -ENOMEM;
         call->expects = descriptor->output;
+        call->is_stream = method_is_stream(path);
         call->on_message = on_message;
         call->on_end = on_end;
         call->userdata = userdata;
@@ -180,6 +181,11 @@ static int client_message(rpc_call *call, const struct record *record)
                                  r == -EMSGSIZE ? "it is larger than 4 MiB" : "too much waits on this link");
                 return 0;
         }
+        if (r > 0 && call->answered && !call->is_stream) {
+                client_malformed(call, "a second message came where there is one");
+                return 0;
+        }
+        call->answered = call->answered || r > 0;
         if (r > 0 && unpack_message(&call->node->space, call->expects, bytes, size, &message, &error) < 0) {
                 client_malformed(call, error.text);
                 return 0;
@@ -196,6 +202,15 @@ static int client_message(rpc_call *call, const struct record *record)
         return 0;
 }
 
+static void client_finished(rpc_call *call, enum rpc_status code, const char *text)
+{
+        if (code == RPC_OK && !call->is_stream && !call->answered)
+                client_end(call, RPC_INTERNAL,
+                           "the answer cannot be used: it ended well and without a message");
+        else
+                client_end(call, code, text);
+}
+
 static int client_ended(rpc_call *call, const struct record *record)
 {
         const ProtobufCMessage *message;
@@ -204,7 +219,7 @@ static int client_ended(rpc_call *call, const struct record *record)
         if (record->length == 0) {
                 if (call->partial.size)
                         return -EBADMSG;
-                client_end(call, RPC_OK, "");
+                client_finished(call, RPC_OK, "");
                 return 0;
         }
         if (unpack_message(&call->node->space, &muster__v1__call_end__descriptor, record->payload,
@@ -213,8 +228,8 @@ static int client_ended(rpc_call *call, const struct record *record)
         end = (const Muster__V1__CallEnd *)message;
         if (end->code == RPC_OK && call->partial.size)
                 return -EBADMSG;
-        client_end(call, end->code <= RPC_UNAUTHENTICATED ? (enum rpc_status)end->code : RPC_UNKNOWN,
-                   end->message);
+        client_finished(call, end->code <= RPC_UNAUTHENTICATED ? (enum rpc_status)end->code : RPC_UNKNOWN,
+                        end->message);
         return 0;
 }
 

@@ -46,6 +46,10 @@ static void server_end(rpc_call *call, enum rpc_status code, const char *text)
 {
         if (call->finished || call->ending)
                 return;
+        if (code == RPC_OK && !call->is_stream && !call->answered) {
+                code = RPC_INTERNAL;
+                text = "the method ended well and gave no answer";
+        }
         if (call->gone || !call->peer || !call->listed) {
                 call_finish(call);
                 return;
@@ -133,11 +137,14 @@ int rpc_call_send(rpc_call *call, const ProtobufCMessage *message)
                 return -EMSGSIZE;
         if (call->gone || call->ending || call->finished || !call->peer || call->peer->state != PEER_UP)
                 return -ECANCELED;
+        if (call->answered && !call->is_stream)
+                return -EALREADY;
         if (queued && queued + size > call->node->limits.queued_call) {
                 call->starved = true;
                 return -ENOBUFS;
         }
         r = call_put(call, message, size);
+        call->answered = call->answered || r == 0;
         if (r == -ENOBUFS || !server_is_writable(call))
                 call->starved = true;
         return r;
@@ -216,6 +223,7 @@ int server_head(rpc_peer *peer, const struct record *record)
         if (!call)
                 return -ENOMEM;
         call->entry = entry;
+        call->is_stream = entry->is_stream;
         call->expects = entry->descriptor->input;
         call->deadline.fire = server_on_deadline;
         deadline_ms = head->deadline_ms;

@@ -84,6 +84,7 @@ int handshake_take(rpc_peer *peer, struct noise_cipher *ret_seal, struct noise_c
         memcpy(peer->channel, noise_handshake_hash(peer->handshake), NOISE_HASH_SIZE);
         r = noise_handshake_split(peer->handshake, ret_seal, ret_open);
         handshake_forget(peer);
+        peer->rekey_wanted = false;
         peer->keys_made = node_now(peer->node);
         return r;
 }

@@ -9,7 +9,7 @@
  * handshake.c, rekey.c
  * peer.c     what a frame means in each state; records; credit; heartbeat; the end
  * call*.c    streams
- * dial.c, listen.c, health.c, unpack.c, records.c, timer.c, status.c */
+ * dial.c, listen.c, method.c, health.c, unpack.c, records.c, timer.c, status.c */
 #pragma once
 
 #include <arpa/inet.h>
@@ -34,8 +34,9 @@
 /* Numbers that tests move (rpc_node_limits). Bytes, microseconds, counts. */
 struct rpc_limits {
         unsigned pending;         /* handshakes under way on the listening side, in all */
-        unsigned pending_address; /* and of one address */
-        unsigned pending_own;     /* of one of this machine's own addresses */
+        unsigned pending_address; /* of one address, silent: no first message made for our key has come */
+        unsigned pending_known;   /* of one address, after that message */
+        unsigned pending_own;     /* of one of this machine's own addresses, silent or not */
         uint64_t handshake_us;
         uint64_t silent_us; /* so long an unspeaking connection keeps its place when places are short */
         uint64_t ping_us;
@@ -108,6 +109,7 @@ struct rpc_peer {
         uint8_t channel[NOISE_HASH_SIZE]; /* the last handshake's hash */
         struct noise_cipher next_open;    /* after a rekey: ours from the other side's DONE on */
         uint64_t keys_made, rekey_started;
+        bool rekey_wanted; /* listening side: the other side was asked to renew the keys */
 
         /* peer.c and call*.c */
         struct timer timer; /* handshake deadline, then heartbeat */
@@ -138,7 +140,9 @@ struct rpc_call {
         bool gone;     /* the caller is; the handler has not ended it yet */
         bool finished; /* freed when the last pin goes */
         bool held;
-        bool starved; /* was not writable when asked; writable is called when it is */
+        bool is_stream; /* else exactly one message answers it, if it ends well */
+        bool answered;  /* a message of the answer was sent, or came */
+        bool starved;   /* was not writable when asked; writable is called when it is */
         unsigned pins;
         const ProtobufCMessageDescriptor *expects; /* the type of what comes in */
         const struct method_entry *entry;          /* serving */
@@ -167,6 +171,7 @@ struct method_entry {
         char *path; /* "package.Service/Method" */
         const struct rpc_method *method;
         const ProtobufCMethodDescriptor *descriptor;
+        bool is_stream;
         void *userdata;
 };
 
@@ -204,10 +209,16 @@ const struct method_entry *node_find_method(const rpc_node *node, const char *pa
 uint64_t node_now(const rpc_node *node);
 int nng_errno(int code);
 
+/* method.c */
+/* path: "package.Service/Method". */
+bool method_is_stream(const char *path);
+
 /* link.c */
 int link_open(rpc_peer *peer, nng_stream *stream); /* takes stream, also on failure */
 void link_shut(rpc_peer *peer);                    /* nng gives both operations back soon */
-bool link_idle(const rpc_peer *peer);              /* it has */
+/* What counts as one address: of IPv6 the first half, but for mapped IPv4 and the loopback. */
+void link_place(uint8_t ret[16], const uint8_t address[16]);
+bool link_idle(const rpc_peer *peer); /* it has */
 void link_free(rpc_peer *peer);
 void link_receive(rpc_peer *peer);
 void link_send(rpc_peer *peer);
@@ -232,7 +243,8 @@ void handshake_forget(rpc_peer *peer);
 
 /* rekey.c */
 bool rekey_due(const rpc_peer *peer, uint64_t now);
-int rekey_begin(rpc_peer *peer);
+bool rekey_is_late(const rpc_peer *peer, uint64_t now);
+int rekey_begin(rpc_peer *peer); /* or asks the other side to */
 int rekey_record(rpc_peer *peer, const struct record *record, bool last, struct error *error);
 
 /* peer.c */

@@ -298,6 +298,15 @@ static void link_post_sent(void *argument)
         wake_post(peer->node->wake, &peer->sent);
 }
 
+void link_place(uint8_t ret[16], const uint8_t address[16])
+{
+        static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff}, loopback[16] = {[15] = 1};
+        bool whole = memcmp(address, mapped, sizeof(mapped)) == 0 || memcmp(address, loopback, 16) == 0;
+
+        memset(ret, 0, 16);
+        memcpy(ret, address, whole ? 16 : 8);
+}
+
 static void link_address(rpc_peer *peer)
 {
         nng_sockaddr address = {0};
@@ -311,7 +320,7 @@ static void link_address(rpc_peer *peer)
                 inet_ntop(AF_INET, &address.s_in.sa_addr, text, sizeof(text));
                 snprintf(peer->address, sizeof(peer->address), "%s:%u", text, ntohs(address.s_in.sa_port));
         } else if (address.s_family == NNG_AF_INET6) {
-                memcpy(peer->host, address.s_in6.sa_addr, 16);
+                link_place(peer->host, address.s_in6.sa_addr);
                 inet_ntop(AF_INET6, address.s_in6.sa_addr, text, sizeof(text));
                 snprintf(peer->address, sizeof(peer->address), "[%s]:%u", text, ntohs(address.s_in6.sa_port));
         } else {

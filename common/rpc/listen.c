@@ -3,8 +3,10 @@
  * When all places are taken, nothing more is accepted for the moment: the kernel's queue waits. A connection
  * that has not sent a valid first message (which a dialling muster sends with the connection itself) then
  * keeps its place for a twentieth of a second only, so that half-open connections by the hundred delay others
- * and do not lock them out. One address has few places, and its own newest connection replaces its oldest
- * silent one. This machine's own addresses have more, since all local programs share them. */
+ * and do not lock them out. One address has few places for silent connections, and its newest replaces its
+ * oldest; it has more for those whose first message was made for our key, so that a fleet behind one address
+ * comes back as fast as others. An IPv6 address stands for its /64, which is what one customer has. This
+ * machine's own addresses have more, since all local programs share them. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,20 +89,26 @@ static void listener_on_resume(struct timer *timer)
         listener_continue(LISTENER_OF(timer, resume));
 }
 
-/* A new connection of an address that has all its places: its oldest silent one goes, else the new one. */
+/* A new connection of an address that has all its places: its oldest silent one goes, else the new one. Who
+ * has shown that he knows our key counts apart, for behind one address there may be a whole fleet coming
+ * back. */
 static void listener_limit_address(struct rpc_listener *listener, rpc_peer *newest)
 {
         const struct rpc_limits *limits = &listener->node->limits;
-        unsigned count = 0, places = is_own_host(newest) ? limits->pending_own : limits->pending_address;
-        rpc_peer *peer, *silent;
+        bool own = is_own_host(newest);
+        unsigned silent = 0, known = 0;
+        rpc_peer *peer, *oldest;
 
         TAILQ_FOREACH(peer, &listener->pending, pending)
-        if (peer->state != PEER_CLOSED && memcmp(peer->host, newest->host, 16) == 0)
-                count++;
-        if (count <= places)
+        if (peer->state != PEER_CLOSED && memcmp(peer->host, newest->host, sizeof(peer->host)) == 0) {
+                silent += is_silent(peer);
+                known += !is_silent(peer);
+        }
+        if (own ? silent + known <= limits->pending_own
+                : silent <= limits->pending_address && known < limits->pending_known)
                 return;
-        silent = listener_oldest_silent(listener, newest->host);
-        peer_fail(silent ? silent : newest, RPC_RESOURCE_EXHAUSTED,
+        oldest = listener_oldest_silent(listener, newest->host);
+        peer_fail(oldest ? oldest : newest, RPC_RESOURCE_EXHAUSTED,
                   "its address has too many handshakes under way");
 }
 

@@ -17,6 +17,7 @@
 static const struct rpc_limits limits_usual = {
         .pending = 64,
         .pending_address = 8,
+        .pending_known = 32,
         .pending_own = 64,
         .handshake_us = 5 * USEC_PER_SEC,
         .silent_us = 50 * USEC_PER_MSEC,
@@ -75,6 +76,7 @@ static int node_add_methods(rpc_node *node, const struct rpc_method *methods, si
                 if (!entry->path)
                         return -ENOMEM;
                 snprintf(entry->path, (size_t)size, "%s/%s", methods[i].service->name, methods[i].name);
+                entry->is_stream = method_is_stream(entry->path);
                 entry->method = &methods[i];
                 entry->userdata = userdata;
                 node->method_count++;

@@ -148,7 +148,7 @@ static void peer_beat(rpc_peer *peer)
                           (unsigned long long)(limits->dead_us / USEC_PER_SEC));
                 return;
         }
-        if (peer->handshake && now - peer->rekey_started >= limits->dead_us) {
+        if (rekey_is_late(peer, now)) {
                 peer_fail(peer, RPC_UNAVAILABLE, "it did not answer the renewal of the keys");
                 return;
         }
@@ -161,7 +161,7 @@ static void peer_beat(rpc_peer *peer)
                 next = now + limits->ping_us;
         }
         next = earlier(next, peer->last_received + limits->dead_us);
-        if (peer->dialled && !peer->handshake)
+        if (!peer->handshake && !peer->rekey_wanted)
                 next = earlier(next, peer->keys_made + limits->rekey_us);
         if (peer->state == PEER_UP && timer_set(&peer->node->timers, &peer->timer, next) < 0)
                 peer_fail(peer, RPC_RESOURCE_EXHAUSTED, "memory is out");

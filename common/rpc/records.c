@@ -19,7 +19,7 @@ static const struct {
         [RECORD_CREDIT] = {true, true, 0, 0, 4, 4},
         [RECORD_PING] = {true, false, 0, 0, 0, 0},
         [RECORD_PONG] = {true, false, 0, 0, 0, 0},
-        [RECORD_REKEY] = {true, false, 1, 4, 0, NOISE_XK_OVERHEAD3},
+        [RECORD_REKEY] = {true, false, 1, 5, 0, NOISE_XK_OVERHEAD3},
 };
 
 int record_read(struct record *ret, const uint8_t *bytes, size_t size)

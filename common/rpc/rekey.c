@@ -1,6 +1,9 @@
-/* New keys for a link that lives: another Noise handshake inside it, while calls go on.
+/* New keys for a link that lives: another Noise handshake inside it, while calls go on. The dialling side
+ * begins it, when its keys have been used for long enough or when the listening side, whose keys have, asks
+ * for it.
  *
  *     dialling side                       listening side
+ *                                   <-    (REKEY 5: please begin)
  *     REKEY 1 (message 1)           ->
  *                                   <-    REKEY 2 (message 2)
  *     REKEY 3 (message 3), then           opens with the new key from here on
@@ -17,13 +20,13 @@
 
 #include "common/rpc/internal.h"
 
-enum { REKEY_ASK = 1, REKEY_ANSWER, REKEY_PROVE, REKEY_DONE };
+enum { REKEY_ASK = 1, REKEY_ANSWER, REKEY_PROVE, REKEY_DONE, REKEY_WANT };
 
 bool rekey_due(const rpc_peer *peer, uint64_t now)
 {
         const struct rpc_limits *limits = &peer->node->limits;
 
-        if (!peer->dialled || peer->handshake || peer->next_open.ready)
+        if (peer->handshake || peer->next_open.ready || peer->rekey_wanted)
                 return false;
         return (now && now - peer->keys_made >= limits->rekey_us) ||
                peer->seal.counter >= limits->rekey_messages || peer->open.counter >= limits->rekey_messages;
@@ -46,7 +49,7 @@ static int rekey_say(rpc_peer *peer, unsigned step)
         uint8_t *at;
         int r = 0;
 
-        if (step != REKEY_DONE)
+        if (step != REKEY_DONE && step != REKEY_WANT)
                 r = noise_handshake_write(peer->handshake, NULL, 0, message, sizeof(message), &size);
         if (r < 0)
                 return r;
@@ -57,12 +60,25 @@ static int rekey_say(rpc_peer *peer, unsigned step)
         return 0;
 }
 
+bool rekey_is_late(const rpc_peer *peer, uint64_t now)
+{
+        return (peer->handshake || peer->rekey_wanted) &&
+               now - peer->rekey_started >= peer->node->limits.dead_us;
+}
+
 int rekey_begin(rpc_peer *peer)
 {
-        int r = rekey_open(peer);
+        int r;
 
-        if (r == 0)
-                r = rekey_say(peer, REKEY_ASK);
+        if (peer->dialled) {
+                r = rekey_open(peer);
+                if (r == 0)
+                        r = rekey_say(peer, REKEY_ASK);
+        } else {
+                peer->rekey_wanted = true;
+                peer->rekey_started = node_now(peer->node);
+                r = rekey_say(peer, REKEY_WANT);
+        }
         if (r < 0)
                 peer_fail(peer, RPC_INTERNAL, "renewing the keys failed: %s", strerror(-r));
         return r;
@@ -129,6 +145,9 @@ int rekey_record(rpc_peer *peer, const struct record *record, bool last, struct 
                 r = rekey_prove(peer, record);
         } else if (record->flags == REKEY_PROVE && !peer->dialled && peer->handshake && last) {
                 r = rekey_finish(peer, record);
+        } else if (record->flags == REKEY_WANT && peer->dialled && record->length == 0) {
+                /* one that is under way already is what was wanted */
+                r = peer->handshake || peer->next_open.ready ? 0 : rekey_begin(peer);
         } else if (record->flags == REKEY_DONE && peer->next_open.ready && last && record->length == 0) {
                 peer->open = peer->next_open;
                 noise_cipher_wipe(&peer->next_open);

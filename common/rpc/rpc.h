@@ -104,7 +104,8 @@ void rpc_peer_close(rpc_peer *peer, const char *reason);
 /* A message of the reply (one for a unary call). */
 typedef void (*rpc_on_message)(rpc_call *call, const ProtobufCMessage *message, void *userdata);
 /* The end; exactly once, never from within rpc_call_start, not after rpc_call_cancel; the call is freed after
- * it. A unary call that ends RPC_OK has had exactly one message. */
+ * it. A unary call that ends RPC_OK has had exactly one message; a peer that answers otherwise is not
+ * believed: RPC_INTERNAL. */
 typedef void (*rpc_on_end)(rpc_call *call, enum rpc_status code, const char *text, void *userdata);
 
 /* deadline_us: a length of time; 0 none. ret may be NULL. -EMSGSIZE, -ENOTCONN, -ENOMEM, -EINVAL (no such
@@ -127,9 +128,11 @@ rpc_peer *rpc_call_peer(const rpc_call *call); /* who asks; NULL if its link is 
 bool rpc_call_writable(const rpc_call *call);
 /* One message of the answer. Queued even without credit, until 4 MiB wait on the call or 16 MiB on the link:
  * then -ENOBUFS and nothing is queued (check rpc_call_writable first, or drop what is stale). -EMSGSIZE,
- * -ENOMEM; -ECANCELED if the caller is gone: end the call all the same. */
+ * -ENOMEM; -EALREADY: a second message of a unary method, which is not sent; -ECANCELED if the caller is
+ * gone: end the call all the same. */
 int rpc_call_send(rpc_call *call, const ProtobufCMessage *message);
-/* Ends the call, which is freed; queued messages go out first. */
+/* Ends the call, which is freed; queued messages go out first. A unary call that was not answered cannot end
+ * well: RPC_OK becomes RPC_INTERNAL. */
 void rpc_call_end(rpc_call *call, enum rpc_status code, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 /* The unary answer: send and end with RPC_OK. */

@@ -206,7 +206,9 @@ static void exec_flood(rpc_call *call, const ProtobufCMessage *message, void *us
         stream_flood(call, userdata);
 }
 
-static void test_rekey(void **state)
+/* New keys while calls go on, by the count of one side's messages, and then by its clock on a link at rest.
+ */
+static void rekey_by(bool listening)
 {
         static const struct rpc_method both[] = {
                 {&muster__v1__fleet__descriptor, "Report", EVERYBODY, report_echo},
@@ -214,13 +216,14 @@ static void test_rekey(void **state)
         };
         Muster__V1__ExecRequest request = MUSTER__V1__EXEC_REQUEST__INIT;
         struct pair pair;
+        struct side *side = listening ? &pair.server : &pair.client;
         struct outcome flood = {0};
         uint8_t channel[NOISE_HASH_SIZE];
         unsigned changes = 0, left = 4000;
 
         pair_connect(&pair, both, 2);
         pair.test = &left;
-        rpc_node_limits(pair.client.node)->rekey_messages = 20;
+        rpc_node_limits(side->node)->rekey_messages = 20;
         memcpy(channel, pair.client.peer->channel, sizeof(channel));
         assert_int_equal(rpc_call_start(NULL, pair.client.peer, &muster__v1__agent__descriptor, "Exec",
                                         &request.base, 0, outcome_message, outcome_end, &flood),
@@ -243,24 +246,74 @@ static void test_rekey(void **state)
         assert_true(changes >= 3);
         assert_int_equal(pair.client.downs + pair.server.downs, 0);
 
-        /* by time, on a link at rest */
-        rpc_node_limits(pair.client.node)->rekey_messages = UINT64_MAX;
-        rpc_node_limits(pair.client.node)->rekey_us = 5000;
-        wait_for(&pair, !pair.client.peer->handshake && !pair.client.peer->next_open.ready);
+        rpc_node_limits(side->node)->rekey_messages = UINT64_MAX;
+        wait_for(&pair, !pair.client.peer->handshake && !pair.client.peer->next_open.ready &&
+                                !pair.server.peer->handshake && !pair.server.peer->rekey_wanted);
+        rpc_node_limits(side->node)->rekey_us = 5000;
         memcpy(channel, pair.client.peer->channel, sizeof(channel));
-        assert_int_equal(timer_set(&pair.client.node->timers, &pair.client.peer->timer, 0), 0);
+        assert_int_equal(timer_set(&side->node->timers, &side->peer->timer, 0), 0);
         wait_for(&pair, memcmp(channel, pair.client.peer->channel, sizeof(channel)) != 0 &&
                                 memcmp(pair.server.peer->channel, pair.client.peer->channel, 32) == 0);
+        rpc_node_limits(side->node)->rekey_us = 3600 * USEC_PER_SEC;
         call_works(&pair);
+        assert_int_equal(pair.client.downs + pair.server.downs, 0);
+        pair_free(&pair);
+}
+
+static void test_rekey(void **state)
+{
+        rekey_by(false);
+}
+
+static void test_rekey_asked_for(void **state)
+{
+        rekey_by(true);
+}
+
+/* Both at once: the one that is under way is enough. */
+static void test_rekey_crossed(void **state)
+{
+        struct pair pair;
+        uint8_t channel[NOISE_HASH_SIZE];
+
+        pair_connect(&pair, methods, 1);
+        memcpy(channel, pair.client.peer->channel, sizeof(channel));
+        assert_int_equal(rekey_begin(pair.client.peer), 0);
+        assert_int_equal(rekey_begin(pair.server.peer), 0);
+        wait_for(&pair, memcmp(channel, pair.client.peer->channel, sizeof(channel)) != 0 &&
+                                memcmp(pair.server.peer->channel, pair.client.peer->channel, 32) == 0 &&
+                                !pair.client.peer->next_open.ready && !pair.server.peer->rekey_wanted);
+        call_works(&pair);
+        assert_int_equal(pair.client.downs + pair.server.downs, 0);
+        pair_free(&pair);
+}
+
+/* Asked for and not begun: the listening side does not go on under keys that it holds for used up. */
+static void test_rekey_not_begun(void **state)
+{
+        struct pair pair;
+
+        pair_connect(&pair, methods, 1);
+        pair.server.peer->rekey_wanted = true;
+        pair.server.peer->rekey_started = node_now(pair.server.node) - 16 * USEC_PER_SEC;
+        assert_int_equal(timer_set(&pair.server.node->timers, &pair.server.peer->timer, 0), 0);
+        wait_for(&pair, pair.server.downs);
+        assert_non_null(strstr(pair.server.down_reason, "renewal of the keys"));
         pair_free(&pair);
 }
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_cut),       cmocka_unit_test(test_tampered),
-                cmocka_unit_test(test_dead),      cmocka_unit_test(test_unread_answers),
-                cmocka_unit_test(test_heartbeat), cmocka_unit_test(test_rekey),
+                cmocka_unit_test(test_cut),
+                cmocka_unit_test(test_tampered),
+                cmocka_unit_test(test_dead),
+                cmocka_unit_test(test_unread_answers),
+                cmocka_unit_test(test_heartbeat),
+                cmocka_unit_test(test_rekey),
+                cmocka_unit_test(test_rekey_asked_for),
+                cmocka_unit_test(test_rekey_crossed),
+                cmocka_unit_test(test_rekey_not_begun),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,7 +65,7 @@ static void test_refused(void **state)
                 {1, RECORD_CREDIT, 0, 5, 13},   /* long credit */
                 {0, RECORD_PONG, 0, 1, 9},      /* says something */
                 {0, RECORD_REKEY, 0, 0, 8},     /* no step */
-                {0, RECORD_REKEY, 5, 0, 8},     /* one too many */
+                {0, RECORD_REKEY, 6, 0, 8},     /* one too many */
                 {0, RECORD_REKEY, 1, 65, 80},   /* too long */
                 {1, RECORD_MESSAGE, 0, RECORD_PAYLOAD_MAX + 1, RECORDS_MAX + 1},
         };

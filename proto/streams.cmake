@@ -1,0 +1,16 @@
+# Which methods answer with a stream: protobuf-c's descriptors do not say, the .proto files do. Writes one C string
+# a method to OUT: cmake -DOUT=FILE -DPROTOS="A;B" -P streams.cmake
+set(text "")
+foreach(proto ${PROTOS})
+        file(STRINGS ${proto} lines REGEX "^(package|service|  rpc) ")
+        foreach(line ${lines})
+                if(line MATCHES "^package +([a-z0-9_.]+)")
+                        set(package ${CMAKE_MATCH_1})
+                elseif(line MATCHES "^service +([A-Za-z0-9]+)")
+                        set(service ${CMAKE_MATCH_1})
+                elseif(line MATCHES "rpc +([A-Za-z0-9]+) *\\(.*returns *\\( *stream ")
+                        string(APPEND text "\"${package}.${service}/${CMAKE_MATCH_1}\",\n")
+                endif()
+        endforeach()
+endforeach()
+file(WRITE ${OUT} "${text}")
