@@ -109,7 +109,9 @@ static int run(const struct cli *cli, int argc, char **argv)
 {
         static const struct subcommand list_of_parts[] = {
                 {"ls", list_snapshots},
+                {"save", pm2_save},
                 {"diff", pm2_diff},
+                {"restore", pm2_restore},
         };
 
         return subcommand_run("pm2", list_of_parts, ELEMENTS(list_of_parts), cli, argc, argv);

@@ -4,3 +4,5 @@
 #include "cli/command.h"
 
 int pm2_diff(const struct cli *cli, int argc, char **argv);
+int pm2_save(const struct cli *cli, int argc, char **argv);
+int pm2_restore(const struct cli *cli, int argc, char **argv);

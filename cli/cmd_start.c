@@ -8,6 +8,7 @@
 
 #include "cli/cmd_follow.h"
 #include "cli/cmd_plan_view.h"
+#include "cli/confirm.h"
 #include "cli/connect.h"
 #include "cli/options.h"
 #include "common/base/cleanup.h"
@@ -68,27 +69,6 @@ static int show_plan(session *session, struct starting *starting)
         return exit;
 }
 
-/* True: go on. */
-static bool ask(session *session, const struct starting *starting, int *ret_exit)
-{
-        char line[64];
-        int r;
-
-        printf("\nGo on with this %s? Type yes: ", plan_word(starting->kind));
-        fflush(stdout);
-        r = session_read_line(session, line, sizeof(line));
-        if (r == 0 && text_equal(line, "yes"))
-                return true;
-        if (r != 0)
-                putchar('\n');
-        if (r == -ENOTCONN)
-                *ret_exit =
-                        cli_fail(CLI_UNREACHABLE, "the link to the controller was lost; nothing was started");
-        else
-                *ret_exit = cli_fail(CLI_FAILED, "nothing was started");
-        return false;
-}
-
 static int begin(session *session, struct starting *starting)
 {
         Muster__V1__StartRequest request = MUSTER__V1__START_REQUEST__INIT;
@@ -117,7 +97,7 @@ static int plan_ask_start(const struct cli *cli, struct starting *starting)
         exit = show_plan(session, starting);
         if (exit != CLI_DONE)
                 return exit;
-        if (!starting->yes && !ask(session, starting, &exit))
+        if (!starting->yes && !confirm(session, plan_word(starting->kind), &exit))
                 return exit;
         exit = begin(session, starting);
         if (exit != CLI_DONE)

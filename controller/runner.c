@@ -341,14 +341,15 @@ runner *runner_free(runner *runner)
 /* --- starting and steering -------------------------------------------------------------------------------
  */
 
-static void make_id(char out[NAME_SIZE])
+void runner_make_id(char kind, char out[NAME_SIZE])
 {
         time_t now = (time_t)(time_realtime_us() / USEC_PER_SEC);
         struct tm broken = {0};
         size_t used;
 
         gmtime_r(&now, &broken);
-        used = strftime(out, NAME_SIZE, "r%Y%m%d-%H%M%S", &broken);
+        out[0] = kind;
+        used = 1 + strftime(out + 1, NAME_SIZE - 1, "%Y%m%d-%H%M%S", &broken);
         snprintf(out + used, NAME_SIZE - used, "-%04x", (unsigned)randombytes_uniform(0x10000));
 }
 
@@ -366,7 +367,7 @@ static int add_to_store(runner *runner, const struct plan *plan, const char *use
                 r = plan_hosts(plan, &hosts, &count);
         if (r < 0)
                 return r;
-        make_id(id);
+        runner_make_id('r', id);
         text_copy_cut(stored.id, sizeof(stored.id), id);
         text_copy_cut(stored.kind, sizeof(stored.kind), plan_kind_name(plan->kind));
         text_copy_cut(stored.scope, sizeof(stored.scope), plan->scope);

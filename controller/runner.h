@@ -36,6 +36,9 @@ struct run_news {
 };
 typedef void (*runner_news)(const struct run_news *news, void *userdata);
 
+/* A name that has not been given before: "r20261123-231538-f37c"; kind is its first letter, r for runs. */
+void runner_make_id(char kind, char ret[NAME_SIZE]);
+
 /* Borrows all. Unfinished runs of the store are folded from their journals and go on as agents connect. */
 int runner_new(runner **ret, sd_event *event, store *store, agents *agents, struct error *error);
 runner *runner_free(runner *runner);

@@ -22,6 +22,8 @@ void api_revoke(rpc_call *call, const ProtobufCMessage *request, void *userdata)
 void api_audit(rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void api_pm2_diff(rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void api_pm2_snapshots(rpc_call *call, const ProtobufCMessage *request, void *userdata);
+void api_pm2_save(rpc_call *call, const ProtobufCMessage *request, void *userdata);
+void api_pm2_restore(rpc_call *call, const ProtobufCMessage *request, void *userdata);
 
 /* --- helpers.c --- */
 

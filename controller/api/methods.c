@@ -23,6 +23,8 @@ static const struct rpc_method methods[] = {
         METHOD("Audit", api_audit),
         METHOD("Pm2Diff", api_pm2_diff),
         METHOD("Pm2Snapshots", api_pm2_snapshots),
+        METHOD("Pm2Save", api_pm2_save),
+        METHOD("Pm2Restore", api_pm2_restore),
 };
 
 const struct rpc_method *api_methods(size_t *count)

@@ -1,54 +1,40 @@
-/* Repairs of what a check found: each an ordinary operation with an id of its own and an entry in the audit
- * trail; one at a time a host, hosts side by side. A host that a run holds is left alone. Then all
- * hosts look anew, and their states are awaited until the repaired findings are gone (or SETTLE_US has
- * passed), and what remains is told. When the caller leaves, what is under way goes on at its host; nothing
- * more is begun. */
-#include <sodium.h>
+/* Repairs of what a check found, as a batch of operations by hand (batch.h). Then the states that agents
+ * report are awaited until the repaired findings are gone (or SETTLE_US has passed), and what remains is
+ * told. When the caller leaves, what is under way goes on at its host; nothing more is begun. */
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/base/cleanup.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
+#include "controller/api/batch.h"
 #include "controller/api/handlers.h"
 
 /* Agents report at least every ten seconds. */
 #define SETTLE_US (15 * USEC_PER_SEC)
 
-enum repair_state {
-        REPAIR_WAITING,
-        REPAIR_RUNNING,
-        REPAIR_DONE,
-        REPAIR_FAILED,
-        REPAIR_COVERED, /* another finding's repair is the same */
-};
-
 struct repair {
-        struct repairing *all;
         const struct finding *finding; /* into all->findings */
-        enum repair_state state;
-        bool reported;
+        bool done;
 };
 
 struct repairing {
         struct api_context *context;
-        rpc_call *call; /* NULL: the caller has left */
-        char user[RPC_NAME_SIZE];
+        rpc_call *call;
         struct scope scope;       /* owned */
         struct finding *findings; /* owned */
-        struct repair *repairs;   /* owned */
-        size_t count, running;
-        bool advancing;
+        struct repair *repairs;   /* owned; by the index of the batch's works */
+        size_t count;
+        struct batch *batch; /* NULL: not begun, or all have ended */
         bool settling;
         struct api_listener listener;
         sd_event_source *timer;
 };
 
-static void advance(struct repairing *all);
-
 static void repairing_free(struct repairing *all)
 {
+        batch_leave(all->batch);
         if (all->settling)
                 api_unlisten(all->context, &all->listener);
         sd_event_source_disable_unref(all->timer);
@@ -58,107 +44,30 @@ static void repairing_free(struct repairing *all)
         free(all);
 }
 
-/* The caller is told no more; the object goes when nothing refers to it any longer. */
 static void give_up(struct repairing *all, const char *why, int code)
 {
-        rpc_call *call = TAKE(all->call);
+        rpc_call *call = all->call;
 
-        if (call)
-                api_fail(call, why, code);
-        if (all->running == 0 && !all->advancing)
-                repairing_free(all);
+        repairing_free(all);
+        api_fail(call, why, code);
 }
 
-/* Tells of one repair's end. text says what was done, or why not. */
-static void repair_end(struct repair *repair, bool failed, const char *text)
+static void on_ended(size_t work, const struct batch_end *end, void *userdata)
 {
+        struct repairing *all = userdata;
+        struct repair *repair = &all->repairs[work];
         const struct finding *finding = repair->finding;
         const struct operation_type *type = operation_type(finding->fix);
         char line[ERROR_TEXT_SIZE + 256];
 
-        repair->state = failed ? REPAIR_FAILED : REPAIR_DONE;
+        repair->done = end->report && end->report->state == OPERATION_DONE;
         snprintf(line, sizeof(line), "%s%s%s %s: %s", finding->host, finding->service[0] ? "/" : "",
                  finding->service, type ? type->name : "?",
-                 text[0]  ? text
-                 : failed ? "failed"
-                          : "done");
-        log_info("repair: %s", line);
-        if (repair->all->call && api_check_send(repair->all->call, finding, line, failed, false) < 0)
+                 end->text[0]   ? end->text
+                 : repair->done ? "done"
+                                : "failed");
+        if (api_check_send(all->call, finding, line, !repair->done, false) < 0)
                 log_warning("a caller of check --fix cannot be told any more");
-}
-
-static void on_update(uint64_t done, uint64_t total, const char *text, const struct operation_report *report,
-                      void *userdata)
-{
-        struct repair *repair = userdata;
-
-        if (!report || repair->reported)
-                return;
-        repair->reported = true;
-        repair_end(repair, report->state != OPERATION_DONE, report->text);
-}
-
-static void on_end(enum rpc_status code, const char *text, void *userdata)
-{
-        struct repair *repair = userdata;
-        struct repairing *all = repair->all;
-
-        all->running--;
-        if (!repair->reported) {
-                char why[ERROR_TEXT_SIZE];
-
-                snprintf(why, sizeof(why), "no result came (%s): whether it was done is not known",
-                         text[0] ? text : rpc_status_name(code));
-                repair_end(repair, true, why);
-        }
-        advance(all);
-}
-
-static bool host_busy(const struct repairing *all, const char *host)
-{
-        for (size_t i = 0; i < all->count; i++)
-                if (all->repairs[i].state == REPAIR_RUNNING &&
-                    text_equal(all->repairs[i].finding->host, host))
-                        return true;
-        return false;
-}
-
-/* Negative errno: it was not begun, and why says so. */
-static int begin(struct repair *repair, struct error *why)
-{
-        struct repairing *all = repair->all;
-        const struct api_context *context = all->context;
-        const struct finding *finding = repair->finding;
-        const struct operation_type *type = operation_type(finding->fix);
-        struct agents_operate callbacks = {on_update, on_end, repair};
-        struct operation_request request = {.kind = finding->fix};
-        char holder[NAME_SIZE], line[512], text[512];
-        struct agent_view view;
-        uint8_t id[16];
-        int r, index = agents_find(context->agents, finding->host);
-
-        if (index < 0 || !type)
-                return error_set(why, -EINVAL, "there is no such host or operation");
-        r = store_lock_holder(context->store, finding->host, holder);
-        if (r == 0)
-                return error_set(why, -EBUSY, "left alone: run %s holds the host", holder);
-        if (r != -ENOENT)
-                return r;
-        agents_view(context->agents, (size_t)index, &view);
-        if (!view.connected)
-                return error_set(why, -ENOTCONN, "the host is not connected");
-        randombytes_buf(id, sizeof(id));
-        text_hex(request.id, id, sizeof(id));
-        if (type->service_kinds)
-                request.service = finding->fix_service;
-        TEXT_COPY(request.boot_id, view.state->host.boot_id);
-        snprintf(line, sizeof(line), "%s of %s%s%s, for %s", type->name, finding->host,
-                 finding->service[0] ? "/" : "", finding->service, finding->id);
-        text_copy_clean(text, sizeof(text), line);
-        r = store_audit_add(context->store, time_realtime_us(), all->user, "fix", text);
-        if (r < 0)
-                return error_set(why, r, "the audit trail cannot be written");
-        return agents_operate_start(context->agents, finding->host, &request, &callbacks);
 }
 
 /* --- what remains --- */
@@ -173,8 +82,7 @@ static bool still_there(const struct repairing *all, const struct finding *findi
 {
         for (size_t i = 0; i < count; i++)
                 for (size_t k = 0; k < all->count; k++)
-                        if (all->repairs[k].state == REPAIR_DONE &&
-                            same_place(&findings[i], all->repairs[k].finding))
+                        if (all->repairs[k].done && same_place(&findings[i], all->repairs[k].finding))
                                 return true;
         return false;
 }
@@ -199,7 +107,7 @@ static void conclude(struct repairing *all, bool late)
                 give_up(all, "what remains cannot be told", r);
                 return;
         }
-        call = TAKE(all->call);
+        call = all->call;
         repairing_free(all);
         rpc_call_end(call, RPC_OK, "%s", "");
 }
@@ -235,69 +143,54 @@ static void settle(struct repairing *all)
         conclude(all, false);
 }
 
-/* Begins what can be begun; goes on to what remains when all have ended. */
-static void advance(struct repairing *all)
+static void on_done(void *userdata)
 {
-        all->advancing = true;
-        for (size_t i = 0; i < all->count && all->call; i++) {
-                struct repair *repair = &all->repairs[i];
-                struct error why = {0};
-                int r;
+        struct repairing *all = userdata;
 
-                if (repair->state != REPAIR_WAITING || host_busy(all, repair->finding->host))
-                        continue;
-                r = begin(repair, &why);
-                if (r < 0) {
-                        repair_end(repair, true, error_text(&why, r));
-                        continue;
-                }
-                repair->state = REPAIR_RUNNING;
-                all->running++;
-        }
-        all->advancing = false;
-        if (all->running > 0)
-                return;
-        if (all->call)
-                settle(all);
-        else
-                repairing_free(all);
+        all->batch = NULL;
+        settle(all);
 }
 
 static void on_cancelled(rpc_call *call, void *userdata)
 {
-        struct repairing *all = userdata;
-
-        all->call = NULL;
-        if (all->running == 0)
-                repairing_free(all);
+        repairing_free(userdata);
 }
 
-/* One repair for each finding that has one; findings with the same repair share it. */
-static int list_repairs(struct repairing *all, size_t finding_count)
+/* One repair for each finding that has one; findings with the same repair share it. The caller frees *ret. */
+static int list_repairs(struct repairing *all, size_t finding_count, struct batch_work **ret)
 {
+        cleanup_free struct batch_work *works = calloc(finding_count + 1, sizeof(*works));
+
         all->repairs = calloc(finding_count + 1, sizeof(*all->repairs));
-        if (!all->repairs)
+        if (!works || !all->repairs)
                 return -ENOMEM;
         for (size_t i = 0; i < finding_count; i++) {
                 const struct finding *finding = &all->findings[i];
-                struct repair repair = {.all = all, .finding = finding};
+                struct batch_work *work = &works[all->count];
+                bool covered = finding->fix == OPERATION_NONE;
 
-                if (finding->fix == OPERATION_NONE)
+                for (size_t k = 0; k < all->count && !covered; k++)
+                        covered = works[k].kind == finding->fix && text_equal(works[k].host, finding->host) &&
+                                  text_equal(works[k].service, finding->service);
+                if (covered)
                         continue;
-                for (size_t k = 0; k < all->count && repair.state == REPAIR_WAITING; k++)
-                        if (all->repairs[k].finding->fix == finding->fix &&
-                            text_equal(all->repairs[k].finding->host, finding->host) &&
-                            text_equal(all->repairs[k].finding->service, finding->service))
-                                repair.state = REPAIR_COVERED;
-                all->repairs[all->count++] = repair;
+                *work = (struct batch_work){.kind = finding->fix, .spec = finding->fix_service};
+                TEXT_COPY(work->host, finding->host);
+                TEXT_COPY(work->service, finding->service);
+                snprintf(work->why, sizeof(work->why), "for %s", finding->id);
+                all->repairs[all->count++].finding = finding;
         }
+        *ret = TAKE(works);
         return 0;
 }
 
 void api_repair(struct api_context *context, rpc_call *call, struct scope *scope, struct finding **findings,
                 size_t count)
 {
+        struct batch_events events = {.ended = on_ended, .done = on_done};
+        cleanup_free struct batch_work *works = NULL;
         struct repairing *all = calloc(1, sizeof(*all));
+        int r;
 
         if (!all) {
                 api_fail(call, "nothing can be repaired", -ENOMEM);
@@ -305,20 +198,21 @@ void api_repair(struct api_context *context, rpc_call *call, struct scope *scope
         }
         all->context = context;
         all->call = call;
-        text_copy_cut(all->user, sizeof(all->user), rpc_peer_name(rpc_call_peer(call)));
         all->scope = *scope;
         *scope = (struct scope){0};
         all->findings = TAKE(*findings);
-        if (list_repairs(all, count) < 0) {
-                give_up(all, "nothing can be repaired", -ENOMEM);
-                return;
-        }
-        rpc_call_watch(call, on_cancelled, NULL, all);
-        if (all->count == 0) {
-                (void)TAKE(all->call);
+        events.userdata = all;
+        r = list_repairs(all, count, &works);
+        if (r == 0 && all->count == 0) {
                 repairing_free(all);
                 rpc_call_end(call, RPC_OK, "%s", "");
                 return;
         }
-        advance(all);
+        if (r == 0)
+                r = batch_start(&all->batch, context, rpc_peer_name(rpc_call_peer(call)), "fix", works,
+                                all->count, &events);
+        if (r < 0)
+                give_up(all, "nothing can be repaired", r);
+        else
+                rpc_call_watch(call, on_cancelled, NULL, all);
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
-# `muster pm2` through a real controller and agent, on a real PM2: snapshots listed, compared with what is live and with
-# PM2's own dump; what it says when a side cannot be had.
-# timeout: 240
+# `muster pm2` through a real controller and agent, on a real PM2: snapshots taken, listed, compared with what is live and
+# with PM2's own dump, and brought back; what it says when a side cannot be had, an app fails or a run holds the host.
+# timeout: 300
 # MUSTER_BUILD says where the programs are.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
@@ -70,8 +70,13 @@ test_usage() {
         expect 2 "no host or service 'nothing'" "$muster" pm2 ls nothing
         expect 2 "what is compared is 'live', 'dump' or a snapshot's name" "$muster" pm2 diff apps --from ../x
         expect 2 "nothing to compare" "$muster" pm2 diff apps --from live
-        expect 2 "it takes ls, diff" "$muster" pm2
+        expect 2 "it takes ls, save, diff, restore" "$muster" pm2
         expect 0 "usage: muster pm2 diff \[SCOPE\]" "$muster" pm2 diff --help
+        expect 2 "something is missing" "$muster" pm2 restore --yes
+        expect 2 "give --yes" "$muster" pm2 restore apps
+        expect 2 "'dump' is no snapshot" "$muster" pm2 restore apps dump --yes
+        expect 2 "web is of kind unit" "$muster" pm2 restore web --yes
+        expect 2 "one service is restored at a time; %pm2 holds 3" "$muster" pm2 restore %pm2 --yes
 }
 
 test_compared() {
@@ -148,6 +153,113 @@ test_no_daemon() {
         has '^  second +1 +missing +stopped +-$'
 }
 
+newest() {
+        "$muster" pm2 ls apps --json | jq -r '.services[0].snapshots[0].side.name'
+}
+
+audited() { # ACTION: how many times
+        "$muster" audit ls --limit 1000 --json | jq "[.entries[] | select(.action == \"$1\" and .user == \"admin\")] | length"
+}
+
+# The list as PM2 has it, without what a start changes.
+state() {
+        pm2 jlist
+        jq -c '[.[] | {name, id: .pm_id, status: .pm2_env.status}] | sort_by(.id)' "$work/pm2.out"
+}
+
+test_save() {
+        expect 1 "FAILED +one/apps .*no PM2 daemon answers" "$muster" pm2 save apps
+        echo 'setInterval(() => {}, 1000);' >"$work/fragile.js"
+        pm2 start good.js --name first
+        pm2 start good.js --name second
+        pm2 start fragile.js --name fragile --max-restarts 1
+        pm2 stop second
+        expect 0 "^done +one/apps s20[0-9]{6}-[0-9]{6}-[0-9a-f]{4}: saved: 3 apps, 2 online, 1 stopped, 0 errored$" "$muster" pm2 save apps
+        saved=$(newest)
+        [[ $saved == s20* ]] || fail "the newest snapshot is $saved"
+        state >"$work/saved"
+        expect 5 "two/far .*not connected" "$muster" pm2 save far
+        expect 3 "\"far\"" "$muster" pm2 save apps,far --json
+        jq -e '[.operations[] | .report != null and .report.state == "done" and (.snapshot | startswith("s20"))] | any' "$work/out" >/dev/null ||
+                fail "the ends as JSON: $(cat "$work/out")"
+        "$muster" audit ls --json | jq -e --arg s "$saved" '[.entries[] | select(.action == "pm2 save" and .text == "pm2.save of one/apps, snapshot " + $s)] | length == 1' \
+                >/dev/null || fail "the save is not in the audit trail"
+}
+
+test_nothing_to_restore() {
+        expect 0 "no difference between snapshot $saved" "$muster" pm2 restore apps "$saved" --yes
+        expect 0 "" "$muster" pm2 restore apps "$saved" --yes --json
+        jq -e '.before.comparison.total == 0 and .result == null and .remaining == null' "$work/out" >/dev/null ||
+                fail "the restore as JSON: $(cat "$work/out")"
+        expect 2 "no snapshot never" "$muster" pm2 restore apps never --yes
+        expect 5 "host two is not connected" "$muster" pm2 restore far --yes
+        [[ $(audited "pm2 restore") -eq 0 ]] || fail "something was restored"
+}
+
+on_terminal() { # PATTERN ANSWER COMMAND
+        local terminal
+        rm -f "$work/asked"
+        start "$work/terminal.out" env TERM=xterm script -qfec "$3; echo exit \$?" "$work/asked" <&8
+        terminal=${started[-1]}
+        if until_true 20 grep -q "$1" "$work/asked"; then echo "$2" >&8; else fail "no '$1': $(cat "$work/asked")"; fi
+        until_true 90 grep -q "^exit [0-9]" "$work/asked" || fail "it does not end: $(tail -c 300 "$work/asked")"
+        wait "$terminal" || true
+}
+
+# Asked, refused, done; what a newer snapshot says is not what was asked for.
+test_restore() {
+        mkfifo "$work/keys"
+        exec 8<>"$work/keys"
+        pm2 delete first
+        pm2 start good.js --name later
+        expect 0 "saved: 3 apps" "$muster" pm2 save apps
+        on_terminal "Type yes" no "$muster pm2 restore apps $saved"
+        grep -q "1 app that the snapshot does not know will be deleted" "$work/asked" || fail "it is not said what is deleted"
+        grep -q "^exit 1" "$work/asked" || fail "'no' does not exit with 1"
+        [[ $(audited "pm2 restore") -eq 0 ]] || fail "'no' restored"
+        on_terminal "Type yes" yes "$muster pm2 restore apps $saved"
+        grep -q "^exit 0" "$work/asked" || fail "'yes' does not restore: $(tail -c 800 "$work/asked")"
+        grep -q "one/apps: settling: " "$work/asked" || fail "no progress is shown: $(cat "$work/asked")"
+        grep -q "no difference.* between snapshot $saved of .* and live: 3 apps, 2 online, 1 stopped" "$work/asked" || fail "what remains is not shown"
+        state | cmp -s - "$work/saved" || fail "live is $(state)"
+        [[ $(audited "pm2 restore") -eq 1 ]] || fail "the restore is not in the audit trail once"
+}
+
+# From no daemon at all, with one app that does not come back.
+test_restore_in_part() {
+        pm2 kill
+        echo 'console.error("no Redis at 6379"); process.exit(1);' >"$work/fragile.js"
+        EXPECT_SECONDS=90 expect 3 "^FAILED +one/apps $saved: 2 of 3 apps as saved, 1 of 2 online" "$muster" pm2 restore apps "$saved" --yes
+        has '^  failed  fragile \(2\): errored.*; log: no Redis at 6379'
+        has '^one/apps: 1 app differs between snapshot'
+        has '^  fragile +2 +status +online +errored$'
+}
+
+run_is() { # STATE
+        [[ $("$muster" run ls --limit 1 --json | jq -r '.runs[0].state') == "$1" ]]
+}
+
+apps_ready() {
+        "$muster" status apps --json | jq -e '.hosts[0].services[] | select(.name == "apps") | .phase == "ready"'
+}
+
+# While a run has the host, nobody else does anything to it: not even when it is paused.
+test_held() {
+        local run
+        until_true 30 apps_ready || fail "the apps do not become ready again"
+        expect 0 "started" "$muster" restart apps --yes --force --detach
+        run=$("$muster" run ls --limit 1 --json | jq -r '.runs[0].run')
+        expect 0 "is paused|is running" "$muster" run pause "$run"
+        expect 1 "FAILED +one/apps s20.*: left alone: run $run holds one \(a restart, started by admin\)" "$muster" pm2 save apps
+        expect 1 "run $run holds one: nothing is restored by hand meanwhile" "$muster" pm2 restore apps "$saved" --yes
+        [[ $(audited "pm2 restore") -eq 1 ]] || fail "a restore was begun"
+        until_true 60 run_is paused || fail "the run does not pause"
+        expect 0 "is running" "$muster" run resume "$run"
+        EXPECT_SECONDS=90 expect 0 "done" "$muster" run watch "$run"
+        state | cmp -s - "$work/saved" || fail "live is $(state)"
+        expect 0 "^done +one/apps" "$muster" pm2 save apps
+}
+
 main() {
         set_up
         test_nothing_there
@@ -157,6 +269,11 @@ main() {
         test_list
         test_away
         test_no_daemon
+        test_save
+        test_nothing_to_restore
+        test_restore
+        test_held
+        test_restore_in_part
         ends_well muster-agent "$agent_pid" "$work/one.log"
         ends_well muster-controller "$controller_pid" "$work/controller.log"
         conclude

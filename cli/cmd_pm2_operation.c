@@ -1,0 +1,153 @@
+/* See cmd_pm2_operation.h. */
+#include "cli/cmd_pm2_operation.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/json.h"
+#include "common/base/text.h"
+#include "proto/fleet.pb-c.h"
+
+static void place_text(const Muster__V1__FleetOperation *operation, char *out, size_t size)
+{
+        snprintf(out, size, "%.63s/%.63s", operation->host, operation->service);
+        clean_text(out);
+}
+
+/* Over itself; nothing where it is not a terminal. */
+static void show_progress(const struct pm2_operations *operations,
+                          const Muster__V1__FleetOperation *operation)
+{
+        char place[160], text[256], line[512], share[16] = "";
+
+        if (!operations->terminal.tty || operations->ends)
+                return;
+        place_text(operation, place, sizeof(place));
+        text_copy_cut(text, sizeof(text), operation->text);
+        clean_text(text);
+        if (operation->total && operation->done <= operation->total)
+                snprintf(share, sizeof(share), "%3.0f%% ",
+                         100.0 * (double)operation->done / (double)operation->total);
+        snprintf(line, sizeof(line), "%s%s: %s", share, place, text);
+        printf("\r\033[K%.*s", (int)text_fit(line, operations->terminal.width), line);
+        fflush(stdout);
+}
+
+static const char *figure(const Muster__V1__OperationReport *report, const char *name)
+{
+        for (size_t i = 0; i < report->n_figures; i++)
+                if (text_equal(report->figures[i]->name, name))
+                        return report->figures[i]->value;
+        return "";
+}
+
+/* How many apps are as they were saved; 0 also where that is not known. */
+static uint64_t as_saved(const Muster__V1__OperationReport *report)
+{
+        uint64_t count = 0;
+
+        return text_to_u64(figure(report, "as-saved"), &count) == 0 ? count : 0;
+}
+
+static void count(struct pm2_operations *operations, const Muster__V1__FleetOperation *operation)
+{
+        const Muster__V1__OperationReport *report = operation->report;
+
+        if (report && report->state == MUSTER__V1__OPERATION_STATE__OPERATION_STATE_DONE)
+                operations->done++;
+        else if (report && as_saved(report))
+                operations->part++;
+        else if (operation->failure == RPC_UNAVAILABLE)
+                operations->unreachable++;
+        else
+                operations->failed++;
+}
+
+/* What the report names one by one: apps that failed, with the last lines of their logs. */
+static void print_named(const struct pm2_operations *operations, const Muster__V1__OperationReport *report)
+{
+        static const struct {
+                const char *figure, *word;
+                enum style style;
+        } named[] = {
+                {"failed-app", "failed", STYLE_BAD},
+                {"held-app", "held", STYLE_WARN},
+                {"boot-unit", "unit", STYLE_PLAIN},
+        };
+
+        for (size_t k = 0; k < sizeof(named) / sizeof(named[0]); k++)
+                for (size_t i = 0; i < report->n_figures; i++) {
+                        char text[1024];
+
+                        if (!text_equal(report->figures[i]->name, named[k].figure))
+                                continue;
+                        text_copy_cut(text, sizeof(text), report->figures[i]->value);
+                        clean_text(text);
+                        printf("  %s%s%s  %s\n", style_begin(&operations->terminal, named[k].style),
+                               named[k].word, style_end(&operations->terminal, named[k].style), text);
+                }
+}
+
+static void print_end(const struct pm2_operations *operations, const Muster__V1__FleetOperation *operation)
+{
+        const Muster__V1__OperationReport *report = operation->report;
+        bool done = report && report->state == MUSTER__V1__OPERATION_STATE__OPERATION_STATE_DONE;
+        enum style style = done ? STYLE_GOOD : STYLE_BAD;
+        char place[160], text[1024], name[80];
+
+        place_text(operation, place, sizeof(place));
+        text_copy_cut(text, sizeof(text), operation->text);
+        text_copy_cut(name, sizeof(name), operation->snapshot);
+        clean_text(text);
+        clean_text(name);
+        if (operations->terminal.tty)
+                fputs("\r\033[K", stdout);
+        printf("%s%-6s%s  %s %s: %s\n", style_begin(&operations->terminal, style), done ? "done" : "FAILED",
+               style_end(&operations->terminal, style), place, name, text);
+        if (report)
+                print_named(operations, report);
+        fflush(stdout);
+}
+
+void pm2_on_operation(const ProtobufCMessage *message, void *userdata)
+{
+        const Muster__V1__FleetOperation *operation = (const Muster__V1__FleetOperation *)message;
+        struct pm2_operations *operations = userdata;
+
+        if (!operation->report && !operation->failure) {
+                show_progress(operations, operation);
+                return;
+        }
+        count(operations, operation);
+        if (operations->ends)
+                operations->out_of_memory |=
+                        json_array_append_new(operations->ends, json_message(message)) < 0;
+        else
+                print_end(operations, operation);
+}
+
+int pm2_operations_exit(const struct pm2_operations *operations)
+{
+        if (operations->out_of_memory)
+                return cli_fail(CLI_FAILED, "out of memory");
+        if (operations->failed + operations->unreachable + operations->part == 0)
+                return CLI_DONE;
+        if (operations->done + operations->part)
+                return CLI_PART;
+        return operations->failed ? CLI_FAILED : CLI_UNREACHABLE;
+}
+
+int pm2_left(const struct ending *ending, const char *scope)
+{
+        const char *sep = scope[0] ? " " : "";
+
+        if (ending->interrupted)
+                return cli_fail(CLI_PART, "left; what was begun goes on at its host: muster pm2 diff%s%s",
+                                sep, scope);
+        if (ending->code == RPC_UNAVAILABLE || ending->code == RPC_DEADLINE_EXCEEDED)
+                return cli_fail(CLI_PART,
+                                "the controller was lost; what was begun goes on at its host: muster pm2 "
+                                "diff%s%s",
+                                sep, scope);
+        return CLI_DONE;
+}
