@@ -48,8 +48,6 @@ static void on_done(void *userdata, int r, const struct pm2_restore_result *resu
                 outcome = result->outcome;
                 pm2_outcome_figures(op, &outcome);
                 op_figure(op, "kept", "%zu", result->kept);
-                if (result->rebuilt)
-                        op_figure(op, "rebuilt", "all apps were taken off so that their ids could be had");
                 pm2_outcome_finish(op, &outcome, result->settled_us);
         }
         restoring_free(self);

@@ -1,5 +1,8 @@
 /* What an app looks like on its way to PM2. See register.h; the why of each line is in PM2's God.js (prepare,
  * executeApp) and God/ActionMethods.js (restartProcessId). */
+#include <string.h>
+
+#include "agent/pm2/place.h"
 #include "agent/pm2/register.h"
 
 /* Of an app's earlier life; PM2 makes them anew. Left out of what is sent, which halves it. */
@@ -16,10 +19,9 @@ static json_t *without_past(const struct pm2_app *app)
         return env;
 }
 
-json_t *pm2_entry_env(const struct pm2_app *app, enum pm2_entry entry)
+json_t *pm2_entry_env(const struct pm2_app *app)
 {
-        bool runs = pm2_status_runs(app->status) || entry != PM2_ENTRY_PLAIN;
-        json_t *env = runs ? without_past(app) : json_copy(app->env);
+        json_t *env = pm2_status_runs(app->status) ? without_past(app) : json_copy(app->env);
         int r = 0;
 
         if (!env)
@@ -29,17 +31,8 @@ json_t *pm2_entry_env(const struct pm2_app *app, enum pm2_entry entry)
         /* PM2 writes into it without looking. */
         if (!json_is_object(json_object_get(env, "env")))
                 r = json_object_set_new(env, "env", json_object());
-        if (r == 0 && entry == PM2_ENTRY_PLAIN) {
+        if (r == 0)
                 r = json_object_set_new(env, "status", json_string("stopped"));
-        } else if (r == 0 && entry == PM2_ENTRY_WATCHED) {
-                /* Not stopped and without an id: given the next one, its watcher set up, and not run. */
-                json_object_del(env, "pm_id");
-                r = json_object_set_new(env, "status", json_string("launching"));
-                if (r == 0)
-                        r = json_object_set_new(env, "autostart", json_false());
-        } else if (r == 0) {
-                r = json_object_set_new(env, "status", json_string("launching"));
-        }
         if (r < 0) {
                 json_decref(env);
                 return NULL;
@@ -47,17 +40,24 @@ json_t *pm2_entry_env(const struct pm2_app *app, enum pm2_entry entry)
         return env;
 }
 
-/* Settings of a watched entry that registering changed: all of them are sent again. PM2 takes the text "null"
- * as an order to delete. */
-static json_t *watched_settings(const struct pm2_app *app)
+/* All settings for what was only placed. PM2 takes the text "null" as an order to delete. */
+static json_t *placed_settings(const struct pm2_app *app)
 {
-        json_t *settings = without_past(app);
-        static const char *const own[] = {"env", "status", "pm_id", "pm_uptime", "watch"};
+        static const char *const own[] = {"status", "pm_id", "pm_uptime"};
+        json_t *settings = without_past(app), *placeholder = pm2_place_placeholder(app), *value;
+        const char *key;
+        int r = settings && placeholder ? 0 : -1;
 
         for (size_t i = 0; settings && i < ELEMENTS(own); i++)
                 json_object_del(settings, own[i]);
-        if (settings && !json_object_get(settings, "autostart") &&
-            json_object_set_new(settings, "autostart", json_string("null")) < 0) {
+        if (r == 0)
+                json_object_foreach(placeholder, key, value)
+                {
+                        if (!json_object_get(app->env, key) && strcmp(key, "env") != 0)
+                                r |= json_object_set_new(settings, key, json_string("null"));
+                }
+        json_decref(placeholder);
+        if (r < 0) {
                 json_decref(settings);
                 return NULL;
         }
@@ -68,7 +68,7 @@ json_t *pm2_entry_restart(const struct pm2_app *app, enum pm2_entry entry)
 {
         json_t *instances = json_object_get(app->env, "instances");
         json_t *unique = json_object_get(json_object_get(app->env, "env"), "unique_id");
-        json_t *settings = entry == PM2_ENTRY_WATCHED ? watched_settings(app) : json_object();
+        json_t *settings = entry == PM2_ENTRY_PLACE ? placed_settings(app) : json_object();
         json_t *env = json_object(), *options = NULL;
 
         if (!settings || !env)

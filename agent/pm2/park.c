@@ -20,6 +20,7 @@ struct parked {
         struct process_fact stand_in;
         unsigned pending; /* answers to stop and restart */
         bool begun, ended, ran;
+        bool clocked; /* its clock has been set */
 };
 
 struct pm2_park {
@@ -112,6 +113,17 @@ end:
         return options;
 }
 
+json_t *pm2_park_clock(const struct pm2_app *app)
+{
+        static const char nowhere[] = "/proc/version/none"; /* below a file: for root too */
+
+        return json_pack("{s:I, s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:{}}", "pm_id",
+                         (json_int_t)app->pm_id, "name", app->name, "namespace", app->space, "status",
+                         "launching", "autostart", 1, "cron_restart", app->cron, "exec_mode", "fork_mode",
+                         "exec_interpreter", "none", "pm_exec_path", "/bin/false", "pm_out_log_path", nowhere,
+                         "pm_err_log_path", nowhere, "env");
+}
+
 /* --- one after the other ----------------------------------------------------------------------------------
  */
 
@@ -167,6 +179,19 @@ static void on_refused(void *userdata, int r, json_t *answer, const struct error
         answered(parked);
 }
 
+/* Refused is right here too: nothing was started, but its clock has been set. */
+static void on_clocked(void *userdata, int r, json_t *answer, const struct error *cause)
+{
+        struct error error = cause ? *cause : (struct error){0};
+
+        if (r == 0)
+                r = error_set(&error, -EPROTO, "PM2 has started what it should only have set the clock for");
+        if (r == -EREMOTEIO)
+                answered(userdata);
+        else
+                fail(userdata, r, &error);
+}
+
 static int call(struct parked *parked, const char *method, json_t *value, pm2_reply callback)
 {
         int r = pm2_client_call(parked->self->client, method, value ? json_pack("[o]", value) : NULL,
@@ -186,6 +211,13 @@ static void answered(struct parked *parked)
         if (parked->ran) {
                 parked->ran = false;
                 r = call(parked, "stopProcessId", json_integer((json_int_t)parked->app->pm_id), on_stopped);
+                if (r < 0)
+                        fail(parked, r, NULL);
+                return;
+        }
+        if (parked->app->cron[0] && !parked->clocked) {
+                parked->clocked = true;
+                r = call(parked, "prepare", pm2_park_clock(parked->app), on_clocked);
                 if (r < 0)
                         fail(parked, r, NULL);
                 return;

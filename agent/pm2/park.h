@@ -4,7 +4,8 @@
  * PM2 takes a given id only for what it starts at once. So a stand-in is started there, a sleep that ignores
  * PM2's signal; while PM2 stops it, the app's own settings are sent with an order to restart. PM2 takes the
  * settings and refuses the start, because the stand-in is still there; then it is killed, and what is left is
- * the app, stopped. */
+ * the app, stopped. An order to restart also takes away the clock that may start the app later: PM2 sets that
+ * again before a start that then fails, because its logs cannot be opened. */
 #pragma once
 
 #include "agent/pm2/client.h"
@@ -21,7 +22,8 @@ int pm2_park_new(pm2_park **ret, sd_event *event, pm2_client *client, const stru
                  size_t count, uint64_t timeout_us, pm2_park_done done, void *userdata);
 pm2_park *pm2_park_free(pm2_park *self);
 
-/* The stand-in, and the options of restartProcessId that make it the app. The caller owns them; NULL: out of
- * memory. Pure. */
+/* The stand-in, the options of restartProcessId that make it the app, and the start that sets its clock and
+ * fails. The caller owns them; NULL: out of memory. Pure. */
 json_t *pm2_park_stand_in(const struct pm2_app *app);
 json_t *pm2_park_settings(const struct pm2_app *app);
+json_t *pm2_park_clock(const struct pm2_app *app);

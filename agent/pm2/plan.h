@@ -2,9 +2,7 @@
  *
  * pm_ids are part of the state (log and pid files carry them), and PM2 hands them out in sequence from the
  * highest it ever gave, or from 0 when it holds no app at all. An app whose id has been passed comes back in
- * its place by being started there at once, or behind a stand-in that is (park.h). Two kinds cannot, as PM2
- * would not look after them: those whose files it is to watch, and stopped ones that it is to start by the
- * clock. For these all apps are taken off and the list is built anew. */
+ * its place without the others being touched: place.h and park.h say how. */
 #pragma once
 
 #include "agent/pm2/state.h"
@@ -13,7 +11,8 @@ enum pm2_action {
         PM2_KEEP,  /* there, and in its state */
         PM2_START, /* there, not running */
         PM2_STOP,  /* there, running, must not */
-        PM2_ADD,   /* not there: register; starts if it runs in the snapshot */
+        PM2_ADD,   /* not there, or not to be had by less: register; starts if it runs in the snapshot */
+        PM2_AGAIN, /* there and stopped; its files are watched, perhaps: see watches_are_unsure */
 };
 
 struct pm2_plan {
@@ -22,23 +21,17 @@ struct pm2_plan {
         size_t removal_count;
         size_t add_count, start_count, stop_count, keep_count;
         int64_t highest; /* of the ids that stay, or -1: where none stays, PM2 begins at 0 again */
-        bool rebuild;    /* all live apps are removed so that ids can be had */
 };
 
 struct pm2_plan_options {
         bool start_errored; /* apps that were errored are started; else they come back stopped */
         bool keep_extra;    /* apps that the snapshot does not know stay */
-        bool rebuild;       /* take all off in any case */
 };
 
-/* -ENOMEM; -ENOTSUP (text) where ids can only be had by removing extra apps that are to be kept. */
 int pm2_plan_make(struct pm2_plan *ret, const struct pm2_list *wanted, const struct pm2_list *live,
-                  const struct pm2_plan_options *options, struct error *error);
+                  const struct pm2_plan_options *options);
 void pm2_plan_clear(struct pm2_plan *plan);
 #define cleanup_pm2_plan cleanup_with(pm2_plan_clear)
 
 /* Whether the snapshot's app is to run after a restore. */
 bool pm2_plan_runs(const struct pm2_app *app, const struct pm2_plan_options *options);
-
-/* Whether it can be registered at an id that PM2 has already passed. */
-bool pm2_plan_can_insert(const struct pm2_app *app, const struct pm2_plan_options *options);

@@ -164,8 +164,7 @@ static int send_step(pm2_register *self, size_t index, int64_t id)
         if (!step)
                 return -ENOMEM;
         *step = (struct step){.next = self->steps, .self = self, .index = index, .id = id};
-        env = index == SIZE_MAX ? filler_env()
-                                : pm2_entry_env(&self->wanted->apps[index], self->entries[index]);
+        env = index == SIZE_MAX ? filler_env() : pm2_entry_env(&self->wanted->apps[index]);
         r = pm2_client_call(self->client, "prepare", env ? json_pack("[o]", env) : NULL, self->timeout_us,
                             on_registered, step);
         if (r < 0) {
@@ -199,11 +198,8 @@ static int remove_fillers(pm2_register *self)
                 if (!step)
                         return -ENOMEM;
                 *step = (struct step){.next = self->steps, .self = self, .index = SIZE_MAX};
-                /* A watched app may have served as one. */
-                r = pm2_client_tell(self->client, "stopWatch", json_pack("[s, I]", "deleteProcessId", id));
-                if (r == 0)
-                        r = pm2_client_call(self->client, "deleteProcessId", json_pack("[I]", id),
-                                            self->timeout_us, on_filler_gone, step);
+                r = pm2_client_call(self->client, "deleteProcessId", json_pack("[I]", id), self->timeout_us,
+                                    on_filler_gone, step);
                 if (r < 0) {
                         free(step);
                         return r;
@@ -215,25 +211,28 @@ static int remove_fillers(pm2_register *self)
         return 0;
 }
 
+static enum pm2_entry entry_for(const pm2_register *self, const struct pm2_app *app, bool has_passed)
+{
+        if (!app->watch && !has_passed)
+                return PM2_ENTRY_PLAIN;
+        return pm2_plan_runs(app, &self->options) ? PM2_ENTRY_PLACE : PM2_ENTRY_PARK;
+}
+
 /* Sends what can be sent now for the app at hand. 1: sent or settled, go on; 0: wait for an answer. */
 static int next_step(pm2_register *self)
 {
         const struct pm2_app *app = &self->wanted->apps[self->at];
+        enum pm2_action action = self->plan->actions[self->at];
+        bool has_passed =
+                app->pm_id <= self->plan->highest || (self->next_id >= 0 && app->pm_id < self->next_id);
         int r;
 
-        if (self->plan->actions[self->at] != PM2_ADD) {
+        if (action == PM2_ADD || action == PM2_AGAIN)
+                self->entries[self->at] = entry_for(self, app, has_passed);
+        if (action != PM2_ADD || has_passed) {
                 self->at++;
                 return 1;
         }
-        if (app->pm_id <= self->plan->highest || (self->next_id >= 0 && app->pm_id < self->next_id)) {
-                if (!pm2_plan_can_insert(app, &self->options))
-                        return -ESTALE;
-                self->entries[self->at++] =
-                        pm2_plan_runs(app, &self->options) ? PM2_ENTRY_INSERT : PM2_ENTRY_PARK;
-                return 1;
-        }
-        self->entries[self->at] =
-                app->watch && pm2_plan_runs(app, &self->options) ? PM2_ENTRY_WATCHED : PM2_ENTRY_PLAIN;
         if (self->next_id < 0) {
                 if (self->under_way == 0) {
                         r = send_step(self, self->at, -1);
@@ -271,8 +270,6 @@ static void advance(pm2_register *self)
                 self->progress(self->userdata, self->registered, self->plan->add_count);
         if (self->failure == 0)
                 r = go_on(self);
-        if (r == -ESTALE)
-                error_set(&error, r, "PM2 has passed the ids of the snapshot");
         if (r < 0)
                 fail(self, r, &error);
         if (self->under_way == 0)

@@ -10,17 +10,15 @@
 
 typedef struct pm2_register pm2_register;
 
-/* How an app is to be started later. */
+/* What is still to be done for an app. */
 enum pm2_entry {
-        PM2_ENTRY_NONE,    /* was not to be registered */
-        PM2_ENTRY_PLAIN,   /* stands there as it was, stopped */
-        PM2_ENTRY_WATCHED, /* stands there with autostart off, so that PM2 watches its files */
-        PM2_ENTRY_INSERT,  /* its id has passed: comes in by being started */
-        PM2_ENTRY_PARK,    /* its id has passed, and it must not run: see park.h */
+        PM2_ENTRY_NONE,  /* was not to be registered */
+        PM2_ENTRY_PLAIN, /* nothing: it stands there as it was, stopped */
+        PM2_ENTRY_PLACE, /* to be placed (place.h), and started with all of its settings */
+        PM2_ENTRY_PARK,  /* to be parked (park.h), placed before where its files are watched */
 };
 
-/* r 0: entries holds one for each app of the snapshot, borrowed from the register until it is freed.
- * -ESTALE: an id has passed that cannot be had any more without building the list anew. */
+/* r 0: entries holds one for each app of the snapshot, borrowed from the register until it is freed. */
 typedef void (*pm2_register_done)(void *userdata, int r, const enum pm2_entry *entries,
                                   const struct error *error);
 /* done of total apps are in. */
@@ -33,8 +31,8 @@ int pm2_register_new(pm2_register **ret, pm2_client *client, const struct pm2_li
                      pm2_register_progress progress, pm2_register_done done, void *userdata);
 pm2_register *pm2_register_free(pm2_register *self);
 
-/* What is sent to PM2 for an app: its own pm2_env, changed as the entry needs. The caller owns it; NULL: out
- * of memory. Pure. */
-json_t *pm2_entry_env(const struct pm2_app *app, enum pm2_entry entry);
+/* What is sent to PM2 to register an app without running it. The caller owns it; NULL: out of memory. Pure.
+ */
+json_t *pm2_entry_env(const struct pm2_app *app);
 /* The options of restartProcessId that start an entry with what registering could not keep. Pure. */
 json_t *pm2_entry_restart(const struct pm2_app *app, enum pm2_entry entry);

@@ -10,6 +10,7 @@
 #include "agent/pm2/client.h"
 #include "agent/pm2/daemon.h"
 #include "agent/pm2/park.h"
+#include "agent/pm2/place.h"
 #include "agent/pm2/plan.h"
 #include "agent/pm2/register.h"
 #include "agent/pm2/settle.h"
@@ -44,8 +45,9 @@ struct pm2_restore {
         size_t removing; /* removals and stops under way */
         pm2_register *registering;
         const enum pm2_entry *entries; /* of registering */
+        pm2_place *placing;
         pm2_park *parking;
-        const struct pm2_app **parked;
+        const struct pm2_app **chosen; /* for placing, then for parking */
         pm2_start *starting;
         struct pm2_start_item *starts;
         size_t start_count;
@@ -63,12 +65,13 @@ static void drop_work(pm2_restore *self)
         self->clearing = pm2_stop_free(self->clearing);
         self->daemon = pm2_daemon_free(self->daemon);
         self->registering = pm2_register_free(self->registering);
+        self->placing = pm2_place_free(self->placing);
         self->parking = pm2_park_free(self->parking);
         self->starting = pm2_start_free(self->starting);
         self->settling = pm2_settle_free(self->settling);
         pm2_plan_clear(&self->plan);
         pm2_list_clear(&self->live);
-        free(TAKE(self->parked));
+        free(TAKE(self->chosen));
         free(TAKE(self->starts));
         free(TAKE(self->settles));
         self->start_count = self->settle_count = 0;
@@ -224,7 +227,7 @@ static int start(pm2_restore *self)
                              on_started, self);
 }
 
-/* --- stopped apps at ids that have passed -----------------------------------------------------------------
+/* --- apps at ids that have passed, and watched ones -------------------------------------------------------
  */
 
 static void on_parked(void *userdata, int r, const struct error *error)
@@ -242,17 +245,43 @@ static int park(pm2_restore *self)
         const struct pm2_list *wanted = &self->snapshot->list;
         size_t count = 0;
 
-        self->parked = calloc(wanted->count + 1, sizeof(*self->parked));
-        if (!self->parked)
-                return -ENOMEM;
         for (size_t i = 0; i < wanted->count; i++)
                 if (self->entries[i] == PM2_ENTRY_PARK)
-                        self->parked[count++] = &wanted->apps[i];
+                        self->chosen[count++] = &wanted->apps[i];
         if (count == 0)
                 return start(self);
         tell(self, 0, count, "registering %zu stopped apps at ids that have passed", count);
-        return pm2_park_new(&self->parking, self->event, self->client, self->parked, count,
+        return pm2_park_new(&self->parking, self->event, self->client, self->chosen, count,
                             self->options.call_timeout_us, on_parked, self);
+}
+
+static void on_placed(void *userdata, int r, const struct error *error)
+{
+        pm2_restore *self = userdata;
+
+        if (r == 0)
+                r = park(self);
+        if (r < 0)
+                fail(self, r, error);
+}
+
+static int place(pm2_restore *self)
+{
+        const struct pm2_list *wanted = &self->snapshot->list;
+        size_t count = 0;
+
+        self->chosen = calloc(wanted->count + 1, sizeof(*self->chosen));
+        if (!self->chosen)
+                return -ENOMEM;
+        for (size_t i = 0; i < wanted->count; i++)
+                if (self->entries[i] == PM2_ENTRY_PLACE ||
+                    (self->entries[i] == PM2_ENTRY_PARK && wanted->apps[i].watch))
+                        self->chosen[count++] = &wanted->apps[i];
+        if (count == 0)
+                return park(self);
+        tell(self, 0, count, "placing %zu apps at ids that have passed, or to be watched", count);
+        return pm2_place_new(&self->placing, self->client, self->chosen, count, self->options.call_timeout_us,
+                             on_placed, self);
 }
 
 /* --- registering -------------------------------------------------------------------------------------- */
@@ -264,15 +293,13 @@ static void on_registered(void *userdata, int r, const enum pm2_entry *entries, 
         pm2_restore *self = userdata;
         struct error error = cause ? *cause : (struct error){0};
 
-        if ((r == -ESTALE || r == -EAGAIN) && ++self->attempts < ATTEMPTS) {
-                /* Look again, and take all off if the ids have passed. */
-                self->plan_options.rebuild = r == -ESTALE && !self->options.keep_extra;
-                drop_work(self);
+        if (r == -EAGAIN && ++self->attempts < ATTEMPTS) {
+                drop_work(self); /* and look again */
                 r = begin(self, &error);
         } else if (r == 0) {
                 self->result.registered_us = time_monotonic_us() - self->begun;
                 self->entries = entries;
-                r = park(self);
+                r = place(self);
         }
         if (r < 0)
                 fail(self, r, &error);
@@ -306,17 +333,13 @@ static void on_removed(void *userdata, int r, json_t *answer, const struct error
                 fail(self, r, error);
 }
 
-/* As PM2's own client does it: first its watcher, then the app. */
 static int take_off(pm2_restore *self, const char *method, int64_t id)
 {
         const struct pm2_app *app = pm2_list_find(&self->live, id);
         uint64_t timeout = self->options.call_timeout_us + (app ? app->kill_timeout_ms * USEC_PER_MSEC : 0);
-        int r;
+        int r = pm2_client_call(self->client, method, json_pack("[I]", (json_int_t)id), timeout, on_removed,
+                                self);
 
-        r = pm2_client_tell(self->client, "stopWatch", json_pack("[s, I]", method, (json_int_t)id));
-        if (r == 0)
-                r = pm2_client_call(self->client, method, json_pack("[I]", (json_int_t)id), timeout,
-                                    on_removed, self);
         if (r == 0)
                 self->removing++;
         return r;
@@ -331,8 +354,15 @@ static int carry_out(pm2_restore *self)
              "%zu to register, %zu to start, %zu to stop, %zu to remove, %zu as they were",
              self->plan.add_count, self->plan.start_count, self->plan.stop_count, self->plan.removal_count,
              self->plan.keep_count);
-        for (size_t i = 0; i < self->plan.removal_count && r == 0; i++)
-                r = take_off(self, "deleteProcessId", self->plan.removals[i]);
+        for (size_t i = 0; i < self->plan.removal_count && r == 0; i++) {
+                json_int_t id = self->plan.removals[i];
+
+                /* As PM2's own client does it: first its watcher, then the app. What is only stopped is
+                 * watched on: to end that would take "watch" out of its settings. */
+                r = pm2_client_tell(self->client, "stopWatch", json_pack("[s, I]", "deleteProcessId", id));
+                if (r == 0)
+                        r = take_off(self, "deleteProcessId", id);
+        }
         for (size_t i = 0; i < wanted->count && r == 0; i++)
                 if (self->plan.actions[i] == PM2_STOP)
                         r = take_off(self, "stopProcessId", wanted->apps[i].pm_id);
@@ -349,13 +379,11 @@ static void on_live(void *userdata, int r, json_t *answer, const struct error *c
         if (r == 0)
                 r = pm2_list_decode(&self->live, answer, &error);
         if (r == 0)
-                r = pm2_plan_make(&self->plan, &self->snapshot->list, &self->live, &self->plan_options,
-                                  &error);
+                r = pm2_plan_make(&self->plan, &self->snapshot->list, &self->live, &self->plan_options);
         if (r == 0) {
                 self->result.kept = self->plan.keep_count;
                 self->result.added = self->plan.add_count;
                 self->result.removed += self->plan.removal_count;
-                self->result.rebuilt = self->result.rebuilt || self->plan.rebuild;
                 r = carry_out(self);
         }
         if (r < 0)

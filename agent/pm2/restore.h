@@ -29,7 +29,6 @@ struct pm2_restore_result {
         size_t kept, added, removed; /* apps */
         size_t leftovers;            /* processes ended whose daemon was gone */
         bool daemon_started;
-        bool rebuilt; /* all apps were taken off so that their ids could be had */
         uint64_t registered_us, online_us, settled_us; /* until all were registered, were up, had settled */
 };
 

@@ -115,16 +115,10 @@ static int call(struct start *start)
         const struct pm2_app *app = start->item->app;
         pm2_start *self = start->self;
         uint64_t timeout = self->timeout_us + app->listen_timeout_ms * USEC_PER_MSEC;
-        json_t *value;
-        int r;
+        json_t *options = pm2_entry_restart(app, start->item->entry);
+        int r = pm2_client_call(self->client, "restartProcessId", options ? json_pack("[o]", options) : NULL,
+                                timeout, on_called, start);
 
-        if (start->item->entry == PM2_ENTRY_INSERT)
-                value = pm2_entry_env(app, PM2_ENTRY_INSERT);
-        else
-                value = pm2_entry_restart(app, start->item->entry);
-        r = pm2_client_call(self->client,
-                            start->item->entry == PM2_ENTRY_INSERT ? "prepare" : "restartProcessId",
-                            value ? json_pack("[o]", value) : NULL, timeout, on_called, start);
         if (r < 0)
                 return r;
         start->phase = CALLED;

@@ -253,12 +253,11 @@ static void on_restored(void *userdata, int r, const struct pm2_restore_result *
         }
         outcome = &result->outcome;
         printf("expected=%zu as-saved=%zu wanted=%zu online=%zu stopped=%zu kept=%zu added=%zu removed=%zu "
-               "daemon=%d rebuilt=%d leftovers=%zu "
+               "daemon=%d leftovers=%zu "
                "registered-ms=%" PRIu64 " online-ms=%" PRIu64 " settled-ms=%" PRIu64 "\n",
                outcome->expected, outcome->as_saved, outcome->wanted, outcome->online, outcome->stopped,
-               result->kept, result->added, result->removed, result->daemon_started, result->rebuilt,
-               result->leftovers, result->registered_us / 1000, result->online_us / 1000,
-               result->settled_us / 1000);
+               result->kept, result->added, result->removed, result->daemon_started, result->leftovers,
+               result->registered_us / 1000, result->online_us / 1000, result->settled_us / 1000);
         print_failures("failed", outcome->failed, outcome->failed_count);
         print_failures("held", outcome->held, outcome->held_count);
         driver->result = print_diff(&outcome->diff);

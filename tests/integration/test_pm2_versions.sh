@@ -1,6 +1,6 @@
 #!/bin/bash
-# test_pm2.sh with each major version of PM2 that fleets still run beside the one on PATH, from npm.
-# timeout: 600
+# test_pm2.sh and test_pm2_traps.sh with each major version of PM2 that fleets still run beside the one on PATH, from npm.
+# timeout: 900
 # MUSTER_BUILD keeps the packages (build/asan), so that the next run needs no registry.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
@@ -12,5 +12,7 @@ for major in 5 6; do
                 npm install --silent --no-audit --no-fund --prefix "$prefix" "pm2@$major" >/dev/null ||
                         { echo "test_pm2_versions: npm cannot install pm2@$major" >&2; exit 1; }
         fi
-        PM2=$prefix/node_modules/.bin/pm2 MUSTER_BUILD=$build bash tests/integration/test_pm2.sh
+        for story in test_pm2 test_pm2_traps; do
+                PM2=$prefix/node_modules/.bin/pm2 MUSTER_BUILD=$build bash tests/integration/$story.sh
+        done
 done

@@ -1,5 +1,7 @@
 /* The stand-in for a stopped app, and the settings that make it the app: together they leave nothing of the
  * disguise. */
+#include <stdio.h>
+
 #include "agent/pm2/park.h"
 #include "tests/unit/agent/pm2/lists.h"
 
@@ -48,9 +50,26 @@ static void test_nothing_of_the_disguise_stays(void **state)
         pm2_list_clear(&list);
 }
 
+/* It sets the clock for the id, and must not start anything. */
+static void test_clock(void **state)
+{
+        struct pm2_list list = list_of("[" APP(7, "a", "stopped", ",\"cron_restart\":\"0 3 * * *\"") "]");
+        json_t *clock = pm2_park_clock(&list.apps[0]);
+
+        assert_int_equal(json_number(clock, "pm_id", -1), 7);
+        assert_string_equal(json_text(clock, "cron_restart"), "0 3 * * *");
+        assert_null(json_object_get(clock, "instances"));
+        assert_null(fopen(json_text(clock, "pm_out_log_path"), "a"));
+        assert_null(fopen(json_text(clock, "pm_err_log_path"), "a"));
+        assert_null(strstr(json_text(clock, "pm_err_log_path"), "/dev/null")); /* PM2 opens none for it */
+        json_decref(clock);
+        pm2_list_clear(&list);
+}
+
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_nothing_of_the_disguise_stays)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(test_nothing_of_the_disguise_stays),
+                                           cmocka_unit_test(test_clock)};
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,47 +1,36 @@
 /* From two lists to steps. */
-#include <errno.h>
+#include <stdio.h>
 
 #include "agent/pm2/plan.h"
 #include "tests/unit/agent/pm2/lists.h"
 
-/* Actions as letters (k s x a), then "-ids" to be removed, then "!" where all is built anew. */
-static int planned(const char *wanted, const char *live, const struct pm2_plan_options *options, char *ret)
-{
-        struct pm2_list a = list_of(wanted), b = list_of(live);
-        struct pm2_plan plan = {0};
-        size_t used = 0;
-        int r = pm2_plan_make(&plan, &a, &b, options, NULL);
-
-        for (size_t i = 0; i < a.count && r == 0; i++)
-                ret[used++] = "ksxa"[plan.actions[i]];
-        for (size_t i = 0; i < plan.removal_count; i++)
-                used += (size_t)sprintf(ret + used, "-%lld", (long long)plan.removals[i]);
-        if (plan.rebuild)
-                ret[used++] = '!';
-        ret[used] = '\0';
-        if (r == 0)
-                assert_int_equal(plan.add_count + plan.keep_count + plan.start_count + plan.stop_count,
-                                 a.count);
-        pm2_plan_clear(&plan);
-        pm2_list_clear(&a);
-        pm2_list_clear(&b);
-        return r;
-}
-
+/* Actions as letters (k s x a w), then "-ids" to be removed. */
 static void check(const char *wanted, const char *live, const struct pm2_plan_options *options,
                   const char *expected)
 {
         static const struct pm2_plan_options none = {0};
+        struct pm2_list a = list_of(wanted), b = list_of(live);
+        struct pm2_plan plan = {0};
         char text[256];
+        size_t used = 0;
 
-        assert_int_equal(planned(wanted, live, options ? options : &none, text), 0);
+        assert_int_equal(pm2_plan_make(&plan, &a, &b, options ? options : &none), 0);
+        for (size_t i = 0; i < a.count; i++)
+                text[used++] = "ksxaw"[plan.actions[i]];
+        for (size_t i = 0; i < plan.removal_count; i++)
+                used += (size_t)sprintf(text + used, "-%lld", (long long)plan.removals[i]);
+        text[used] = '\0';
         assert_string_equal(text, expected);
+        assert_int_equal(plan.add_count + plan.keep_count + plan.start_count + plan.stop_count, a.count);
+        pm2_plan_clear(&plan);
+        pm2_list_clear(&a);
+        pm2_list_clear(&b);
 }
 
-#define ONLINE(id)  APP(id, "app" #id, "online", "")
-#define STOPPED(id) APP(id, "app" #id, "stopped", "")
-#define CLOCKED(id) APP(id, "app" #id, "stopped", ",\"cron_restart\":\"* * * * *\"")
-#define ERRORED(id) APP(id, "app" #id, "errored", "")
+#define ONLINE(id)          APP(id, "app" #id, "online", "")
+#define STOPPED(id)         APP(id, "app" #id, "stopped", "")
+#define WATCHED(id, status) APP(id, "app" #id, status, ",\"watch\":[\"lib\"]")
+#define ERRORED(id)         APP(id, "app" #id, "errored", "")
 
 static void test_states(void **state)
 {
@@ -76,31 +65,22 @@ static void test_extra(void **state)
         check("[" ONLINE(0) "]", "[" ONLINE(0) "," ONLINE(7) "]", &keep, "k");
 }
 
-/* At an id that has passed an app can come in, but for one that PM2 is to watch or to start by the clock. */
-static void test_passed_ids(void **state)
+/* What is missing comes back without anything else being taken off. */
+static void test_missing(void **state)
 {
-        static const struct pm2_plan_options keep = {.keep_extra = true};
-        char text[256];
-
-        check("[" ONLINE(0) "," ONLINE(1) "]", "[" ONLINE(1) "]", NULL, "ak");
-        check("[" STOPPED(0) "," ONLINE(1) "]", "[" ONLINE(1) "]", NULL, "ak");
-        check("[" CLOCKED(0) "," ONLINE(1) "]", "[" ONLINE(1) "]", NULL, "aa-1!");
-        check("[" APP(0, "w", "online", ",\"watch\":true") "," ONLINE(1) "]", "[" ONLINE(1) "]", NULL,
-              "aa-1!");
-        /* After it nothing stays: the sequence begins anew in any case. */
-        check("[" CLOCKED(0) "]", "[" ONLINE(1) "]", NULL, "a-1");
-        /* Beyond what is there the sequence may still reach it. */
-        check("[" ONLINE(1) "," CLOCKED(5) "]", "[" ONLINE(1) "]", NULL, "ka");
-        /* The id of an app that goes has passed too. */
-        check("[" ONLINE(1) "," CLOCKED(5) "]", "[" ONLINE(1) "," ONLINE(9) "]", NULL, "aa-1-9!");
-        assert_int_equal(planned("[" CLOCKED(0) "]", "[" ONLINE(1) "]", &keep, text), -ENOTSUP);
+        check("[" ONLINE(0) "," STOPPED(1) "," WATCHED(2, "online") "," WATCHED(3,
+                                                                                "stopped") "," ONLINE(4) "]",
+              "[" ONLINE(4) "]", NULL, "aaaak");
+        check("[" ONLINE(1) "," STOPPED(5) "]", "[" ONLINE(1) "," ONLINE(9) "]", NULL, "ka-9");
 }
 
-static void test_rebuild_when_asked(void **state)
+/* Whether PM2 watches the files of what is stopped cannot be seen. */
+static void test_watched(void **state)
 {
-        static const struct pm2_plan_options rebuild = {.rebuild = true};
-
-        check("[" ONLINE(0) "]", "[" ONLINE(0) "]", &rebuild, "a-0!");
+        check("[" WATCHED(0, "online") "," WATCHED(1, "stopped") "," WATCHED(2, "online") "]",
+              "[" WATCHED(0, "online") "," WATCHED(1, "stopped") "," WATCHED(2, "stopped") "]", NULL, "kwa");
+        check("[" WATCHED(0, "stopped") "," WATCHED(1, "errored") "]",
+              "[" WATCHED(0, "online") "," WATCHED(1, "errored") "]", NULL, "xk");
 }
 
 int main(void)
@@ -110,8 +90,8 @@ int main(void)
                 cmocka_unit_test(test_empty_live),
                 cmocka_unit_test(test_other_definition_is_replaced),
                 cmocka_unit_test(test_extra),
-                cmocka_unit_test(test_passed_ids),
-                cmocka_unit_test(test_rebuild_when_asked),
+                cmocka_unit_test(test_missing),
+                cmocka_unit_test(test_watched),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,168 @@
+#!/bin/bash
+# What PM2 does and people do not expect, one case each (docs/traps.md), against a real PM2.
+# timeout: 240
+# MUSTER_BUILD, PM2: see pm2_home.sh.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/../.."
+. tests/integration/pm2_home.sh
+settle=settle=300
+user root
+
+wait_for() { # PATTERN: a line of the state, bounded
+        for _ in $(seq 150); do
+                drive 0 state
+                ! grep -qE -- "$1" "$work/out" || return 0
+                sleep 0.1
+        done
+        fail "no line like: $1"
+}
+fresh() { # no daemon
+        drive 0 stop end
+}
+count() { # FILE: its bytes
+        stat -c %s "$1" 2>/dev/null || echo 0
+}
+
+case_name="a clock on a stopped app whose id has passed"
+echo 'require("fs").appendFileSync(process.env.PM2_HOME + "/ticks", "x"); process.exit(0);' >"$apps/tick.js"
+echo "module.exports = {apps: [
+        {name: 'clocked', script: './tick.js', autorestart: false, autostart: false, cron_restart: '*/5 * * * * *'},
+        {name: 'ticking', script: './tick.js', autorestart: false, cron_restart: '*/5 * * * * *', watch: ['./none']},
+        {name: 'stays', script: './good.js'}]};" >"$apps/ecosystem.config.js"
+pm2 start ecosystem.config.js
+wait_for ' ticking stopped '
+drive 0 save clocks
+drive 0 state
+stays=$(awk '$2 == "stays"' "$work/out")
+pm2 delete clocked ticking
+ticks=$(count "$home/ticks")
+drive 0 restore clocks "$settle"
+has 'kept=1 added=2 removed=0'
+for _ in $(seq 150); do
+        [[ $(count "$home/ticks") -lt $((ticks + 2)) ]] || break
+        sleep 0.1
+done
+wait_for ' ticking stopped '
+# Only the second: PM2 does not run what has autostart off, by its clock either.
+[[ $(count "$home/ticks") -ge $((ticks + 2)) ]] || fail "the clock does not start it"
+[[ $(awk '$2 == "stays"' "$work/out") == "$stays" ]] || fail "the app that stayed was touched"
+drive 0 stop end
+
+case_name="each app its own time to end"
+cat >"$apps/slow-end.js" <<'EOF2'
+const fs = require('fs'), at = process.env.PM2_HOME + '/';
+const lives = pid => { try { return /^State:\s+[^Z]/m.test(fs.readFileSync(`/proc/${pid}/status`)); } catch { return false; } };
+process.on('SIGINT', () => {
+        setTimeout(() => fs.writeFileSync(at + 'deaf', lives(fs.readFileSync(at + 'deaf.pid')) ? 'lives' : 'dead'), 1300);
+        setTimeout(() => { fs.writeFileSync(at + 'ended', ''); process.exit(0); }, 2400);
+});
+setInterval(() => {}, 1000);
+fs.writeFileSync(at + 'slow.up', '');
+EOF2
+echo 'process.on("SIGINT", () => {}); setInterval(() => {}, 1000);
+require("fs").writeFileSync(process.env.PM2_HOME + "/deaf.pid", String(process.pid));' >"$apps/deaf.js"
+for how in end ''; do
+        fresh
+        rm -f "$home"/{deaf,ended,deaf.pid,slow.up}
+        pm2 start slow-end.js --name slow --kill-timeout 20000
+        pm2 start deaf.js --name deaf --kill-timeout 200
+        appears "$home/slow.up"
+        appears "$home/deaf.pid"
+        drive 0 stop $how
+        [[ -z $how ]] || has 'running=2 killed=1'
+        [[ -e $home/ended ]] || fail "an app was killed before its time was over"
+        [[ $(cat "$home/deaf") == dead ]] || fail "an app had more time than its own"
+done
+
+case_name="a child of an app"
+echo 'const c = require("child_process").spawn("sleep", ["1000"], {stdio: "ignore"});
+require("fs").writeFileSync(process.env.PM2_HOME + "/child.pid", String(c.pid)); setInterval(() => {}, 1000);' >"$apps/parent.js"
+fresh
+pm2 start parent.js --name parent
+appears "$home/child.pid"
+drive 0 stop end
+gone "$(cat "$home/child.pid")"
+
+case_name="an app that PM2 brings back by a timer"
+echo 'require("fs").appendFileSync(process.env.PM2_HOME + "/tries", "x"); process.exit(1);' >"$apps/crash.js"
+pm2 start crash.js --name waits --restart-delay 60000
+wait_for ' waits waiting restart '
+drive 0 save waits
+drive 0 stop end
+has 'running=1'
+[[ -z $(processes_of "$work/root") ]] || fail "an app has outlived the stop"
+
+case_name="PM2 says online, and the app dies later"
+echo 'setTimeout(() => { console.error("lost Redis"); process.exit(1); }, 700); setInterval(() => {}, 1000);' >"$apps/later.js"
+cp "$apps/good.js" "$apps/now.js"
+echo "module.exports = {apps: [{name: 'dies', script: './now.js', max_restarts: 2, min_uptime: 5000}]};" >"$apps/ecosystem.config.js"
+pm2 start ecosystem.config.js
+drive 0 save dies
+drive 0 stop end
+cp "$apps/later.js" "$apps/now.js"
+drive 3 restore dies settle=1500
+has '^failed dies \(0\): errored: PM2 gave up .*log: .*lost Redis'
+has 'as-saved=0 wanted=1 online=0'
+
+case_name="PM2 refuses a start, and carries on"
+mkdir "$apps/logs"
+fresh
+pm2 start good.js --name refused --output "$apps/logs/out" --error "$apps/logs/err"
+pm2 start good.js --name taken
+drive 0 save refused
+drive 0 stop end
+rm -r "$apps/logs"
+drive 3 restore refused "$settle"
+has '^failed refused \(0\): PM2 refused restartProcessId: .*ENOENT.*logs/out'
+has 'expected=2 as-saved=1 wanted=2 online=1'
+
+case_name="restart counts, and what PM2 draws anew"
+fresh
+pm2 start good.js --name counted
+pm2 restart counted
+unique() { tr '\0' '\n' <"/proc/$(sed -nE 's/.* counted .* pid=([0-9]+) .*/\1/p' "$work/out")/environ" | grep '^unique_id='; }
+wait_for ' counted online .*restarts=1 '
+id=$(unique)
+drive 0 save counted
+drive 0 stop end
+drive 0 restore counted "$settle"
+wait_for ' counted online .*restarts=1 '
+[[ $(unique) == "$id" ]] || fail "it has another unique_id"
+
+case_name="half a cluster"
+fresh
+pm2 start good.js --name cluster -i 3
+drive 0 save cluster
+pm2 save --force
+drive 0 state
+last=$(awk '{ id = $1 } END { print id }' "$work/out")
+pm2 delete "$last"
+pm2 resurrect # which finds the name there, and does nothing
+drive 4 diff cluster
+has "^cluster \\($last\\): missing\$"
+drive 0 restore cluster "$settle"
+has 'kept=2 added=1 removed=0'
+
+case_name="a dump of nothing"
+pm2 save --force
+sha256sum <"$home/dump.pm2" >"$work/dump"
+pm2 delete all
+drive 0 save nothing
+has 'saved 0 apps'
+drive 0 restore cluster "$settle"
+sha256sum <"$home/dump.pm2" | cmp -s - "$work/dump" || fail "PM2's dump was changed"
+drive 0 stop end
+
+case_name="somebody else registers apps meanwhile"
+drive 0 restore cluster "$settle"
+drive 0 stop end
+pm2 ping
+pm2 start good.js --name early &
+starting=$!
+drive 0 restore cluster "$settle" keep-extra || true
+wait "$starting" || true
+drive 0 restore cluster "$settle"
+drive 0 diff cluster
+drive 0 stop end
+
+echo "$test_name: all passed"
