@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "agent/pm2/find.h"
 #include "agent/pm2/look.h"
 #include "agent/pm2/shelf.h"
 #include "agent/service.h"
@@ -21,7 +22,10 @@
 struct pm2_call {
         struct agent_service *service;
         rpc_call *call;
+        bool for_shelf;                  /* Pm2Snapshots; else Pm2Look: */
+        struct pm2_look_request request; /* what is to be compared */
         uint32_t most;
+        pm2_find *find;
         pm2_look *look;
         pm2_shelf *shelf;
         struct pm2_call *next;
@@ -34,6 +38,7 @@ static void forget(struct pm2_call *asked)
                         *at = asked->next;
                         break;
                 }
+        pm2_find_free(asked->find);
         pm2_look_free(asked->look);
         pm2_shelf_free(asked->shelf);
         free(asked);
@@ -198,13 +203,10 @@ static void on_shelf(void *userdata, int r, const struct pm2_shelved *all, size_
 /* What both calls begin with. NULL: the call has been ended. */
 static struct pm2_call *pm2_call_new(struct agent_service *service, rpc_call *call,
                                      const Muster__V1__ServiceSpec *service_message,
-                                     struct pm2_home *ret_home)
+                                     struct service_spec *ret_spec)
 {
-        struct service_spec spec = {0};
-        struct error error = {0};
         struct pm2_call *asked;
         size_t count = 0;
-        int r;
 
         for (const struct pm2_call *other = service->pm2_calls; other; other = other->next)
                 count++;
@@ -213,13 +215,10 @@ static struct pm2_call *pm2_call_new(struct agent_service *service, rpc_call *ca
                              count);
                 return NULL;
         }
-        if (!service_message || wire_read_spec(&spec, service_message) < 0 || spec.kind != SERVICE_PM2) {
+        *ret_spec = (struct service_spec){0};
+        if (!service_message || wire_read_spec(ret_spec, service_message) < 0 ||
+            ret_spec->kind != SERVICE_PM2) {
                 rpc_call_end(call, RPC_INVALID_ARGUMENT, "a service of kind pm2 is needed");
-                return NULL;
-        }
-        r = pm2_home_resolve(ret_home, spec.user, spec.home, &error);
-        if (r < 0) {
-                rpc_call_end(call, RPC_FAILED_PRECONDITION, "%s", error_text(&error, r));
                 return NULL;
         }
         asked = calloc(1, sizeof(*asked));
@@ -238,6 +237,37 @@ static int snapshots_folder(const struct agent_service *service, char ret[PATH_S
         return snprintf(ret, PATH_SIZE, "%s/pm2", service->folder) >= PATH_SIZE ? -ENAMETOOLONG : 0;
 }
 
+static void on_found(void *userdata, int r, const struct pm2_home *home, const struct error *cause)
+{
+        struct pm2_call *asked = userdata;
+        sd_event *event = asked->service->event;
+        struct error error = {0};
+        char folder[PATH_SIZE];
+
+        if (r < 0) {
+                refuse(asked, RPC_FAILED_PRECONDITION, error_text(cause, r));
+                return;
+        }
+        r = snapshots_folder(asked->service, folder);
+        if (r == 0 && asked->for_shelf)
+                r = pm2_shelf_new(&asked->shelf, event, home, folder, on_shelf, asked);
+        else if (r == 0)
+                r = pm2_look_new(&asked->look, event, home, folder, &asked->request, ANSWER_US, on_looked,
+                                 asked, &error);
+        if (r < 0)
+                refuse(asked, status_of(r), error_text(&error, r));
+}
+
+static void find_home(struct pm2_call *asked, const struct service_spec *spec)
+{
+        struct error error = {0};
+        int r = pm2_find_new(&asked->find, asked->service->event, spec->user, spec->home, 0, on_found, asked,
+                             &error);
+
+        if (r < 0)
+                refuse(asked, RPC_FAILED_PRECONDITION, error_text(&error, r));
+}
+
 static int read_request(struct pm2_look_request *ret, const Muster__V1__Pm2LookRequest *message)
 {
         *ret = (struct pm2_look_request){.flags = message->running_alike ? PM2_DIFF_RUNS : 0};
@@ -252,41 +282,30 @@ static int read_request(struct pm2_look_request *ret, const Muster__V1__Pm2LookR
 void service_pm2_look(rpc_call *call, const ProtobufCMessage *request, void *userdata)
 {
         const Muster__V1__Pm2LookRequest *wanted = (const Muster__V1__Pm2LookRequest *)request;
-        struct pm2_look_request look;
-        char folder[PATH_SIZE];
-        struct pm2_home home;
-        struct error error = {0};
-        struct pm2_call *asked = pm2_call_new(userdata, call, wanted->service, &home);
+        struct service_spec spec;
+        struct pm2_call *asked = pm2_call_new(userdata, call, wanted->service, &spec);
         int r;
 
         if (!asked)
                 return;
         asked->most = wanted->most && wanted->most < DIFFERENCES_MOST ? wanted->most : DIFFERENCES_MOST;
-        r = read_request(&look, wanted);
-        if (r == 0)
-                r = snapshots_folder(asked->service, folder);
-        if (r == 0)
-                r = pm2_look_new(&asked->look, asked->service->event, &home, folder, &look, ANSWER_US,
-                                 on_looked, asked, &error);
+        r = read_request(&asked->request, wanted);
         if (r < 0)
-                refuse(asked, status_of(r), error_text(&error, r));
+                refuse(asked, status_of(r), error_text(NULL, r));
+        else
+                find_home(asked, &spec);
 }
 
 void service_pm2_snapshots(rpc_call *call, const ProtobufCMessage *request, void *userdata)
 {
         const Muster__V1__Pm2SnapshotsRequest *wanted = (const Muster__V1__Pm2SnapshotsRequest *)request;
-        char folder[PATH_SIZE];
-        struct pm2_home home;
-        struct pm2_call *asked = pm2_call_new(userdata, call, wanted->service, &home);
-        int r;
+        struct service_spec spec;
+        struct pm2_call *asked = pm2_call_new(userdata, call, wanted->service, &spec);
 
         if (!asked)
                 return;
-        r = snapshots_folder(asked->service, folder);
-        if (r == 0)
-                r = pm2_shelf_new(&asked->shelf, asked->service->event, &home, folder, on_shelf, asked);
-        if (r < 0)
-                refuse(asked, status_of(r), error_text(NULL, r));
+        asked->for_shelf = true;
+        find_home(asked, &spec);
 }
 
 void service_pm2_stop(struct agent_service *service)

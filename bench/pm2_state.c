@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "agent/pm2/client.h"
+#include "agent/pm2/find.h"
 #include "agent/pm2/scan.h"
 #include "agent/pm2/state.h"
 #include "common/base/cleanup.h"
@@ -27,6 +28,7 @@
 
 struct bench {
         sd_event *event;
+        const char *path;
         struct pm2_home home;
         size_t apps;
         int result;
@@ -81,6 +83,30 @@ static int read_state(struct bench *bench)
                 return r;
         sd_event_loop(bench->event);
         pm2_read_free(read);
+        return bench->result;
+}
+
+static void on_found(void *userdata, int r, const struct pm2_home *home, const struct error *error)
+{
+        struct bench *bench = userdata;
+
+        bench->result = r;
+        if (r == 0)
+                bench->home = *home;
+        else if (error)
+                bench->error = *error;
+        sd_event_exit(bench->event, 0);
+}
+
+static int find_home(struct bench *bench)
+{
+        pm2_find *find = NULL;
+        int r = pm2_find_new(&find, bench->event, NULL, bench->path, 0, on_found, bench, &bench->error);
+
+        if (r < 0)
+                return r;
+        sd_event_loop(bench->event);
+        pm2_find_free(find);
         return bench->result;
 }
 
@@ -189,7 +215,8 @@ int main(int argc, char **argv)
                 fprintf(stderr, "usage: bench_pm2_state HOME brief|state|raw COUNT (1 to %d)\n", COUNT_MAX);
                 return 2;
         }
-        r = pm2_home_resolve(&bench.home, NULL, argv[1], &bench.error);
+        bench.path = argv[1];
+        r = on_loop(&bench, find_home);
         for (uint64_t i = 0; i < count && r == 0; i++) {
                 uint64_t began = time_monotonic_us();
 

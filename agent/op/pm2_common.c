@@ -11,11 +11,33 @@
 
 #define NAMED_MOST 6 /* in figures; the text names the first */
 
-int pm2_target_init(struct pm2_target *ret, const struct op *op, struct error *error)
+static void on_found(void *userdata, int r, const struct pm2_home *home, const struct error *cause)
 {
+        struct pm2_target *target = userdata;
+        struct op *op = target->op;
+        struct error error = cause ? *cause : (struct error){0};
+
+        if (r == 0) {
+                target->home = *home;
+                r = target->begin(op, &error);
+        }
+        if (r < 0)
+                target->fail(op, r, &error);
+}
+
+int pm2_target_init(struct pm2_target *ret, struct op *op, int (*begin)(struct op *op, struct error *error),
+                    void (*fail)(struct op *op, int r, const struct error *error), struct error *error)
+{
+        *ret = (struct pm2_target){.op = op, .begin = begin, .fail = fail};
         if (snprintf(ret->folder, sizeof(ret->folder), "%s/pm2", op->folder) >= (int)sizeof(ret->folder))
                 return error_set(error, -ENAMETOOLONG, "the agent's state folder has too long a path");
-        return pm2_home_resolve(&ret->home, op->request.service.user, op->request.service.home, error);
+        return pm2_find_new(&ret->find, op->event, op->request.service.user, op->request.service.home, 0,
+                            on_found, ret, error);
+}
+
+void pm2_target_clear(struct pm2_target *target)
+{
+        target->find = pm2_find_free(target->find);
 }
 
 int pm2_target_snapshot(struct pm2_snapshot *ret, const struct pm2_target *target, const struct op *op,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agent/op/op.h"
+#include "agent/pm2/find.h"
 #include "agent/pm2/outcome.h"
 #include "agent/pm2/snapshot.h"
 
@@ -11,9 +12,17 @@
 struct pm2_target {
         struct pm2_home home;
         char folder[PATH_SIZE]; /* where this agent keeps snapshots */
+        pm2_find *find;
+        struct op *op;
+        int (*begin)(struct op *op, struct error *error);
+        void (*fail)(struct op *op, int r, const struct error *error);
 };
 
-int pm2_target_init(struct pm2_target *ret, const struct op *op, struct error *error);
+/* Finds the home that the request names; then begin is called from the loop. Where that or the finding fails,
+ * fail is, which frees the operation's state and ends it. The target is part of that state. */
+int pm2_target_init(struct pm2_target *ret, struct op *op, int (*begin)(struct op *op, struct error *error),
+                    void (*fail)(struct op *op, int r, const struct error *error), struct error *error);
+void pm2_target_clear(struct pm2_target *target);
 
 /* Reads the snapshot that the request names. */
 int pm2_target_snapshot(struct pm2_snapshot *ret, const struct pm2_target *target, const struct op *op,

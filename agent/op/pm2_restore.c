@@ -21,6 +21,7 @@ static struct restoring *restoring_free(struct restoring *self)
 {
         if (!self)
                 return NULL;
+        pm2_target_clear(&self->target);
         pm2_boot_free(self->boot);
         pm2_restore_free(self->restore);
         pm2_snapshot_clear(&self->snapshot);
@@ -53,6 +54,12 @@ static void on_done(void *userdata, int r, const struct pm2_restore_result *resu
         restoring_free(self);
 }
 
+static void fail(struct op *op, int r, const struct error *error)
+{
+        op->state = restoring_free(op->state);
+        op_finish(op, r, "%s", error_text(error, r));
+}
+
 static int begin_restore(struct op *op, struct restoring *self, struct error *error)
 {
         struct pm2_restore_options options = {.deadline_us = op->request.deadline_us};
@@ -72,10 +79,8 @@ static void on_released(void *userdata, int r, const char *units, const struct e
         else
                 op_figure(op, "boot-unit", "%.120s is enabled again", units);
         r = begin_restore(op, op->state, &error);
-        if (r < 0) {
-                op->state = restoring_free(op->state);
-                op_finish(op, r, "%s", error_text(&error, r));
-        }
+        if (r < 0)
+                fail(op, r, &error);
 }
 
 /* First what the stop has held back: the boot is over, and the restore may fail. */
@@ -93,6 +98,14 @@ static int release_boot_unit(struct op *op, struct restoring *self, struct error
         return begin_restore(op, self, error);
 }
 
+static int begin(struct op *op, struct error *error)
+{
+        struct restoring *self = op->state;
+        int r = pm2_target_snapshot(&self->snapshot, &self->target, op, error);
+
+        return r < 0 ? r : release_boot_unit(op, self, error);
+}
+
 static int start(struct op *op, struct error *error)
 {
         cleanup_with(restoring_freep) struct restoring *self = calloc(1, sizeof(*self));
@@ -100,11 +113,7 @@ static int start(struct op *op, struct error *error)
 
         if (!self)
                 return -ENOMEM;
-        r = pm2_target_init(&self->target, op, error);
-        if (r == 0)
-                r = pm2_target_snapshot(&self->snapshot, &self->target, op, error);
-        if (r == 0)
-                r = release_boot_unit(op, self, error);
+        r = pm2_target_init(&self->target, op, begin, fail, error);
         if (r < 0)
                 return r;
         op->state = TAKE(self);

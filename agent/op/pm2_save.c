@@ -19,6 +19,7 @@ static struct save *save_free(struct save *save)
 {
         if (!save)
                 return NULL;
+        pm2_target_clear(&save->target);
         pm2_read_free(save->read);
         free(save);
         pm2_give_back();
@@ -39,6 +40,12 @@ static void tell(struct op *op, const struct pm2_list *list, const char *how)
                   stopped, errored);
 }
 
+static void fail(struct op *op, int r, const struct error *error)
+{
+        op->state = save_free(op->state);
+        op_finish(op, r, "%s", error_text(error, r));
+}
+
 static void on_read(void *userdata, int r, struct pm2_list *list, struct pm2_daemon_facts *facts,
                     const struct error *cause)
 {
@@ -51,33 +58,39 @@ static void on_read(void *userdata, int r, struct pm2_list *list, struct pm2_dae
         if (r == 0)
                 r = pm2_snapshot_write(save->target.folder, &save->target.home, op->request.snapshot, &saved,
                                        facts, time_realtime_us(), PM2_SNAPSHOTS_KEPT, &error);
+        if (r < 0) {
+                fail(op, r, &error);
+                return;
+        }
         op->state = save_free(save);
-        if (r < 0)
-                op_finish(op, r, "%s", error_text(&error, r));
-        else
-                tell(op, &saved, "saved");
+        tell(op, &saved, "saved");
 }
 
-static int start(struct op *op, struct error *error)
+static int begin(struct op *op, struct error *error)
 {
-        cleanup_with(save_freep) struct save *save = calloc(1, sizeof(*save));
+        struct save *save = op->state;
         cleanup_pm2_snapshot struct pm2_snapshot there = {0};
-        int r;
+        int r = pm2_target_snapshot(&there, &save->target, op, error);
 
-        if (!save)
-                return -ENOMEM;
-        r = pm2_target_init(&save->target, op, error);
-        if (r < 0)
-                return r;
-        r = pm2_target_snapshot(&there, &save->target, op, error);
         if (r == 0) {
+                op->state = save_free(save);
                 tell(op, &there.list, "was saved already");
                 return 0;
         }
         if (r != -ENOENT)
                 return r;
         *error = (struct error){0};
-        r = pm2_read_new(&save->read, op->event, &save->target.home, true, READ_US, on_read, op, error);
+        return pm2_read_new(&save->read, op->event, &save->target.home, true, READ_US, on_read, op, error);
+}
+
+static int start(struct op *op, struct error *error)
+{
+        cleanup_with(save_freep) struct save *save = calloc(1, sizeof(*save));
+        int r;
+
+        if (!save)
+                return -ENOMEM;
+        r = pm2_target_init(&save->target, op, begin, fail, error);
         if (r < 0)
                 return r;
         op->state = TAKE(save);

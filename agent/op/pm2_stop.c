@@ -32,6 +32,7 @@ static struct stopping *stopping_free(struct stopping *self)
 {
         if (!self)
                 return NULL;
+        pm2_target_clear(&self->target);
         pm2_read_free(self->read);
         pm2_boot_free(self->boot);
         pm2_stop_free(self->stop);
@@ -159,6 +160,19 @@ static void on_read(void *userdata, int r, struct pm2_list *list, struct pm2_dae
                 fail(op, r, &error);
 }
 
+static int begin(struct op *op, struct error *error)
+{
+        struct stopping *self = op->state;
+        int r = pm2_target_snapshot(&self->snapshot, &self->target, op, error);
+
+        if (r < 0)
+                return error_prefix(error, r, "PM2 is not stopped without a snapshot to come back to");
+        r = pm2_read_new(&self->read, op->event, &self->target.home, true, READ_US, on_read, op, error);
+        if (r == -ENOENT || r == -ECONNREFUSED)
+                r = hold_boot_unit(op, error); /* the stop finds the same, and says so */
+        return r;
+}
+
 static int start(struct op *op, struct error *error)
 {
         cleanup_with(stopping_freep) struct stopping *self = calloc(1, sizeof(*self));
@@ -166,20 +180,10 @@ static int start(struct op *op, struct error *error)
 
         if (!self)
                 return -ENOMEM;
-        r = pm2_target_init(&self->target, op, error);
-        if (r == 0)
-                r = pm2_target_snapshot(&self->snapshot, &self->target, op, error);
+        r = pm2_target_init(&self->target, op, begin, fail, error);
         if (r < 0)
-                return error_prefix(error, r, "PM2 is not stopped without a snapshot to come back to");
-        op->state = self;
-        r = pm2_read_new(&self->read, op->event, &self->target.home, true, READ_US, on_read, op, error);
-        if (r == -ENOENT || r == -ECONNREFUSED)
-                r = hold_boot_unit(op, error); /* the stop finds the same, and says so */
-        if (r < 0) {
-                op->state = NULL;
                 return r;
-        }
-        TAKE(self);
+        op->state = TAKE(self);
         return 0;
 }
 

@@ -19,6 +19,7 @@ static struct verifying *verifying_free(struct verifying *self)
 {
         if (!self)
                 return NULL;
+        pm2_target_clear(&self->target);
         pm2_verify_free(self->verify);
         pm2_snapshot_clear(&self->snapshot);
         free(self);
@@ -47,21 +48,33 @@ static void on_done(void *userdata, int r, const struct pm2_outcome *outcome, co
         verifying_free(self);
 }
 
+static void fail(struct op *op, int r, const struct error *error)
+{
+        op->state = verifying_free(op->state);
+        op_finish(op, r, "%s", error_text(error, r));
+}
+
+static int begin(struct op *op, struct error *error)
+{
+        struct verifying *self = op->state;
+        struct pm2_verify_options options = {0};
+        int r = pm2_target_snapshot(&self->snapshot, &self->target, op, error);
+
+        if (r < 0)
+                return r;
+        return pm2_verify_new(&self->verify, op->event, &self->target.home, &self->snapshot, &options,
+                              on_progress, on_done, op, error);
+}
+
 static int start(struct op *op, struct error *error)
 {
         cleanup_with(verifying_freep) struct verifying *self = calloc(1, sizeof(*self));
-        struct pm2_verify_options options = {0};
         int r;
 
         if (!self)
                 return -ENOMEM;
         self->begun = time_monotonic_us();
-        r = pm2_target_init(&self->target, op, error);
-        if (r == 0)
-                r = pm2_target_snapshot(&self->snapshot, &self->target, op, error);
-        if (r == 0)
-                r = pm2_verify_new(&self->verify, op->event, &self->target.home, &self->snapshot, &options,
-                                   on_progress, on_done, op, error);
+        r = pm2_target_init(&self->target, op, begin, fail, error);
         if (r < 0)
                 return r;
         op->state = TAKE(self);

@@ -270,12 +270,15 @@ static int list(pm2_boot *self)
         return r < 0 ? r : send_call(self, call, on_listed);
 }
 
-int pm2_boot_find(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, pm2_boot_done done,
-                  void *userdata)
+/* folder NULL: only looks. */
+static int look(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, const char *folder,
+                pm2_boot_done done, void *userdata)
 {
         cleanup_with(pm2_boot_freep) pm2_boot *self = NULL;
         int r = boot_new(&self, bus, home, done, userdata);
 
+        if (r == 0 && folder)
+                r = record_path(self->record, folder, home);
         if (r == 0)
                 r = list(self);
         if (r < 0)
@@ -284,20 +287,16 @@ int pm2_boot_find(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, pm2_
         return 0;
 }
 
+int pm2_boot_find(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, pm2_boot_done done,
+                  void *userdata)
+{
+        return look(ret, bus, home, NULL, done, userdata);
+}
+
 int pm2_boot_hold(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, const char *folder,
                   pm2_boot_done done, void *userdata)
 {
-        cleanup_with(pm2_boot_freep) pm2_boot *self = NULL;
-        int r = boot_new(&self, bus, home, done, userdata);
-
-        if (r == 0)
-                r = record_path(self->record, folder, home);
-        if (r == 0)
-                r = list(self);
-        if (r < 0)
-                return r;
-        *ret = TAKE(self);
-        return 0;
+        return look(ret, bus, home, folder, done, userdata);
 }
 
 int pm2_boot_release(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, const char *folder,

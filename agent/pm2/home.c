@@ -2,7 +2,6 @@
 #include "agent/pm2/home.h"
 
 #include <fcntl.h>
-#include <pwd.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,49 +13,43 @@
 #define TAIL_BYTES 4096
 #define TAIL_LINES 3
 
-static int fill_user(struct pm2_home *home, const struct passwd *entry)
+/* Cuts the line into its fields: exactly seven. */
+static int cut_fields(char *line, char *fields[7])
 {
-        if (TEXT_COPY(home->user, entry->pw_name) < 0 || TEXT_COPY(home->user_home, entry->pw_dir) < 0)
-                return -ENAMETOOLONG;
-        home->uid = entry->pw_uid;
-        home->gid = entry->pw_gid;
+        for (size_t count = 0; count < 7; count++) {
+                char *colon = strchr(line, ':');
+
+                if ((colon == NULL) != (count == 6))
+                        return -EBADMSG;
+                fields[count] = line;
+                if (colon) {
+                        *colon = '\0';
+                        line = colon + 1;
+                }
+        }
         return 0;
 }
 
-static int find_user(struct pm2_home *home, const char *user, const char *path, struct error *error)
-{
-        struct passwd entry, *found = NULL;
-        char room[16384];
-        struct stat status;
-        int r;
-
-        if (user && *user) {
-                r = getpwnam_r(user, &entry, room, sizeof(room), &found);
-                if (!found)
-                        return error_set(error, r ? -r : -ENOENT, "there is no user %s on this host", user);
-                return fill_user(home, found);
-        }
-        if (!path || !*path)
-                return error_set(error, -EINVAL, "neither a user nor a PM2 home was named");
-        if (stat(path, &status) < 0)
-                return error_set(error, -errno, "PM2 home %s: %s", path, strerror(errno));
-        getpwuid_r(status.st_uid, &entry, room, sizeof(room), &found);
-        if (found)
-                return fill_user(home, found);
-        home->uid = status.st_uid;
-        home->gid = status.st_gid;
-        return TEXT_COPY(home->user_home, "/");
-}
-
-int pm2_home_resolve(struct pm2_home *ret, const char *user, const char *path, struct error *error)
+int pm2_home_from_entry(struct pm2_home *ret, const char *entry, const char *path, struct error *error)
 {
         struct pm2_home home = {0};
+        char line[PATH_SIZE * 2], *fields[7];
+        uint64_t uid, gid;
         size_t length;
         int r;
 
-        r = find_user(&home, user, path, error);
+        r = text_copy(line, sizeof(line), entry);
+        if (r == 0)
+                r = cut_fields(line, fields);
+        if (r == 0 && (text_to_u64(fields[2], &uid) < 0 || text_to_u64(fields[3], &gid) < 0 ||
+                       uid >= UINT32_MAX || gid >= UINT32_MAX))
+                r = -EBADMSG;
+        if (r == 0 && (TEXT_COPY(home.user, fields[0]) < 0 || TEXT_COPY(home.user_home, fields[5]) < 0))
+                r = -ENAMETOOLONG;
         if (r < 0)
-                return r;
+                return error_set(error, r, "the user database has an entry that cannot be understood");
+        home.uid = (uid_t)uid;
+        home.gid = (gid_t)gid;
         if (path && *path)
                 r = TEXT_COPY(home.path, path);
         else if (snprintf(home.path, sizeof(home.path), "%s/.pm2", home.user_home) >= (int)sizeof(home.path))

@@ -17,10 +17,10 @@ struct pm2_home {
         gid_t gid;
 };
 
-/* user NULL or "": the owner of path. path NULL or "": .pm2 in the user's folder. Looks into the user
- * database, which is a short read of a local file on all but directory-backed hosts.
- * -ENOENT: no such user or folder; -EINVAL: path not absolute. */
-int pm2_home_resolve(struct pm2_home *ret, const char *user, const char *path, struct error *error);
+/* The home from its user's entry in the user database, as getent prints it
+ * (name:x:uid:gid:gecos:folder:shell). path NULL or "": .pm2 in the user's folder. -EBADMSG: no such entry;
+ * -EINVAL: path not absolute. Pure. */
+int pm2_home_from_entry(struct pm2_home *ret, const char *entry, const char *path, struct error *error);
 
 /* A name for the home that is fit for files and units: 16 hex digits from its path. */
 #define PM2_HOME_ID_SIZE 17

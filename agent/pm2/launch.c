@@ -2,20 +2,15 @@
 #include "agent/pm2/launch.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/pm2/spawn.h"
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
@@ -42,8 +37,7 @@ struct launch *launch_free(struct launch *launch)
                 return NULL;
         sd_event_source_disable_unref(launch->source);
         sd_bus_slot_unref(launch->slot);
-        if (launch->pidfd >= 0)
-                close(launch->pidfd);
+        spawn_abandon(launch->event, launch->pidfd);
         sd_event_unref(launch->event);
         free(launch);
         return NULL;
@@ -201,50 +195,15 @@ static int on_parent_end(sd_event_source *source, int fd, uint32_t events, void 
 {
         struct launch *launch = userdata;
         struct error error = {0};
-        siginfo_t info = {0};
-        int r = 0;
+        int status = spawn_status(launch->pidfd), r = 0;
 
-        if (waitid(P_PIDFD, (id_t)launch->pidfd, &info, WEXITED) < 0)
-                r = error_set(&error, -errno, "waiting for setsid: %s", strerror(errno));
-        else if (info.si_code != CLD_EXITED || info.si_status != 0)
-                r = error_set(&error, -ECHILD, "setsid could not start it (status %d)", info.si_status);
+        if (status != 0)
+                r = error_set(&error, -ECHILD, "setsid could not start it (status %d)", status);
         launch->source = sd_event_source_disable_unref(launch->source);
+        close(launch->pidfd);
+        launch->pidfd = -1;
         launch->done(launch->userdata, r, &error);
         return 0;
-}
-
-static int spawn(pid_t *ret, char *const argv[], int input)
-{
-        posix_spawn_file_actions_t actions;
-        posix_spawnattr_t attributes;
-        char *environment[] = {(char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-        sigset_t none, all;
-        int r;
-
-        sigemptyset(&none);
-        sigfillset(&all);
-        posix_spawn_file_actions_init(&actions);
-        posix_spawnattr_init(&attributes);
-        r = posix_spawn_file_actions_adddup2(&actions, input, 0);
-        if (r == 0)
-                r = posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-        if (r == 0)
-                r = posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-        if (r == 0)
-                r = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
-        if (r == 0)
-                r = posix_spawn_file_actions_addchdir_np(&actions, "/");
-        if (r == 0)
-                r = posix_spawnattr_setsigmask(&attributes, &none);
-        if (r == 0)
-                r = posix_spawnattr_setsigdefault(&attributes, &all);
-        if (r == 0)
-                r = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-        if (r == 0)
-                r = posix_spawn(ret, argv[0], &actions, &attributes, argv, environment);
-        posix_spawn_file_actions_destroy(&actions);
-        posix_spawnattr_destroy(&attributes);
-        return -r;
 }
 
 /* setsid --fork leaves a grandchild in its own session and ends at once: no child of ours to be reaped later,
@@ -255,7 +214,6 @@ static int launch_plain(struct launch *launch, const struct pm2_home *home, cons
         char user[32], group[32];
         const char *argv[24];
         size_t n = 0;
-        pid_t pid;
         int r;
 
         argv[n++] = "/usr/bin/setsid";
@@ -280,12 +238,9 @@ static int launch_plain(struct launch *launch, const struct pm2_home *home, cons
         argv[n++] = node;
         argv[n++] = script;
         argv[n] = NULL;
-        r = spawn(&pid, (char *const *)argv, input);
+        r = spawn_child(&launch->pidfd, (char *const *)argv, input, -1);
         if (r < 0)
                 return error_set(error, r, "cannot run %s: %s", argv[0], strerror(-r));
-        launch->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-        if (launch->pidfd < 0)
-                return -errno;
         return sd_event_add_io(launch->event, &launch->source, launch->pidfd, EPOLLIN, on_parent_end, launch);
 }
 

@@ -8,6 +8,7 @@
 
 #include "agent/pm2/boot.h"
 #include "agent/pm2/client.h"
+#include "agent/pm2/find.h"
 #include "agent/pm2/scan.h"
 #include "agent/pm2/snapshot.h"
 #include "agent/probe/probe.h"
@@ -16,22 +17,26 @@
 #include "common/base/time.h"
 
 #define ANSWER_US    (10 * USEC_PER_SEC)
+#define HOME_US      (60 * USEC_PER_SEC) /* how long it is taken for known whose the home is */
 #define BOOT_UNIT_US (60 * USEC_PER_SEC) /* how long what is known of the boot unit is good for */
 
 struct reading {
         struct pm2_home home;
         char snapshots[PATH_SIZE];
+        pm2_find *find;
         pm2_client *client;
         pm2_boot *boot;
         unsigned pending; /* answers that are still to come */
         struct service_state state;
         /* kept from one reading to the next */
+        uint64_t home_at; /* 0: not found */
         char boot_unit[UNIT_SIZE];
         uint64_t boot_unit_at; /* 0: never looked */
 };
 
 static void drop(struct reading *self)
 {
+        self->find = pm2_find_free(self->find);
         self->client = pm2_client_free(self->client);
         self->boot = pm2_boot_free(self->boot);
         service_state_clear(&self->state);
@@ -235,6 +240,35 @@ static int ask_pm2(struct probe *probe, struct error *error)
         return 0;
 }
 
+static void ask(struct probe *probe)
+{
+        struct reading *self = probe->state;
+        struct error error = {0};
+        int r = ask_pm2(probe, &error);
+
+        if (r < 0)
+                unreachable(probe, r, &error);
+        ask_units(probe);
+        if (self->pending == 0)
+                finish(probe);
+}
+
+static void on_found(void *userdata, int r, const struct pm2_home *home, const struct error *error)
+{
+        struct probe *probe = userdata;
+        struct reading *self = probe->state;
+
+        if (r < 0) {
+                self->home_at = 0;
+                unreachable(probe, r, error);
+                finish(probe);
+                return;
+        }
+        self->home = *home;
+        self->home_at = time_monotonic_us();
+        ask(probe);
+}
+
 static int read_pm2(struct probe *probe)
 {
         struct reading *self = probe->state;
@@ -249,14 +283,14 @@ static int read_pm2(struct probe *probe)
                 snprintf(self->snapshots, sizeof(self->snapshots), "%s/pm2", probe->agent_folder);
         }
         drop(self);
-        r = pm2_home_resolve(&self->home, probe->spec.user, probe->spec.home, &error);
-        if (r == 0)
-                r = ask_pm2(probe, &error);
+        if (self->home_at && time_monotonic_us() - self->home_at < HOME_US) {
+                ask(probe);
+                return 0;
+        }
+        r = pm2_find_new(&self->find, probe->event, probe->spec.user, probe->spec.home, 0, on_found, probe,
+                         &error);
         if (r < 0)
-                unreachable(probe, r, &error);
-        ask_units(probe);
-        if (self->pending == 0)
-                finish(probe);
+                on_found(probe, r, NULL, &error);
         return 0;
 }
 

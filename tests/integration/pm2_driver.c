@@ -17,6 +17,7 @@
 
 #include "agent/pm2/client.h"
 #include "agent/pm2/diff.h"
+#include "agent/pm2/find.h"
 #include "agent/pm2/restore.h"
 #include "agent/pm2/scan.h"
 #include "agent/pm2/snapshot.h"
@@ -339,12 +340,24 @@ static const struct {
         {"diff-dump", 0, verb_diff_dump}, {"verify", 1, verb_verify},
 };
 
+static void on_found(void *userdata, int r, const struct pm2_home *home, const struct error *error)
+{
+        struct driver *driver = userdata;
+
+        if (r < 0)
+                driver->result = complain(error, r);
+        else
+                driver->home = *home;
+        sd_event_exit(driver->event, 0);
+}
+
 int main(int argc, char **argv)
 {
         struct driver driver = {.folder = argc > 2 ? argv[2] : NULL,
                                 .arguments = argv + (argc > 3 ? 4 : argc)};
         char *colon = argc > 1 ? strchr(argv[1], ':') : NULL;
         struct error error = {0};
+        pm2_find *find = NULL;
         int r, result = 2;
 
         if (argc < 4) {
@@ -353,10 +366,18 @@ int main(int argc, char **argv)
         }
         if (colon)
                 *colon = '\0';
-        r = pm2_home_resolve(&driver.home, colon ? argv[1] : NULL, colon ? colon + 1 : argv[1], &error);
+        r = sd_event_new(&driver.event);
+        if (r == 0)
+                r = pm2_find_new(&find, driver.event, colon ? argv[1] : NULL, colon ? colon + 1 : argv[1], 0,
+                                 on_found, &driver, &error);
         if (r < 0)
                 return complain(&error, r);
-        r = sd_event_new(&driver.event);
+        sd_event_loop(driver.event);
+        pm2_find_free(find);
+        if (driver.result)
+                return driver.result;
+        sd_event_unref(driver.event);
+        r = sd_event_new(&driver.event); /* one that was told to exit does not run again */
         if (r < 0)
                 return complain(NULL, r);
         for (size_t i = 0; i < ELEMENTS(verbs); i++)
