@@ -44,19 +44,19 @@ json_t *pm2_entry_env(const struct pm2_app *app)
 static json_t *placed_settings(const struct pm2_app *app)
 {
         static const char *const own[] = {"status", "pm_id", "pm_uptime"};
-        json_t *settings = without_past(app), *placeholder = pm2_place_placeholder(app), *value;
+        json_t *settings = without_past(app), *bookmark = pm2_place_bookmark(app), *value;
         const char *key;
-        int r = settings && placeholder ? 0 : -1;
+        int r = settings && bookmark ? 0 : -1;
 
         for (size_t i = 0; settings && i < ELEMENTS(own); i++)
                 json_object_del(settings, own[i]);
         if (r == 0)
-                json_object_foreach(placeholder, key, value)
+                json_object_foreach(bookmark, key, value)
                 {
                         if (!json_object_get(app->env, key) && strcmp(key, "env") != 0)
                                 r |= json_object_set_new(settings, key, json_string("null"));
                 }
-        json_decref(placeholder);
+        json_decref(bookmark);
         if (r < 0) {
                 json_decref(settings);
                 return NULL;

@@ -56,7 +56,7 @@ static json_t *watch_options(const struct pm2_app *app)
         return copy;
 }
 
-json_t *pm2_place_placeholder(const struct pm2_app *app)
+json_t *pm2_place_bookmark(const struct pm2_app *app)
 {
         static const char *const copied[] = {"name", "namespace", "ignore_watch", "watch_delay"};
         json_t *env = json_pack("{s:I, s:s, s:b, s:b, s:s, s:s, s:O*, s:o, s:{}}", "pm_id",
@@ -95,7 +95,7 @@ static void on_answer(void *userdata, int r, json_t *answer, const struct error 
 
 static int place(pm2_place *self, struct placed *placed, uint64_t timeout_us)
 {
-        json_t *env = pm2_place_placeholder(placed->app);
+        json_t *env = pm2_place_bookmark(placed->app);
         int r = pm2_client_call(self->client, "prepare", env ? json_pack("[o]", env) : NULL, timeout_us,
                                 on_answer, placed);
 

@@ -2,7 +2,7 @@
  *
  * PM2 takes a given id only for what it starts at once, or for what has autostart off: that it registers as
  * stopped. And it watches files only from the moment it gives a new id, or when told to watch an entry that
- * it does not; then it takes the entry's working folder for what to watch. So a placeholder is registered at
+ * it does not; then it takes the entry's working folder for what to watch. So a bookmark is registered at
  * the id, with autostart off and what is to be watched in the place of its working folder; PM2 is told to
  * watch it; and the app's own settings come with its start, or with its parking (park.h). The watcher stays.
  */
@@ -22,5 +22,5 @@ int pm2_place_new(pm2_place **ret, pm2_client *client, const struct pm2_app *con
                   uint64_t timeout_us, pm2_place_done done, void *userdata);
 pm2_place *pm2_place_free(pm2_place *self);
 
-/* The placeholder. The caller owns it; NULL: out of memory. Pure. */
-json_t *pm2_place_placeholder(const struct pm2_app *app);
+/* The bookmark. The caller owns it; NULL: out of memory. Pure. */
+json_t *pm2_place_bookmark(const struct pm2_app *app);

@@ -1,6 +1,8 @@
 """How long it takes until all apps of a PM2 home run again after a boot, and whether they are what they were."""
 import os
+import resource
 import signal
+import statistics
 import subprocess
 
 import harness
@@ -13,9 +15,15 @@ PEER = "pm2 resurrect"
 PARALLEL = f"pm2 resurrect, {_pm2.APPS} at once"
 
 
+def children_seconds():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def run(options):
     harness.build_release("pm2_driver")
     differences = {OURS: [], PEER: [], PARALLEL: []}
+    cpu = {OURS: [], PEER: [], PARALLEL: []}
 
     with _pm2.Home() as home:
         home.driver("save", "bench")
@@ -25,13 +33,16 @@ def run(options):
             def once():
                 home.driver("stop", "end")
                 os.truncate(home.mark, 0)
+                spent = children_seconds()
                 began = harness.time.monotonic()
                 with subprocess.Popen([str(argument) for argument in arguments], env=environment,
                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                       stderr=subprocess.DEVNULL, preexec_fn=harness.die_with_parent) as process:
                     home.wait_running(_pm2.APPS)
                     took = harness.time.monotonic() - began
+                    spent -= _pm2.cpu_seconds(home.folder.name, process.pid)
                     process.wait(timeout=60)
+                cpu[name].append(children_seconds() - spent)
                 differences[name].append(len(home.driver("diff", "bench", good=(0, 4))[2].splitlines()))
                 return took
             return once
@@ -50,7 +61,10 @@ def run(options):
             PARALLEL: restored(PARALLEL, peer, {**home.environment, "PM2_CONCURRENT_ACTIONS": str(_pm2.APPS)}),
             FLOOR: floor}, options.rounds)
     found = "; ".join(f"{name} {max(counts)}" for name, counts in differences.items())
+    spent = "; ".join(f"{name} {statistics.median(figures):.2f} ({min(figures):.2f} to {max(figures):.2f})"
+                      for name, figures in cpu.items())
     return harness.Result(unit="s", ours=OURS, floor=FLOOR, values=values, digits=2,
                           reach="at most what pm2 resurrect takes, and exact",
-                          note=f"Differences to what was saved, at most: {found}. All start from no daemon; an app "
+                          note=f"CPU seconds of all that it takes, daemon, apps and command: {spent}. "
+                               f"Differences to what was saved, at most: {found}. All start from no daemon; an app "
                                "runs when its own first line has.")

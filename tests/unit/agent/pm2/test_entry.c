@@ -52,7 +52,7 @@ static void test_restart(void **state)
         pm2_list_clear(&list);
 }
 
-/* A placeholder, and the start that makes it the app: nothing of the first is left. */
+/* A bookmark, and the start that makes it the app: nothing of the first is left. */
 static void check_placed(const char *more, const char *watched, const char *folder)
 {
         char text[512];
@@ -66,7 +66,7 @@ static void check_placed(const char *more, const char *watched, const char *fold
                 "{\"A\":\"b\"}%s}}]",
                 more);
         list = list_of(text);
-        env = pm2_place_placeholder(&list.apps[0]);
+        env = pm2_place_bookmark(&list.apps[0]);
         assert_int_equal(json_number(env, "pm_id", -1), 3);
         assert_true(json_is_false(json_object_get(env, "autostart"))); /* or PM2 runs it */
         assert_false(json_truthy(json_object_get(env, "watch")));      /* or PM2 takes it for watched */
