@@ -11,7 +11,7 @@
 
 #include "common/base/cleanup.h"
 
-#define CALM_SAMPLES 4
+#define CALM_SAMPLES 2
 
 static int parse_stat(const char *text, struct process_fact *ret)
 {

@@ -11,7 +11,7 @@
 #include "common/base/text.h"
 #include "common/base/time.h"
 
-#define SAMPLE_US    (10 * USEC_PER_MSEC)
+#define SAMPLE_US    (20 * USEC_PER_MSEC)
 #define COMING_UP_US (3 * USEC_PER_SEC) /* after that it counts as up: it works on something of its own */
 #define TRIES        4
 #define TRY_AGAIN_US (300 * USEC_PER_MSEC)

@@ -2,17 +2,23 @@
 #include "agent/pm2/wave.h"
 
 #define MOST        64
+#define LEAST       3 /* a processor */
+#define FIRST       4 /* a processor */
 #define SLOW_FACTOR 4
 #define FAIR_FACTOR 2
+
+static unsigned at_most(const struct wave *wave, unsigned limit)
+{
+        return limit < wave->most ? limit : wave->most;
+}
 
 void wave_init(struct wave *wave, unsigned processors, unsigned most)
 {
         if (processors == 0)
                 processors = 1;
-        *wave = (struct wave){.least = processors, .most = most ? most : MOST};
-        if (wave->least > wave->most)
-                wave->least = wave->most;
-        wave->limit = processors * 2 > wave->most ? wave->most : processors * 2;
+        *wave = (struct wave){.most = most ? most : MOST};
+        wave->least = at_most(wave, processors * LEAST);
+        wave->limit = at_most(wave, processors * FIRST);
 }
 
 unsigned wave_room(const struct wave *wave)

@@ -1,9 +1,9 @@
 /* How many apps may be starting at once. Pure arithmetic.
  *
- * Starting is bound by the processors, so more at once than they can carry only makes each start slower and
- * lets time-outs inside the apps pass. The limit begins at two a
- * processor, so that none waits while an app comes to rest; it grows by one while starts take less than twice
- * the quickest seen, and halves when they take more than four times that. */
+ * Starting is bound by the processors: more at once than they can carry makes each start slower, until
+ * time-outs inside the apps pass; fewer leave a processor idle while apps come to rest. The limit begins at
+ * four a processor; it grows by one while starts take less than twice the quickest seen, and halves, to
+ * three a processor at least, when they take more than four times that. */
 #pragma once
 
 #include <stdint.h>

@@ -37,8 +37,8 @@ static void test_holds_where_processors_bound_it(void **state)
 {
         unsigned limit = limit_after(2, 0, 2000, 3);
 
-        assert_true(limit >= 2);
-        assert_true(limit <= 12);
+        assert_true(limit >= 6);
+        assert_true(limit <= 18);
 }
 
 static void test_least(void **state)
