@@ -1,5 +1,7 @@
-/* muster audit: who did what, newest first. */
+/* muster audit: who did what, newest first; and whether what is on record is what was written. */
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/connect.h"
 #include "cli/json.h"
@@ -13,6 +15,9 @@
 
 #define ENTRIES_SHOWN 50
 #define ENTRIES_MOST  10000
+#define HASH_SIZE     32u
+
+#define VERIFY_DEADLINE_US (600 * USEC_PER_SEC)
 
 struct showing {
         bool json;
@@ -80,16 +85,97 @@ static int list_entries(const struct cli *cli, int argc, char **argv)
         return ending_exit(&ending);
 }
 
+struct verifying {
+        bool json;
+        int failure;
+        uint64_t bad;
+};
+
+static void on_verified(const ProtobufCMessage *message, void *userdata)
+{
+        const Muster__V1__AuditVerifyReply *reply = (const Muster__V1__AuditVerifyReply *)message;
+        struct verifying *verifying = userdata;
+        char hash[2 * HASH_SIZE + 1] = "";
+
+        verifying->bad = reply->bad;
+        if (verifying->json) {
+                verifying->failure = json_print(message, false);
+                return;
+        }
+        if (reply->hash.len == HASH_SIZE)
+                text_hex(hash, reply->hash.data, HASH_SIZE);
+        if (reply->bad)
+                return;
+        printf("%llu entries, each as it was written\n", (unsigned long long)reply->entries);
+        if (reply->entries)
+                printf("to see later that none was cut off, keep this elsewhere: --known %llu:%s\n",
+                       (unsigned long long)reply->entries, hash);
+}
+
+/* NUMBER:HASH, as an earlier verification said. */
+static int known_parse(const char *text, uint64_t *ret_number, uint8_t ret_hash[HASH_SIZE])
+{
+        const char *colon = strchr(text, ':');
+        char number[24];
+
+        if (!colon || (size_t)(colon - text) >= sizeof(number))
+                return -EINVAL;
+        memcpy(number, text, (size_t)(colon - text));
+        number[colon - text] = '\0';
+        return text_to_u64(number, ret_number) < 0 || *ret_number == 0 ||
+                               text_unhex(ret_hash, HASH_SIZE, colon + 1) < 0
+                       ? -EINVAL
+                       : 0;
+}
+
+static int verify_entries(const struct cli *cli, int argc, char **argv)
+{
+        struct verifying verifying = {0};
+        const char *known = NULL;
+        const struct option list[] = {
+                {"known", NULL, &known, "NUMBER:HASH", "an entry that an earlier verification named"},
+                {"json", &verifying.json, NULL, NULL, "as JSON"},
+        };
+        const struct options options = {"audit verify", "", list, ELEMENTS(list), 0, 0, false};
+        Muster__V1__AuditVerifyRequest request = MUSTER__V1__AUDIT_VERIFY_REQUEST__INIT;
+        cleanup_with(session_freep) session *session = NULL;
+        struct arguments arguments;
+        struct ending ending;
+        uint8_t hash[HASH_SIZE];
+        int exit;
+
+        if (!options_read(&options, argc, argv, &arguments, &exit))
+                return exit;
+        if (known && known_parse(known, &request.known_number, hash) < 0)
+                return cli_fail(CLI_USAGE,
+                                "audit verify: --known takes NUMBER:HASH, as audit verify prints it");
+        if (known)
+                request.known_hash = (ProtobufCBinaryData){sizeof(hash), hash};
+        if (!session_open(&session, cli, &exit))
+                return exit;
+        session_call(session, "AuditVerify", &request.base, VERIFY_DEADLINE_US, on_verified, &verifying,
+                     &ending);
+        if (verifying.failure < 0)
+                return cli_fail(CLI_FAILED, "out of memory");
+        if (verifying.bad)
+                return cli_fail(
+                        CLI_FAILED,
+                        "entry %llu of the audit trail is not as it was written, or is missing; the %llu "
+                        "before it are whole",
+                        (unsigned long long)verifying.bad, (unsigned long long)verifying.bad - 1);
+        return ending_exit(&ending);
+}
+
 static int run(const struct cli *cli, int argc, char **argv)
 {
-        static const struct subcommand list[] = {{"ls", list_entries}};
+        static const struct subcommand list[] = {{"ls", list_entries}, {"verify", verify_entries}};
 
         return subcommand_run("audit", list, ELEMENTS(list), cli, argc, argv);
 }
 
 const struct command command_audit = {
         .name = "audit",
-        .usage = "ls [--limit N] [--json]",
+        .usage = "ls|verify",
         .summary = "who did what",
         .run = run,
 };

@@ -24,6 +24,7 @@ void api_pm2_diff(rpc_call *call, const ProtobufCMessage *request, void *userdat
 void api_pm2_snapshots(rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void api_pm2_save(rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void api_pm2_restore(rpc_call *call, const ProtobufCMessage *request, void *userdata);
+void api_audit_verify(rpc_call *call, const ProtobufCMessage *request, void *userdata);
 
 /* --- helpers.c --- */
 

@@ -20,6 +20,7 @@ static const struct rpc_method methods[] = {
         METHOD("Report", api_report),
         METHOD("Invite", api_invite),
         METHOD("Revoke", api_revoke),
+        METHOD("AuditVerify", api_audit_verify),
         METHOD("Audit", api_audit),
         METHOD("Pm2Diff", api_pm2_diff),
         METHOD("Pm2Snapshots", api_pm2_snapshots),

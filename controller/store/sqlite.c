@@ -91,7 +91,7 @@ static const char *const texts[STATEMENT_END] = {
         [STATEMENT_AUDIT_LIST] = "SELECT number, time_us, user, action, text FROM audit"
                                  " ORDER BY number DESC LIMIT ?1",
         [STATEMENT_AUDIT_READ] = "SELECT number, time_us, user, action, text, hash FROM audit"
-                                 " ORDER BY number",
+                                 " WHERE number>?1 ORDER BY number LIMIT ?2",
 };
 
 static int errno_of(int code)

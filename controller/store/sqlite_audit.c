@@ -1,8 +1,9 @@
 /* See store.h: the audit trail. An entry's hash is SHA-256 over the hash before it (32 zero bytes for the
  * first), its number and time as little-endian 64-bit numbers, and user, action and text, each with its
  * length before it as a little-endian 32-bit number. Changing, removing or inserting an entry breaks the
- * chain from there on. What it cannot show: entries cut off at the end, and a chain that someone who may
- * write the file has computed anew. Whoever needs that keeps the last hash elsewhere. */
+ * chain from there on. What it cannot show by itself: entries cut off at the end, and a chain that someone
+ * who may write the file has computed anew. Whoever needs that keeps a number and its hash elsewhere, and
+ * gives them to the next verification. */
 #include <endian.h>
 #include <sodium.h>
 #include <string.h>
@@ -122,32 +123,48 @@ int store_audit_list(store *store, size_t limit, int (*each)(const struct store_
         return r;
 }
 
-int store_audit_verify(store *store, uint64_t *ret_number)
+/* One row of the chain; hash_entry's result has to be what is stored, and what was kept elsewhere. */
+static int verify_entry(sqlite3_stmt *statement, struct store_audit_chain *chain)
 {
-        uint8_t hash[HASH_SIZE] = {0}, stored[HASH_SIZE];
-        uint64_t expected = 0;
+        uint8_t hash[HASH_SIZE], stored[HASH_SIZE];
+        struct store_audit entry = {0};
+        int r = read_entry(statement, &entry);
+
+        if (r == 0)
+                r = store_column_blob(statement, 5, stored, sizeof(stored));
+        if (r < 0)
+                return r;
+        memcpy(hash, chain->hash, sizeof(hash));
+        hash_entry(hash, &entry);
+        if (entry.number != chain->entries + 1 || sodium_memcmp(hash, stored, sizeof(hash)) != 0 ||
+            (entry.number == chain->known && sodium_memcmp(hash, chain->known_hash, sizeof(hash)) != 0))
+                return -EBADMSG;
+        memcpy(chain->hash, hash, sizeof(hash));
+        chain->entries++;
+        return 0;
+}
+
+int store_audit_verify(store *store, struct store_audit_chain *chain, size_t limit)
+{
+        uint64_t until = chain->entries + (limit < INT32_MAX ? limit : INT32_MAX);
         int r = 0;
         sqlite3_stmt *statement = store_begin_read(store, STATEMENT_AUDIT_READ, &r);
 
         if (!statement)
                 return r;
-        while ((r = store_step(store, statement)) > 0) {
-                struct store_audit entry = {0};
-
-                expected++;
-                r = read_entry(statement, &entry);
-                if (r == 0)
-                        r = store_column_blob(statement, 5, stored, sizeof(stored));
+        store_bind_u64(statement, 1, chain->entries);
+        store_bind_u64(statement, 2, until - chain->entries);
+        while (chain->entries < until && (r = store_step(store, statement)) > 0) {
+                r = verify_entry(statement, chain);
                 if (r < 0)
                         break;
-                hash_entry(hash, &entry);
-                if (entry.number != expected || sodium_memcmp(hash, stored, sizeof(hash)) != 0) {
-                        r = -EBADMSG;
-                        break;
-                }
         }
         store_end(statement);
+        if (r == 0 && chain->entries == until)
+                return 1;
+        if (r == 0 && chain->entries < chain->known)
+                r = -EBADMSG; /* what was there once has been cut off */
         if (r == -EBADMSG)
-                *ret_number = expected;
+                chain->bad = chain->entries + 1;
         return r;
 }

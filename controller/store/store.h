@@ -100,5 +100,14 @@ int store_audit_add(store *store, uint64_t time_us, const char *user, const char
 /* Newest first. */
 int store_audit_list(store *store, size_t limit, int (*each)(const struct store_audit *entry, void *userdata),
                      void *userdata);
-/* Recomputes the chain: 0, or -EBADMSG with the first bad entry's number. */
-int store_audit_verify(store *store, uint64_t *ret_number);
+/* How far a chain was recomputed; zero it to begin. */
+struct store_audit_chain {
+        uint64_t entries; /* found whole, from the first on */
+        uint8_t hash[32]; /* of the last of them */
+        uint64_t bad;     /* the first that is not as it was written, or is missing; 0: none */
+        uint64_t known;   /* set by the caller: an entry whose hash was kept elsewhere; 0: none */
+        uint8_t known_hash[32];
+};
+/* Recomputes at most limit entries from where chain stands. 1: there are more; 0: all are whole; -EBADMSG:
+ * bad says which is not. */
+int store_audit_verify(store *store, struct store_audit_chain *chain, size_t limit);

@@ -34,13 +34,9 @@ test_invitations() {
 test_expired() {
         local line
         line=$(invite)
-        ends_well muster-controller "$controller_pid" "$work/controller.log"
-        [[ $(sqlite3 "$work/state/muster.db" "UPDATE invitations SET expires_us = 1; SELECT changes()") -eq 1 ]] ||
-                fail "no invitation in the store"
-        start_controller "$port"
+        behind_its_back "UPDATE invitations SET expires_us = 1"
         expect 5 "has expired" "$agent" join "$line" --state "$work/thief"
         expect 5 "unknown or was used" "$agent" join "$line" --state "$work/thief"
-        until_true 60 host_is one up || fail "the agent does not come back to a restarted controller"
 }
 
 # Bytes that are no handshake, of every shape: nothing of them is believed, and the log does not grow with them.
@@ -104,6 +100,28 @@ test_audit_text() {
         expect 0 "exec.*on one: echo xéé" "$muster" audit ls
 }
 
+# The trail as it was written; one entry changed behind the controller's back; one cut off at the end.
+test_audit_verify() {
+        local known entries
+        expect 0 "[0-9]+ entries, each as it was written" "$muster" audit verify
+        known=$(sed -n 's/.*--known //p' "$work/out")
+        entries=${known%%:*}
+        expect 0 "^ *\"bad\": 0" "$muster" audit verify --known "$known" --json
+        expect 1 "entry $entries .* is not as it was written" "$muster" audit verify --known "$entries:$(printf '00%.0s' {1..32})"
+        expect 1 "entry $((entries + 7)) of|entry $((entries + 1)) of" "$muster" audit verify --known "$((entries + 7)):${known#*:}"
+        expect 2 "NUMBER:HASH" "$muster" audit verify --known "$entries"
+        behind_its_back "UPDATE audit SET text = 'nothing' WHERE number = 2"
+        expect 1 "entry 2 of the audit trail is not as it was written, or is missing; the 1 before" "$muster" audit verify
+        expect 0 "fleet errors" "$muster" status
+}
+
+behind_its_back() { # SQL that changes one row
+        ends_well muster-controller "$controller_pid" "$work/controller.log"
+        [[ $(sqlite3 "$work/state/muster.db" "$1; SELECT changes()") -eq 1 ]] || fail "the store has no such row: $1"
+        start_controller "$port"
+        until_true 60 host_is one up || fail "the agent does not come back to a restarted controller"
+}
+
 # A controller that listens everywhere and was told no address of itself: no line that leads nowhere.
 test_everywhere() {
         local line
@@ -125,6 +143,7 @@ main() {
         test_junk
         test_half_open
         test_audit_text
+        test_audit_verify
         ends_well muster-agent "$agent_pid" "$work/one.log"
         ends_well muster-controller "$controller_pid" "$work/controller.log"
         test_everywhere

@@ -329,29 +329,65 @@ static void test_audit(void **state)
                 {"DELETE FROM audit WHERE number=4", 0}, /* the end cut off: what the chain cannot show */
         };
         char text[256] = "", longer[2000];
-        uint64_t number = 0;
+        struct store_audit_chain chain = {0};
         store *store;
 
         fill_audit();
         store = open_store();
         assert_int_equal(store_audit_list(store, 2, note_audit, text), 0);
         assert_string_equal(text, "4 me reboot db1;3 me reboot db1;");
-        assert_int_equal(store_audit_verify(store, &number), 0);
+        assert_int_equal(store_audit_verify(store, &chain, SIZE_MAX), 0);
+        assert_int_equal(chain.entries, 4);
         memset(longer, 'x', sizeof(longer) - 1);
         longer[sizeof(longer) - 1] = '\0';
         assert_int_equal(store_audit_add(store, 9, longer, longer, longer), 0);
-        assert_int_equal(store_audit_verify(store, &number), 0);
+        assert_int_equal(store_audit_verify(store, &chain, SIZE_MAX), 0); /* goes on from the fourth */
+        assert_int_equal(chain.entries, 5);
         store_close(store);
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
                 unlink(path);
                 fill_audit();
                 tamper(cases[i].sql);
                 store = open_store();
-                number = 0;
-                assert_int_equal(store_audit_verify(store, &number), cases[i].bad ? -EBADMSG : 0);
-                assert_int_equal(number, cases[i].bad);
+                chain = (struct store_audit_chain){0};
+                assert_int_equal(store_audit_verify(store, &chain, SIZE_MAX), cases[i].bad ? -EBADMSG : 0);
+                assert_int_equal(chain.bad, cases[i].bad);
                 store_close(store);
         }
+}
+
+/* A few at a time is the same; and a hash that was kept elsewhere shows what the chain alone cannot. */
+static void test_audit_known(void **state)
+{
+        struct store_audit_chain chain = {0}, kept, again;
+        store *store;
+        int turns = 0, r;
+
+        fill_audit();
+        store = open_store();
+        while ((r = store_audit_verify(store, &chain, 1)) == 1)
+                turns++;
+        assert_int_equal(r, 0);
+        assert_int_equal(turns, 4);
+        assert_int_equal(chain.entries, 4);
+        kept = (struct store_audit_chain){.known = 4};
+        memcpy(kept.known_hash, chain.hash, sizeof(kept.known_hash));
+        again = kept;
+        assert_int_equal(store_audit_verify(store, &again, SIZE_MAX), 0);
+        store_close(store);
+
+        tamper("DELETE FROM audit WHERE number=4");
+        store = open_store();
+        again = kept;
+        assert_int_equal(store_audit_verify(store, &again, SIZE_MAX), -EBADMSG);
+        assert_int_equal(again.bad, 4);
+        assert_int_equal(store_audit_add(store, 9, "me", "reboot", "db1"), 0); /* well chained, and another */
+        again = (struct store_audit_chain){0};
+        assert_int_equal(store_audit_verify(store, &again, SIZE_MAX), 0);
+        again = kept;
+        assert_int_equal(store_audit_verify(store, &again, SIZE_MAX), -EBADMSG);
+        assert_int_equal(again.bad, 4);
+        store_close(store);
 }
 
 /* Rows that others wrote are not trusted: wrong sizes are -EBADMSG, never an overrun. */
@@ -383,9 +419,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         const struct CMUnitTest tests[] = {
-                TEST(test_open),        TEST(test_open_refusals), TEST(test_keys),
-                TEST(test_invitations), TEST(test_runs),          TEST(test_journal),
-                TEST(test_rates),       TEST(test_audit),         TEST(test_damaged_rows),
+                TEST(test_open),        TEST(test_open_refusals), TEST(test_keys),  TEST(test_invitations),
+                TEST(test_runs),        TEST(test_journal),       TEST(test_rates), TEST(test_audit),
+                TEST(test_audit_known), TEST(test_damaged_rows),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
