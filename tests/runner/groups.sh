@@ -22,7 +22,7 @@ run_ctest() {
         local group=$1 folder=$2 log=$logs/$1-ctest.log line count=0
         local line_pattern='^ *[0-9]+/[0-9]+ Test +#[0-9]+: ([^ ]+) [. ]*(\**[A-Za-z ]*[a-z]) +([0-9]+)\.([0-9]+) sec'
         shift 2
-        timeout --kill-after=10 900 "${ctest_wrap[@]}" ctest --test-dir "$folder" --output-on-failure --timeout 60 \
+        timeout --kill-after=10 900 "${ctest_wrap[@]}" ctest --test-dir "$folder" --output-on-failure --timeout 180 \
                 -j "$jobs" "$@" </dev/null >"$log" 2>&1 &
         wait $!
         while IFS= read -r line; do
