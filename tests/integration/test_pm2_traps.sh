@@ -147,7 +147,22 @@ has "^cluster \\($last\\): missing\$"
 drive 0 restore cluster "$settle"
 has 'kept=2 added=1 removed=0'
 
+case_name="a watched app that runs and is to be stopped"
+fresh
+echo 'if (!require("fs").existsSync(process.env.PM2_HOME + "/stay")) process.exit(0); setInterval(() => {}, 1000);' >"$apps/gate.js"
+echo "module.exports = {apps: [{name: 'gate', script: './gate.js', autorestart: false, watch: ['./none']}]};" >"$apps/ecosystem.config.js"
+pm2 start ecosystem.config.js
+wait_for ' gate stopped '
+drive 0 save gate
+touch "$home/stay"
+pm2 start gate
+drive 4 diff gate
+has '^gate \(0\): status was stopped, is online$'
+drive 0 restore gate "$settle"
+has 'as-saved=1 wanted=0 online=0 stopped=1'
+
 case_name="a dump of nothing"
+drive 0 restore cluster "$settle"
 pm2 save --force
 sha256sum <"$home/dump.pm2" >"$work/dump"
 pm2 delete all
