@@ -87,8 +87,9 @@ has '^done: 3 of 3 apps as saved'
 
 case_name="stop"
 pm2 start good.js --name afterthought
+pm2 stop first # only in another state: nothing of it would be lost
 drive 0 op stop one
-has '^running=3$'
+has '^running=2$'
 has '^late=1$'
 has 'saved beside it as one-late, first: afterthought \(3\): extra$'
 [[ -e $(echo "$work"/agent/pm2/*/one-late.json) ]] || fail "nothing was saved beside it"

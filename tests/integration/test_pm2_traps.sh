@@ -150,15 +150,17 @@ has 'kept=2 added=1 removed=0'
 case_name="a watched app that runs and is to be stopped"
 fresh
 echo 'if (!require("fs").existsSync(process.env.PM2_HOME + "/stay")) process.exit(0); setInterval(() => {}, 1000);' >"$apps/gate.js"
-echo "module.exports = {apps: [{name: 'gate', script: './gate.js', autorestart: false, watch: ['./none']}]};" >"$apps/ecosystem.config.js"
+echo "module.exports = {apps: [{name: 'gate', script: './gate.js', autorestart: false, watch: ['./seen']}]};" >"$apps/ecosystem.config.js"
+mkdir "$apps/seen"
 pm2 start ecosystem.config.js
 wait_for ' gate stopped '
 drive 0 save gate
-touch "$home/stay"
-pm2 start gate
+touch "$home/stay" "$apps/seen/this" # started by hand it would lose its watcher
+wait_for ' gate online '
 drive 4 diff gate
 has '^gate \(0\): status was stopped, is online$'
 drive 0 restore gate "$settle"
+has 'as-saved=1 .* kept=0 added=0 removed=0'
 has 'as-saved=1 wanted=0 online=0 stopped=1'
 
 case_name="a dump of nothing"
