@@ -7,7 +7,6 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
-#include "agent/join.h"
 #include "agent/ledger.h"
 #include "agent/operations.h"
 #include "agent/probe/probe.h"
@@ -17,6 +16,7 @@
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/conf/settings.h"
+#include "common/rpc/join.h"
 
 #define DEFAULT_FOLDER "/var/lib/muster-agent"
 
@@ -214,18 +214,18 @@ static int join(const char *folder, const char *text)
 {
         struct error error = {0};
         struct join_line line;
-        int r = join_line_parse(&line, text, &error);
+        int r = join_line_parse(&line, RPC_AGENT, text, &error);
 
         if (r < 0) {
                 fprintf(stderr, "muster-agent: %s\n", error_text(&error, r));
                 return EXIT_USAGE;
         }
-        r = join_fleet(&line, folder, &error);
+        r = join_with_line(&line, folder, &error);
         if (r < 0) {
                 fprintf(stderr, "muster-agent: %s\n", error_text(&error, r));
                 return r == -EACCES || r == -EHOSTUNREACH ? EXIT_UNREACHABLE : EXIT_FAILED;
         }
-        printf("joined as %s; start the agent: systemctl enable --now muster-agent\n", line.host);
+        printf("joined as %s; start the agent: systemctl enable --now muster-agent\n", line.name);
         return EXIT_OK;
 }
 

@@ -42,6 +42,7 @@ extern const struct command command_report;
 extern const struct command command_restart;
 extern const struct command command_run;
 extern const struct command command_status;
+extern const struct command command_user;
 
 /* NULL for an unknown name. */
 const struct command *command_find(const char *name);

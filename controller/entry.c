@@ -45,8 +45,9 @@ static enum rpc_status take_invitation(struct entry *entry, enum rpc_role role, 
         if (r == 0 || r == -ETIME)
                 r = store_invite_take(entry->store, role, hash, added.added_us, added.name);
         if (r == -ENOENT || r == -ETIME) {
-                error_set(error, 0, "the invitation %s; make a new one with `muster host invite`",
-                          r == -ETIME ? "has expired" : "is unknown or was used before");
+                error_set(error, 0, "the invitation %s; make a new one with `muster %s`",
+                          r == -ETIME ? "has expired" : "is unknown or was used before",
+                          role == RPC_USER ? "user add" : "host invite");
                 return RPC_UNAUTHENTICATED;
         }
         memcpy(added.key, key, sizeof(added.key));
@@ -54,7 +55,8 @@ static enum rpc_status take_invitation(struct entry *entry, enum rpc_role role, 
                 r = store_key_put(entry->store, &added);
         if (r == 0)
                 r = store_audit_add(entry->store, added.added_us, added.name, "join",
-                                    "an invitation was used");
+                                    role == RPC_USER ? "as a user, with an invitation"
+                                                     : "as a host, with an invitation");
         if (r < 0) {
                 error_set(error, 0, "the controller's store failed");
                 return RPC_INTERNAL;

@@ -309,6 +309,32 @@ unsigned peer_stream_limit(const rpc_peer *peer, bool serving)
         return caller == RPC_CONTROLLER ? peer->node->limits.streams_large : peer->node->limits.streams;
 }
 
+/* --- of one key ---------------------------------------------------------------------------------------- */
+
+static bool peer_is_up_as(const rpc_peer *peer, const uint8_t *key)
+{
+        return peer->state == PEER_UP && memcmp(peer->key, key, NOISE_KEY_SIZE) == 0;
+}
+
+size_t rpc_node_links(const rpc_node *node, const uint8_t key[NOISE_KEY_SIZE])
+{
+        const rpc_peer *peer;
+        size_t count = 0;
+
+        TAILQ_FOREACH(peer, &node->peers, link)
+        count += peer_is_up_as(peer, key);
+        return count;
+}
+
+void rpc_node_close_key(rpc_node *node, const uint8_t key[NOISE_KEY_SIZE], const char *reason)
+{
+        rpc_peer *peer;
+
+        TAILQ_FOREACH(peer, &node->peers, link)
+        if (peer_is_up_as(peer, key))
+                rpc_peer_close(peer, reason);
+}
+
 /* --- for the program ----------------------------------------------------------------------------------- */
 
 const char *rpc_peer_name(const rpc_peer *peer)

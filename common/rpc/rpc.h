@@ -71,6 +71,10 @@ int rpc_node_listen(rpc_node *node, const char *address, uint16_t *ret_port, str
 /* What Health answers: serving or not. */
 void rpc_node_set_serving(rpc_node *node, bool serving);
 
+/* How many links the key has now; and ends them. */
+size_t rpc_node_links(const rpc_node *node, const uint8_t key[NOISE_KEY_SIZE]);
+void rpc_node_close_key(rpc_node *node, const uint8_t key[NOISE_KEY_SIZE], const char *reason);
+
 /* --- dialling ----------------------------------------------------------------------------------------- */
 
 struct rpc_dial_options {

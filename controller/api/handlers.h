@@ -19,6 +19,9 @@ void api_exec(rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void api_report(rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void api_invite(rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void api_revoke(rpc_call *call, const ProtobufCMessage *request, void *userdata);
+void api_add_user(rpc_call *call, const ProtobufCMessage *request, void *userdata);
+void api_users(rpc_call *call, const ProtobufCMessage *request, void *userdata);
+void api_revoke_user(rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void api_audit(rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void api_pm2_diff(rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void api_pm2_snapshots(rpc_call *call, const ProtobufCMessage *request, void *userdata);
@@ -45,6 +48,15 @@ void api_reply(rpc_call *call, struct wire_arena *arena, const ProtobufCMessage 
 
 /* The scope as it is said in texts: "the whole fleet" for an empty one. */
 const char *api_scope_name(const char *text);
+
+/* --- invite.c --- */
+
+/* Makes an invitation for a host or a user, on record, and answers with its line, or ends the call with what
+ * is wrong. wanted: the address it is to name; "" as the settings say. */
+void api_invitation(const struct api_context *context, rpc_call *call, enum rpc_role role, const char *name,
+                    const char *wanted);
+/* An invitation that nobody can use takes the place of one that is out. */
+int api_void_invitation(const struct api_context *context, enum rpc_role role, const char *name);
 
 /* --- status.c --- */
 

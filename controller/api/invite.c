@@ -6,7 +6,7 @@
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
-#include "common/conf/settings.h"
+#include "common/rpc/join.h"
 #include "controller/api/handlers.h"
 
 #define INVITATION_US (3600 * USEC_PER_SEC)
@@ -54,48 +54,55 @@ static const char *find_address(const struct api_context *context, rpc_call *cal
         return NULL;
 }
 
-void api_invite(rpc_call *call, const ProtobufCMessage *request, void *userdata)
+void api_invitation(const struct api_context *context, rpc_call *call, enum rpc_role role, const char *name,
+                    const char *wanted)
 {
-        const Muster__V1__InviteRequest *wanted = (const Muster__V1__InviteRequest *)request;
-        const struct api_context *context = userdata;
         Muster__V1__InviteReply reply = MUSTER__V1__INVITE_REPLY__INIT;
-        char token_hex[2 * RPC_TOKEN_SIZE + 1], key_hex[2 * NOISE_KEY_SIZE + 1], line[1024];
-        uint8_t token[RPC_TOKEN_SIZE], hash[crypto_hash_sha256_BYTES];
-        const char *address;
+        const char *who = role == RPC_USER ? "user" : "host", *address = find_address(context, call, wanted);
+        struct join_line line = {.role = role};
+        uint8_t hash[crypto_hash_sha256_BYTES];
+        char text[JOIN_LINE_SIZE];
         int r;
 
-        if (!host_known(context, call, wanted->host))
-                return;
-        address = find_address(context, call, wanted->address);
         if (!address)
                 return;
-        randombytes_buf(token, sizeof(token));
-        crypto_hash_sha256(hash, token, sizeof(token));
+        randombytes_buf(line.token, sizeof(line.token));
+        crypto_hash_sha256(hash, line.token, sizeof(line.token));
+        memcpy(line.controller, context->controller_public_key, sizeof(line.controller));
         reply.expires_us = time_realtime_us() + INVITATION_US;
-        r = store_invite_put(context->store, RPC_AGENT, wanted->host, hash, reply.expires_us);
+        reply.line = text;
+        r = TEXT_COPY(line.name, name);
+        if (r == 0)
+                r = TEXT_COPY(line.address, address);
+        if (r == 0)
+                r = join_line_format(&line, text, sizeof(text));
+        if (r == 0)
+                r = store_invite_put(context->store, role, name, hash, reply.expires_us);
         if (r < 0) {
-                api_fail(call, "the invitation cannot be kept", r);
-        } else if (api_record(context, call, "invite", "host %s, for one hour", wanted->host)) {
-                text_hex(token_hex, token, sizeof(token));
-                text_hex(key_hex, context->controller_public_key, NOISE_KEY_SIZE);
-                snprintf(line, sizeof(line), "muster-join:1:%s:%s:%s:%s", wanted->host, address, key_hex,
-                         token_hex);
-                log_info("host %s was invited by %s", wanted->host, rpc_peer_name(rpc_call_peer(call)));
-                reply.line = line;
+                api_fail(call, "the invitation cannot be made", r);
+        } else if (api_record(context, call, "invite", "%s %s, for one hour", who, name)) {
+                log_info("%s %s was invited by %s", who, name, rpc_peer_name(rpc_call_peer(call)));
                 rpc_call_reply(call, &reply.base);
-                sodium_memzero(token_hex, sizeof(token_hex));
-                sodium_memzero(line, sizeof(line));
         }
-        sodium_memzero(token, sizeof(token));
+        sodium_memzero(text, sizeof(text));
+        sodium_memzero(&line, sizeof(line));
 }
 
-/* An invitation that nobody can use takes the place of one that is out. */
-static int void_invitation(const struct api_context *context, const char *host)
+int api_void_invitation(const struct api_context *context, enum rpc_role role, const char *name)
 {
         uint8_t nobody[crypto_hash_sha256_BYTES];
 
         randombytes_buf(nobody, sizeof(nobody));
-        return store_invite_put(context->store, RPC_AGENT, host, nobody, 1);
+        return store_invite_put(context->store, role, name, nobody, 1);
+}
+
+void api_invite(rpc_call *call, const ProtobufCMessage *request, void *userdata)
+{
+        const Muster__V1__InviteRequest *wanted = (const Muster__V1__InviteRequest *)request;
+        const struct api_context *context = userdata;
+
+        if (host_known(context, call, wanted->host))
+                api_invitation(context, call, RPC_AGENT, wanted->host, wanted->address);
 }
 
 void api_revoke(rpc_call *call, const ProtobufCMessage *request, void *userdata)
@@ -112,7 +119,7 @@ void api_revoke(rpc_call *call, const ProtobufCMessage *request, void *userdata)
                 return;
         }
         if (r == 0)
-                r = void_invitation(context, wanted->host);
+                r = api_void_invitation(context, RPC_AGENT, wanted->host);
         if (r < 0) {
                 api_fail(call, "the key cannot be removed", r);
                 return;

@@ -135,6 +135,22 @@ test_everywhere() {
         ends_well muster-controller "$controller_pid" "$work/everywhere.log"
 }
 
+# IPv6 all the way: listened on, named in the line, joined, connected.
+test_ipv6() {
+        local line
+        [[ -e /proc/net/if_inet6 ]] && grep -q ' lo$' /proc/net/if_inet6 || return 0
+        start "$work/six.log" "$controller" --fleet "$work/fleet.yaml" --listen "[::1]:$port" --state "$work/state"
+        controller_pid=${started[-1]}
+        until_true 20 answers || fail "the controller does not answer on [::1]"
+        line=$(invite)
+        [[ $line == "muster-join:1:one:[::1]:$port:"* ]] || fail "the invitation names another address: $line"
+        expect 0 "joined as one" "$agent" join "$line" --state "$work/one"
+        run_agent one
+        expect 0 "^one: hello" "$muster" exec one -- echo hello
+        ends_well muster-agent "$agent_pid" "$work/one.log"
+        ends_well muster-controller "$controller_pid" "$work/six.log"
+}
+
 main() {
         cat >"$work/fleet.yaml" <<<$'fleet: errors\nhosts:\n  one: {}\n'
         start_controller
@@ -147,6 +163,7 @@ main() {
         ends_well muster-agent "$agent_pid" "$work/one.log"
         ends_well muster-controller "$controller_pid" "$work/controller.log"
         test_everywhere
+        test_ipv6
         conclude
 }
 

@@ -1,5 +1,5 @@
 /* See join.h. */
-#include "agent/join.h"
+#include "common/rpc/join.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -9,10 +9,32 @@
 #include "common/base/file.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
-#include "common/conf/settings.h"
 
-#define JOIN_PREFIX     "muster-join:1:"
 #define JOIN_LIMIT_USEC (15 * USEC_PER_SEC)
+
+static const char *prefix_of(enum rpc_role role)
+{
+        return role == RPC_USER ? "muster-user:1:" : "muster-join:1:";
+}
+
+static const char *advice_for(enum rpc_role role)
+{
+        return role == RPC_USER ? "give the whole line that `muster user add NAME` printed, in quotes"
+                                : "give the whole line that `muster host invite HOST` printed, in quotes";
+}
+
+int join_line_format(const struct join_line *line, char *out, size_t size)
+{
+        char token[2 * RPC_TOKEN_SIZE + 1], key[2 * NOISE_KEY_SIZE + 1];
+        int n;
+
+        text_hex(token, line->token, sizeof(line->token));
+        text_hex(key, line->controller, sizeof(line->controller));
+        n = snprintf(out, size, "%s%s:%s:%s:%s", prefix_of(line->role), line->name, line->address, key,
+                     token);
+        sodium_memzero(token, sizeof(token));
+        return n < 0 || (size_t)n >= size ? -EMSGSIZE : 0;
+}
 
 /* Cuts the last ":FIELD" off text. NULL if there is no colon. */
 static char *cut_last(char *text)
@@ -25,14 +47,15 @@ static char *cut_last(char *text)
         return colon + 1;
 }
 
-int join_line_parse(struct join_line *ret, const char *line, struct error *error)
+int join_line_parse(struct join_line *ret, enum rpc_role role, const char *text, struct error *error)
 {
-        static const char advice[] = "give the whole line that `muster host invite HOST` printed, in quotes";
-        char copy[1024], *token, *key, *address;
-        struct join_line parsed;
+        const char *advice = advice_for(role), *prefix = prefix_of(role);
+        struct join_line parsed = {.role = role};
+        char copy[JOIN_LINE_SIZE], *token, *key, *address;
 
-        if (!text_starts(line, JOIN_PREFIX) || TEXT_COPY(copy, line + strlen(JOIN_PREFIX)) < 0)
-                return error_set(error, -EINVAL, "this is not an invitation; %s", advice);
+        if (!text_starts(text, prefix) || TEXT_COPY(copy, text + strlen(prefix)) < 0)
+                return error_set(error, -EINVAL, "this is not an invitation for a %s; %s",
+                                 role == RPC_USER ? "person" : "host", advice);
         token = cut_last(copy);
         key = token ? cut_last(copy) : NULL;
         address = key ? strchr(copy, ':') : NULL;
@@ -41,7 +64,7 @@ int join_line_parse(struct join_line *ret, const char *line, struct error *error
         *address++ = '\0';
         if (text_unhex(parsed.token, sizeof(parsed.token), token) < 0 ||
             text_unhex(parsed.controller, sizeof(parsed.controller), key) < 0 || !text_is_name(copy) ||
-            TEXT_COPY(parsed.host, copy) < 0 || TEXT_COPY(parsed.address, address) < 0 || !parsed.address[0])
+            TEXT_COPY(parsed.name, copy) < 0 || TEXT_COPY(parsed.address, address) < 0 || !parsed.address[0])
                 return error_set(error, -EINVAL, "the invitation is damaged; %s", advice);
         *ret = parsed;
         return 0;
@@ -97,7 +120,7 @@ static int dial(struct joining *joining, const struct join_line *line, const str
         r = sd_event_new(&joining->event);
         if (r < 0)
                 return r;
-        r = rpc_node_new(&node, joining->event, RPC_AGENT, key, NULL, 0, &events, joining);
+        r = rpc_node_new(&node, joining->event, line->role, key, NULL, 0, &events, joining);
         if (r == 0)
                 r = rpc_node_dial(node, &options, error);
         if (r == 0)
@@ -128,7 +151,7 @@ static int own_key(struct noise_keypair *ret, const char *folder, struct error *
         return r;
 }
 
-int join_fleet(const struct join_line *line, const char *folder, struct error *error)
+int join_with_line(const struct join_line *line, const char *folder, struct error *error)
 {
         struct joining joining = {.code = RPC_UNAVAILABLE};
         struct identity identity = {0};
@@ -141,8 +164,8 @@ int join_fleet(const struct join_line *line, const char *folder, struct error *e
         r = dial(&joining, line, &key, error);
         if (r == 0)
                 r = error_set(error, joining.code == RPC_UNAVAILABLE ? -EHOSTUNREACH : -EACCES,
-                              "the controller at %s did not let this host in: %s", line->address,
-                              joining.error.text);
+                              "the controller at %s did not let %s in: %s", line->address,
+                              line->role == RPC_USER ? "you" : "this host", joining.error.text);
         if (r > 0)
                 r = TEXT_COPY(identity.address, line->address);
         if (r == 0) {

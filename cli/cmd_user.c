@@ -1,0 +1,200 @@
+/* muster user: who may give commands. Each person has a key of their own, made where they sit. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli/connect.h"
+#include "cli/json.h"
+#include "cli/options.h"
+#include "cli/subcommand.h"
+#include "cli/table.h"
+#include "common/base/cleanup.h"
+#include "common/base/text.h"
+#include "common/base/time.h"
+#include "common/rpc/join.h"
+#include "proto/fleet.pb-c.h"
+
+struct showing {
+        const char *user;
+        bool json;
+        int failure;
+};
+
+static int users_table(const Muster__V1__UsersReply *reply)
+{
+        static const char *const heads[] = {"USER", "SINCE (UTC)", "LINKS"};
+        cleanup_with(table_freep) table *table = NULL;
+        struct terminal terminal;
+        int r = table_new(&table, heads, ELEMENTS(heads));
+
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < reply->n_users; i++) {
+                char when[TIME_TEXT_SIZE];
+
+                time_text(when, reply->users[i]->added_us);
+                table_cell(table, STYLE_BOLD, "%s", reply->users[i]->name);
+                table_cell(table, STYLE_DIM, "%s", when);
+                table_cell(table, STYLE_PLAIN, "%u", reply->users[i]->links);
+        }
+        terminal_read(&terminal, stdout);
+        return table_print(table, stdout, &terminal);
+}
+
+static void on_users(const ProtobufCMessage *message, void *userdata)
+{
+        struct showing *showing = userdata;
+
+        showing->failure = showing->json ? json_print(message, false)
+                                         : users_table((const Muster__V1__UsersReply *)message);
+}
+
+static int list_users(const struct cli *cli, int argc, char **argv)
+{
+        struct showing showing = {0};
+        const struct option list[] = {{"json", &showing.json, NULL, NULL, "as JSON"}};
+        const struct options options = {"user ls", "", list, ELEMENTS(list), 0, 0, false};
+        Muster__V1__UsersRequest request = MUSTER__V1__USERS_REQUEST__INIT;
+        cleanup_with(session_freep) session *session = NULL;
+        struct arguments arguments;
+        struct ending ending;
+        int exit;
+
+        if (!options_read(&options, argc, argv, &arguments, &exit) || !session_open(&session, cli, &exit))
+                return exit;
+        session_call(session, "Users", &request.base, CALL_DEADLINE_US, on_users, &showing, &ending);
+        if (showing.failure < 0)
+                return cli_fail(CLI_FAILED, "out of memory");
+        return ending_exit(&ending);
+}
+
+/* The line alone goes to stdout, so that it can be handed on by a script. */
+static void on_added(const ProtobufCMessage *message, void *userdata)
+{
+        const Muster__V1__InviteReply *reply = (const Muster__V1__InviteReply *)message;
+        struct showing *showing = userdata;
+        char when[TIME_TEXT_SIZE], line[JOIN_LINE_SIZE];
+
+        if (showing->json) {
+                showing->failure = json_print(message, false);
+                return;
+        }
+        text_copy_cut(line, sizeof(line), reply->line);
+        clean_text(line);
+        time_text(when, reply->expires_us);
+        puts(line);
+        fflush(stdout);
+        fprintf(stderr, "where %s sits, once, until %s: muster user join LINE\n", showing->user, when);
+}
+
+static int add_user(const struct cli *cli, int argc, char **argv)
+{
+        struct showing showing = {0};
+        const char *address = NULL;
+        const struct option list[] = {
+                {"address", NULL, &address, "HOST:PORT", "under which they reach the controller"},
+                {"json", &showing.json, NULL, NULL, "as JSON"},
+        };
+        const struct options options = {"user add", "NAME", list, ELEMENTS(list), 1, 1, false};
+        Muster__V1__AddUserRequest request = MUSTER__V1__ADD_USER_REQUEST__INIT;
+        cleanup_with(session_freep) session *session = NULL;
+        struct arguments arguments;
+        struct ending ending;
+        int exit;
+
+        if (!options_read(&options, argc, argv, &arguments, &exit) || !session_open(&session, cli, &exit))
+                return exit;
+        showing.user = arguments.words[0];
+        request.user = (char *)arguments.words[0];
+        if (address)
+                request.address = (char *)address;
+        session_call(session, "AddUser", &request.base, CALL_DEADLINE_US, on_added, &showing, &ending);
+        if (showing.failure < 0)
+                return cli_fail(CLI_FAILED, "out of memory");
+        return ending_exit(&ending);
+}
+
+/* Where the identity goes: --folder, else ~/.config/muster. One that is there is somebody: it stays. */
+static int own_folder(char ret[PATH_SIZE], const char *folder, struct error *error)
+{
+        const char *home = getenv("HOME");
+        char path[PATH_SIZE + 16];
+        int n = folder          ? snprintf(ret, PATH_SIZE, "%s", folder)
+                : home && *home ? snprintf(ret, PATH_SIZE, "%s/.config/muster", home)
+                                : -1;
+
+        if (n < 0)
+                return error_set(error, -EINVAL, "there is no $HOME; give --folder DIR");
+        if (n >= (int)PATH_SIZE)
+                return error_set(error, -ENAMETOOLONG, "the folder's name is too long");
+        snprintf(path, sizeof(path), "%s/identity", ret);
+        if (access(path, F_OK) == 0)
+                return error_set(error, -EEXIST,
+                                 "%s is there already and stays; move it away, or give --folder DIR", path);
+        return 0;
+}
+
+static int join_user(const struct cli *cli, int argc, char **argv)
+{
+        const char *folder = NULL;
+        const struct option list[] = {
+                {"folder", NULL, &folder, "DIR", "for the identity file (default ~/.config/muster)"}};
+        const struct options options = {"user join", "LINE", list, ELEMENTS(list), 1, 1, false};
+        struct arguments arguments;
+        struct error error = {0};
+        struct join_line line;
+        char own[PATH_SIZE];
+        int exit, r;
+
+        if (!options_read(&options, argc, argv, &arguments, &exit))
+                return exit;
+        r = join_line_parse(&line, RPC_USER, arguments.words[0], &error);
+        if (r < 0)
+                return cli_fail(CLI_USAGE, "user join: %s", error_text(&error, r));
+        r = own_folder(own, folder, &error);
+        if (r == 0)
+                r = join_with_line(&line, own, &error);
+        if (r < 0)
+                return cli_fail(r == -EACCES || r == -EHOSTUNREACH ? CLI_UNREACHABLE : CLI_FAILED, "%s",
+                                error_text(&error, r));
+        printf("you are %s now, by %s/identity\n", line.name, own);
+        if (folder)
+                printf("use it: muster --identity %s/identity COMMAND\n", own);
+        return CLI_DONE;
+}
+
+static int revoke_user(const struct cli *cli, int argc, char **argv)
+{
+        const struct options options = {"user revoke", "NAME", NULL, 0, 1, 1, false};
+        Muster__V1__RevokeUserRequest request = MUSTER__V1__REVOKE_USER_REQUEST__INIT;
+        cleanup_with(session_freep) session *session = NULL;
+        struct arguments arguments;
+        struct ending ending;
+        int exit;
+
+        if (!options_read(&options, argc, argv, &arguments, &exit) || !session_open(&session, cli, &exit))
+                return exit;
+        request.user = (char *)arguments.words[0];
+        session_call(session, "RevokeUser", &request.base, CALL_DEADLINE_US, NULL, NULL, &ending);
+        exit = ending_exit(&ending);
+        if (exit == CLI_DONE)
+                printf("%s may give no more commands; muster user add %s lets them in again\n",
+                       arguments.words[0], arguments.words[0]);
+        return exit;
+}
+
+static int run(const struct cli *cli, int argc, char **argv)
+{
+        static const struct subcommand list[] = {
+                {"ls", list_users}, {"add", add_user}, {"join", join_user}, {"revoke", revoke_user}};
+
+        return subcommand_run("user", list, ELEMENTS(list), cli, argc, argv);
+}
+
+const struct command command_user = {
+        .name = "user",
+        .usage = "ls|add|join|revoke",
+        .summary = "who may give commands",
+        .run = run,
+};
