@@ -1,7 +1,5 @@
 /* muster-agent: reports what stands on this host and does operations on it, for its controller alone. */
 #include <errno.h>
-#include <getopt.h>
-#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,11 +14,10 @@
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/conf/settings.h"
+#include "common/loop/daemon.h"
 #include "common/rpc/join.h"
 
 #define DEFAULT_FOLDER "/var/lib/muster-agent"
-
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 5 };
 
 struct agent {
         struct agent_service service; /* first: what the node's handlers take their userdata for */
@@ -149,14 +146,8 @@ static int connect_controller(struct agent *agent, struct error *error)
 
 static int set_up(struct agent *agent, struct error *error)
 {
-        int r = sd_event_default(&agent->event);
+        int r = daemon_event(&agent->event);
 
-        if (r >= 0)
-                r = sd_event_add_signal(agent->event, NULL, SIGTERM, NULL, NULL);
-        if (r >= 0)
-                r = sd_event_add_signal(agent->event, NULL, SIGINT, NULL, NULL);
-        if (r >= 0)
-                r = sd_event_set_watchdog(agent->event, true);
         if (r >= 0)
                 r = open_bus(agent, error);
         if (r >= 0)
@@ -195,19 +186,15 @@ static int run(const char *folder)
 {
         struct agent agent = {.folder = folder};
         struct error error = {0};
+        enum daemon_exit exit_code = DAEMON_FAILED;
         int r = set_up(&agent, &error);
 
-        if (r < 0) {
+        if (r < 0)
                 log_error("%s", error_text(&error, r));
-        } else {
-                sd_notify(0, "READY=1");
-                r = sd_event_loop(agent.event);
-                if (r < 0)
-                        log_error("the event loop ended: %s", strerror(-r));
-                sd_notify(0, "STOPPING=1");
-        }
+        else
+                exit_code = daemon_run(agent.event);
         tear_down(&agent);
-        return r < 0 ? EXIT_FAILED : EXIT_OK;
+        return exit_code;
 }
 
 static int join(const char *folder, const char *text)
@@ -218,68 +205,39 @@ static int join(const char *folder, const char *text)
 
         if (r < 0) {
                 fprintf(stderr, "muster-agent: %s\n", error_text(&error, r));
-                return EXIT_USAGE;
+                return DAEMON_USAGE;
         }
         r = join_with_line(&line, folder, &error);
         if (r < 0) {
                 fprintf(stderr, "muster-agent: %s\n", error_text(&error, r));
-                return r == -EACCES || r == -EHOSTUNREACH ? EXIT_UNREACHABLE : EXIT_FAILED;
+                return r == -EACCES || r == -EHOSTUNREACH ? DAEMON_UNREACHABLE : DAEMON_FAILED;
         }
         printf("joined as %s; start the agent: systemctl enable --now muster-agent\n", line.name);
-        return EXIT_OK;
+        return DAEMON_OK;
 }
 
 int main(int argc, char **argv)
 {
-        static const struct option options[] = {
-                {"state", required_argument, NULL, 's'},
-                {"verbose", no_argument, NULL, 'v'},
-                {"version", no_argument, NULL, 'V'},
-                {"help", no_argument, NULL, 'h'},
-                {NULL, 0, NULL, 0},
-        };
         const char *folder = DEFAULT_FOLDER;
-        sigset_t blocked;
-        int option;
+        const struct daemon_option options[] = {{"state", &folder, NULL}};
+        int first, exit_code;
 
-        while ((option = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
-                switch (option) {
-                case 's':
-                        folder = optarg;
-                        break;
-                case 'v':
-                        log_set_level(LOG_DEBUG);
-                        break;
-                case 'V':
-                        puts("muster-agent " MUSTER_VERSION);
-                        return EXIT_OK;
-                case 'h':
-                        usage(stdout);
-                        return EXIT_OK;
-                default:
-                        usage(stderr);
-                        return EXIT_USAGE;
-                }
-        }
+        if (!daemon_options("muster-agent", usage, options, ELEMENTS(options), argc, argv, &first,
+                            &exit_code))
+                return exit_code;
         if (strlen(folder) >= PATH_SIZE || folder[0] != '/') {
                 fputs("muster-agent: --state takes an absolute folder\n", stderr);
-                return EXIT_USAGE;
+                return DAEMON_USAGE;
         }
         if (sodium_init() < 0) {
                 fputs("muster-agent: libsodium cannot start\n", stderr);
-                return EXIT_FAILED;
+                return DAEMON_FAILED;
         }
-        /* Before nng starts its threads: the loop alone takes signals. */
-        sigemptyset(&blocked);
-        sigaddset(&blocked, SIGTERM);
-        sigaddset(&blocked, SIGINT);
-        sigaddset(&blocked, SIGCHLD);
-        sigprocmask(SIG_BLOCK, &blocked, NULL);
-        signal(SIGPIPE, SIG_IGN);
-        if (optind == argc)
+        daemon_block_signals();
+        if (first == argc)
                 return run(folder);
-        if (text_equal(argv[optind], "join") && optind + 2 == argc)
-                return join(folder, argv[optind + 1]);
+        if (text_equal(argv[first], "join") && first + 2 == argc)
+                return join(folder, argv[first + 1]);
         usage(stderr);
-        return EXIT_USAGE;
+        return DAEMON_USAGE;
 }

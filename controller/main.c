@@ -1,12 +1,9 @@
 /* muster-controller: knows the fleet, plans and runs restarts, keeps the journal, answers the command line.
  */
 #include <errno.h>
-#include <getopt.h>
-#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
 
 #include "common/base/cleanup.h"
 #include "common/base/file.h"
@@ -14,6 +11,7 @@
 #include "common/base/text.h"
 #include "common/conf/fleet_file.h"
 #include "common/conf/settings.h"
+#include "common/loop/daemon.h"
 #include "controller/agents.h"
 #include "controller/api/api.h"
 #include "controller/entry.h"
@@ -24,8 +22,6 @@
 #define DEFAULT_FLEET  "/etc/muster/fleet.yaml"
 #define DEFAULT_LISTEN "0.0.0.0:7117"
 #define DEFAULT_FOLDER "/var/lib/muster"
-
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 struct arguments {
         const char *config;                              /* NULL: the default file, if it is there */
@@ -162,14 +158,8 @@ static int open_node(struct controller *controller, struct error *error)
 
 static int set_up(struct controller *controller, struct error *error)
 {
-        int r = sd_event_default(&controller->event);
+        int r = daemon_event(&controller->event);
 
-        if (r >= 0)
-                r = sd_event_add_signal(controller->event, NULL, SIGTERM, NULL, NULL);
-        if (r >= 0)
-                r = sd_event_add_signal(controller->event, NULL, SIGINT, NULL, NULL);
-        if (r >= 0)
-                r = sd_event_set_watchdog(controller->event, true);
         if (r >= 0)
                 r = open_state(controller, error);
         if (r >= 0)
@@ -215,7 +205,7 @@ static int check_config(const struct controller *controller)
 {
         printf("%s: fleet %s: %zu hosts, %zu services\n", controller->settings.fleet, controller->fleet->name,
                controller->fleet->host_count, controller->fleet->service_count);
-        return EXIT_OK;
+        return DAEMON_OK;
 }
 
 static int serve(struct controller *controller)
@@ -225,17 +215,12 @@ static int serve(struct controller *controller)
 
         if (r < 0) {
                 log_error("%s", error_text(&error, r));
-                return EXIT_FAILED;
+                return DAEMON_FAILED;
         }
         log_info("fleet %s: %zu hosts, %zu services; listening on %s", controller->fleet->name,
                  controller->fleet->host_count, controller->fleet->service_count,
                  controller->settings.listen);
-        sd_notify(0, "READY=1");
-        r = sd_event_loop(controller->event);
-        if (r < 0)
-                log_error("ends: %s", strerror(-r));
-        sd_notify(0, "STOPPING=1");
-        return r < 0 ? EXIT_FAILED : EXIT_OK;
+        return daemon_run(controller->event);
 }
 
 static int work(const struct arguments *arguments)
@@ -249,83 +234,34 @@ static int work(const struct arguments *arguments)
                 r = fleet_file_read(&controller.fleet, controller.settings.fleet, &error);
         if (r < 0) {
                 fprintf(stderr, "%s\n", error_text(&error, r));
-                return EXIT_USAGE;
+                return DAEMON_USAGE;
         }
         exit_code = arguments->check_config ? check_config(&controller) : serve(&controller);
         tear_down(&controller);
         return exit_code;
 }
 
-/* Returns -1 to go on, or an exit code. */
-static int parse(struct arguments *arguments, int argc, char **argv)
-{
-        static const struct option options[] = {
-                {"config", required_argument, NULL, 'C'}, {"fleet", required_argument, NULL, 'f'},
-                {"listen", required_argument, NULL, 'l'}, {"advertise", required_argument, NULL, 'a'},
-                {"state", required_argument, NULL, 's'},  {"check-config", no_argument, NULL, 'c'},
-                {"verbose", no_argument, NULL, 'v'},      {"version", no_argument, NULL, 'V'},
-                {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
-        };
-        int option;
-
-        while ((option = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
-                switch (option) {
-                case 'C':
-                        arguments->config = optarg;
-                        break;
-                case 'f':
-                        arguments->fleet = optarg;
-                        break;
-                case 'l':
-                        arguments->listen = optarg;
-                        break;
-                case 'a':
-                        arguments->advertise = optarg;
-                        break;
-                case 's':
-                        arguments->folder = optarg;
-                        break;
-                case 'c':
-                        arguments->check_config = true;
-                        break;
-                case 'v':
-                        log_set_level(LOG_DEBUG);
-                        break;
-                case 'V':
-                        puts("muster-controller " MUSTER_VERSION);
-                        return EXIT_OK;
-                case 'h':
-                        usage(stdout);
-                        return EXIT_OK;
-                default:
-                        usage(stderr);
-                        return EXIT_USAGE;
-                }
-        }
-        if (optind != argc) {
-                usage(stderr);
-                return EXIT_USAGE;
-        }
-        return -1;
-}
-
 int main(int argc, char **argv)
 {
         struct arguments arguments = {0};
-        int exit_code = parse(&arguments, argc, argv);
-        sigset_t blocked;
+        const struct daemon_option options[] = {
+                {"config", &arguments.config, NULL}, {"fleet", &arguments.fleet, NULL},
+                {"listen", &arguments.listen, NULL}, {"advertise", &arguments.advertise, NULL},
+                {"state", &arguments.folder, NULL},  {"check-config", NULL, &arguments.check_config},
+        };
+        int first, exit_code;
 
-        if (exit_code >= 0)
+        if (!daemon_options("muster-controller", usage, options, ELEMENTS(options), argc, argv, &first,
+                            &exit_code))
                 return exit_code;
+        if (first != argc) {
+                usage(stderr);
+                return DAEMON_USAGE;
+        }
         if (sodium_init() < 0) {
                 fputs("muster-controller: libsodium cannot start\n", stderr);
-                return EXIT_FAILED;
+                return DAEMON_FAILED;
         }
-        /* Before nng starts its threads: the loop alone takes signals. */
-        sigemptyset(&blocked);
-        sigaddset(&blocked, SIGTERM);
-        sigaddset(&blocked, SIGINT);
-        sigprocmask(SIG_BLOCK, &blocked, NULL);
-        signal(SIGPIPE, SIG_IGN);
+        daemon_block_signals();
         return work(&arguments);
 }

@@ -87,6 +87,15 @@ test_plan() {
         expect 0 "no runs yet" "$muster" run ls
 }
 
+# What is started is what was shown: another plan, or none, is refused, and nothing runs.
+test_another_plan() {
+        "$build/tests/integration/start_driver" "$MUSTER_IDENTITY" >"$work/answers" || fail "the driver failed: $(cat "$work/answers")"
+        [[ $(head -n 1 "$work/answers") == "OK "* ]] || fail "no plan: $(cat "$work/answers")"
+        [[ $(grep -c "^FAILED_PRECONDITION the fleet changed since the plan was shown" "$work/answers") -eq 2 ]] ||
+                fail "another plan than the one shown was started: $(cat "$work/answers")"
+        [[ $("$muster" run ls --json | jq '.runs | length') -eq 0 ]] || fail "a run was started"
+}
+
 test_done() {
         local before
         before=$(pm2_states)
@@ -206,6 +215,7 @@ settled() {
 main() {
         set_up
         test_plan
+        test_another_plan
         test_done
         test_steered
         test_controller_killed

@@ -40,7 +40,7 @@ test_on_record() {
 
 test_revoke() {
         local watch status=0
-        start "$work/watch.log" "$muster" --identity "$work/ann/identity" status --watch
+        start "$work/watch.log" timeout 30 "$muster" --identity "$work/ann/identity" status --watch
         watch=${started[-1]}
         until_true 20 links_of ann 1 || fail "ann's link is not listed"
         expect 1 "that is you" "$muster" user revoke admin
