@@ -1,6 +1,7 @@
-/* Check: what stands in the way of a restart. All hosts in scope look anew first; then the checks, which are
- * in controller/core, judge what they saw. */
+/* Check: what stands in the way of a restart. All hosts in scope look anew first, and compare what their PM2
+ * homes run with what was saved; then the checks, which are in controller/core, judge what they saw. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/cleanup.h"
 #include "common/base/time.h"
@@ -8,7 +9,7 @@
 #include "controller/core/checks.h"
 
 int api_check_run(const struct api_context *context, const struct scope *scope, const bool *late,
-                  struct finding **ret, size_t *ret_count)
+                  const struct plan_pm2_look *pm2, struct finding **ret, size_t *ret_count)
 {
         struct api_facts facts = {0};
         int r = api_facts_get(context, &facts);
@@ -17,6 +18,7 @@ int api_check_run(const struct api_context *context, const struct scope *scope, 
                 return r;
         for (size_t i = 0; late && i < context->fleet->host_count; i++)
                 facts.hosts[i].late = late[i];
+        facts.facts.pm2 = pm2;
         r = checks_run(context->fleet, scope, &facts.facts, time_realtime_us(), ret, ret_count);
         api_facts_clear(&facts);
         return r;
@@ -38,13 +40,17 @@ int api_check_send(rpc_call *call, const struct finding *finding, const char *re
         return r;
 }
 
-/* A check that waits for the hosts. */
+/* A check that waits for the hosts, and for what they see in PM2 homes. */
 struct looking {
         struct api_context *context;
         rpc_call *call;
         struct scope scope; /* owned */
         bool fix;
-        struct api_look *look; /* NULL: it has ended */
+        unsigned open;               /* of the two, those that have not come; one more while asking */
+        struct api_look *look;       /* NULL: it has come */
+        struct api_pm2_looks *looks; /* the same */
+        bool *late;                  /* owned, by the fleet's hosts */
+        struct plan_pm2_look *pm2;   /* owned; NULL: not known */
 };
 
 static struct looking *looking_free(struct looking *looking)
@@ -52,7 +58,10 @@ static struct looking *looking_free(struct looking *looking)
         if (!looking)
                 return NULL;
         api_look_leave(looking->look);
+        api_pm2_looks_leave(looking->looks);
         scope_clear(&looking->scope);
+        free(looking->late);
+        free(looking->pm2);
         free(looking);
         return NULL;
 }
@@ -63,15 +72,15 @@ static void on_cancelled(rpc_call *call, void *userdata)
         looking_free(userdata);
 }
 
-static void on_looked(const bool *late, void *userdata)
+static void judge(struct looking *done)
 {
-        cleanup_with(looking_freep) struct looking *looking = userdata;
+        cleanup_with(looking_freep) struct looking *looking = done;
         cleanup_free struct finding *findings = NULL;
         rpc_call *call = looking->call;
         size_t count = 0;
-        int r = api_check_run(looking->context, &looking->scope, late, &findings, &count);
+        int r = api_check_run(looking->context, &looking->scope, looking->late, looking->pm2, &findings,
+                              &count);
 
-        looking->look = NULL;
         rpc_call_watch(call, NULL, NULL, NULL);
         if (r < 0) {
                 api_fail(call, "the checks cannot be made", r);
@@ -85,31 +94,80 @@ static void on_looked(const bool *late, void *userdata)
                              "smaller scope",
                              count);
         else if (looking->fix)
-                api_repair(looking->context, call, &looking->scope, &findings, count);
+                api_repair(looking->context, call, &looking->scope, &findings, count, &looking->pm2);
         else
                 rpc_call_end(call, RPC_OK, "%s", "");
+}
+
+static void one_came(struct looking *looking)
+{
+        if (--looking->open == 0)
+                judge(looking);
+}
+
+static void on_looked(const bool *late, void *userdata)
+{
+        struct looking *looking = userdata;
+
+        looking->look = NULL;
+        memcpy(looking->late, late, looking->context->fleet->host_count * sizeof(*late));
+        one_came(looking);
+}
+
+static void on_pm2(struct plan_pm2_look *facts, void *userdata)
+{
+        struct looking *looking = userdata;
+
+        looking->looks = NULL;
+        looking->pm2 = facts;
+        one_came(looking);
+}
+
+/* Each of the two may come from within, when there is nobody to ask. */
+static int ask(struct looking *looking)
+{
+        struct api_pm2_looks *looks = NULL;
+        struct api_look *look = NULL;
+        int r;
+
+        looking->open = 3;
+        r = api_look(&look, looking->context, &looking->scope, on_looked, looking);
+        if (r < 0)
+                return r;
+        if (look)
+                looking->look = look;
+        r = api_pm2_looks(&looks, looking->context, &looking->scope, on_pm2, looking);
+        if (r < 0)
+                return r;
+        if (looks)
+                looking->looks = looks;
+        one_came(looking);
+        return 0;
 }
 
 void api_check(rpc_call *call, const ProtobufCMessage *request, void *userdata)
 {
         const Muster__V1__CheckRequest *wanted = (const Muster__V1__CheckRequest *)request;
         struct looking *looking = calloc(1, sizeof(*looking));
-        struct api_look *look = NULL;
+        struct api_context *context = userdata;
         int r;
 
-        if (!looking) {
+        if (looking)
+                looking->late = calloc(context->fleet->host_count + 1, sizeof(*looking->late));
+        if (!looking || !looking->late) {
+                looking_free(looking);
                 api_fail(call, "the checks cannot be made", -ENOMEM);
                 return;
         }
-        *looking = (struct looking){.context = userdata, .call = call, .fix = wanted->fix};
-        if (!api_scope(looking->context, call, wanted->scope, &looking->scope)) {
+        looking->context = context;
+        looking->call = call;
+        looking->fix = wanted->fix;
+        if (!api_scope(context, call, wanted->scope, &looking->scope)) {
                 looking_free(looking);
                 return;
         }
         rpc_call_watch(call, on_cancelled, NULL, looking);
-        r = api_look(&look, looking->context, &looking->scope, on_looked, looking);
-        if (r == 0 && look)
-                looking->look = look; /* else it has come, and looking is gone */
+        r = ask(looking);
         if (r < 0) {
                 rpc_call_watch(call, NULL, NULL, NULL);
                 looking_free(looking);

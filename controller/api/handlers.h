@@ -114,19 +114,31 @@ void api_look_leave(struct api_look *look);
 /* As api_scope; a scope without a service of kind pm2 ends the call too. */
 bool api_pm2_scope(const struct api_context *context, rpc_call *call, const char *text, struct scope *ret);
 
+/* --- pm2_looks.c --- */
+
+/* How the PM2 homes in scope stand to their last snapshots and to PM2's own dumps, for the checks. */
+struct api_pm2_looks;
+/* done comes exactly once, after API_LOOK_US at most; facts, by the fleet's services, are then its own to
+ * free. *ret is NULL if it came already. -ENOMEM: it does not come. */
+int api_pm2_looks(struct api_pm2_looks **ret, const struct api_context *context, const struct scope *scope,
+                  void (*done)(struct plan_pm2_look *facts, void *userdata), void *userdata);
+/* done does not come any more. NULL is fine. */
+struct api_pm2_looks *api_pm2_looks_leave(struct api_pm2_looks *looks);
+
 /* --- repair.c --- */
 
 /* Repairs what can be repaired of the findings, as far as the caller is still there, tells what was done and
- * what remains, and ends the call. Takes scope and findings (zeroed, NULL after). */
+ * what remains, and ends the call. Takes scope, findings and pm2 (zeroed, NULL after); pm2 is what was seen
+ * of PM2 homes, which no repair touches. */
 void api_repair(struct api_context *context, rpc_call *call, struct scope *scope, struct finding **findings,
-                size_t count);
+                size_t count, struct plan_pm2_look **pm2);
 
 /* --- check.c --- */
 
-/* Checks the scope with what is known now. late: hosts that did not look anew; NULL: none. 0, -ENOMEM or the
- * store's error. The caller frees *ret. */
+/* Checks the scope with what is known now. late: hosts that did not look anew; NULL: none. pm2: of
+ * api_pm2_looks; NULL: nobody looked. 0, -ENOMEM or the store's error. The caller frees *ret. */
 int api_check_run(const struct api_context *context, const struct scope *scope, const bool *late,
-                  struct finding **ret, size_t *ret_count);
+                  const struct plan_pm2_look *pm2, struct finding **ret, size_t *ret_count);
 /* Sends one update; repair NULL: none. -ENOBUFS, -ENOMEM. */
 int api_check_send(rpc_call *call, const struct finding *finding, const char *repair, bool failed,
                    bool remaining);

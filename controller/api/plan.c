@@ -95,7 +95,7 @@ static int find_blockers(const struct api_context *context, const char *scope_te
         int r = scope_parse(&scope, context->fleet, scope_text, NULL);
 
         if (r == 0)
-                r = api_check_run(context, &scope, NULL, &findings, &count);
+                r = api_check_run(context, &scope, NULL, NULL, &findings, &count);
         for (size_t i = 0; i < count && r == 0; i++) {
                 const struct finding *finding = &findings[i];
 

@@ -1,6 +1,6 @@
-/* Repairs of what a check found, as a batch of operations by hand (batch.h). Then the states that agents
- * report are awaited until the repaired findings are gone (or SETTLE_US has passed), and what remains is
- * told. When the caller leaves, what is under way goes on at its host; nothing more is begun. */
+/* Repairs of what a check found, as a batch of operations by hand (batch.h). Then all hosts look anew, and
+ * their states are awaited until the repaired findings are gone (or SETTLE_US has passed), and what remains
+ * is told. When the caller leaves, what is under way goes on at its host; nothing more is begun. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -22,9 +22,10 @@ struct repair {
 struct repairing {
         struct api_context *context;
         rpc_call *call;
-        struct scope scope;       /* owned */
-        struct finding *findings; /* owned */
-        struct repair *repairs;   /* owned; by the index of the batch's works */
+        struct scope scope;        /* owned */
+        struct finding *findings;  /* owned */
+        struct plan_pm2_look *pm2; /* owned; what was seen of PM2 homes */
+        struct repair *repairs;    /* owned; by the index of the batch's works */
         size_t count;
         struct batch *batch; /* NULL: not begun, or all have ended */
         bool settling;
@@ -40,6 +41,7 @@ static void repairing_free(struct repairing *all)
         sd_event_source_disable_unref(all->timer);
         scope_clear(&all->scope);
         free(all->findings);
+        free(all->pm2);
         free(all->repairs);
         free(all);
 }
@@ -93,7 +95,7 @@ static void conclude(struct repairing *all, bool late)
         cleanup_free struct finding *findings = NULL;
         size_t count = 0;
         rpc_call *call;
-        int r = api_check_run(all->context, &all->scope, NULL, &findings, &count);
+        int r = api_check_run(all->context, &all->scope, NULL, all->pm2, &findings, &count);
 
         if (r < 0) {
                 give_up(all, "the checks cannot be made again", r);
@@ -185,7 +187,7 @@ static int list_repairs(struct repairing *all, size_t finding_count, struct batc
 }
 
 void api_repair(struct api_context *context, rpc_call *call, struct scope *scope, struct finding **findings,
-                size_t count)
+                size_t count, struct plan_pm2_look **pm2)
 {
         struct batch_events events = {.ended = on_ended, .done = on_done};
         cleanup_free struct batch_work *works = NULL;
@@ -201,6 +203,7 @@ void api_repair(struct api_context *context, rpc_call *call, struct scope *scope
         all->scope = *scope;
         *scope = (struct scope){0};
         all->findings = TAKE(*findings);
+        all->pm2 = TAKE(*pm2);
         events.userdata = all;
         r = list_repairs(all, count, &works);
         if (r == 0 && all->count == 0) {

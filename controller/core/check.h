@@ -15,7 +15,8 @@ struct checking {
         /* The present service; NULL while hosts are looked at. state NULL: its agent says nothing of it. */
         const struct fleet_service *service;
         const struct service_state *state;
-        const struct plan_rate *rate; /* NULL: none learned */
+        const struct plan_rate *rate;    /* NULL: none learned */
+        const struct plan_pm2_look *pm2; /* NULL: nobody looked */
         const char *id;
         /* What was found. */
         struct finding *items;
@@ -43,16 +44,19 @@ void finding_fix(struct finding *finding, const struct checking *checking, enum 
 void check_load_estimate(const struct checking *checking, bool compacted, uint64_t *ret_low_us,
                          uint64_t *ret_high_us);
 
-/* Short texts, on the caller's line: CHECK_BYTES(n), CHECK_SPAN(us), CHECK_RANGE(low_us, high_us). */
+/* Short texts, on the caller's line: CHECK_BYTES(n), CHECK_SPAN(us), CHECK_RANGE(low_us, high_us),
+ * CHECK_MOMENT(realtime_us). */
 struct check_text {
         char text[80];
 };
 struct check_text check_bytes(uint64_t bytes);
 struct check_text check_span(uint64_t us);
 struct check_text check_range(uint64_t low_us, uint64_t high_us);
-#define CHECK_BYTES(bytes)     (check_bytes(bytes).text)
-#define CHECK_SPAN(us)         (check_span(us).text)
-#define CHECK_RANGE(low, high) (check_range((low), (high)).text)
+struct check_text check_moment(uint64_t realtime_us);
+#define CHECK_BYTES(bytes)        (check_bytes(bytes).text)
+#define CHECK_SPAN(us)            (check_span(us).text)
+#define CHECK_MOMENT(realtime_us) (check_moment(realtime_us).text)
+#define CHECK_RANGE(low, high)    (check_range((low), (high)).text)
 
 /* A path or name from an agent as it may stand in a command that people paste: itself if it is made of plain
  * characters only, else instead (which must be static). */
@@ -87,3 +91,5 @@ void check_tile38_leftover(struct checking *checking);
 void check_pm2_reachable(struct checking *checking);
 void check_pm2_errored(struct checking *checking);
 void check_pm2_boot_unit(struct checking *checking);
+void check_pm2_snapshot(struct checking *checking);
+void check_pm2_dump(struct checking *checking);

@@ -46,6 +46,8 @@ static const struct check checks[] = {
         {"pm2-reachable", PM2, false, check_pm2_reachable},
         {"pm2-errored", PM2, false, check_pm2_errored},
         {"pm2-boot-unit", PM2, false, check_pm2_boot_unit},
+        {"pm2-snapshot", PM2, false, check_pm2_snapshot},
+        {"pm2-dump", PM2, false, check_pm2_dump},
 };
 
 struct finding *finding_add(struct checking *checking, enum severity severity)
@@ -145,6 +147,16 @@ struct check_text check_range(uint64_t low_us, uint64_t high_us)
         return text;
 }
 
+struct check_text check_moment(uint64_t realtime_us)
+{
+        struct check_text moment;
+        char text[TIME_TEXT_SIZE];
+
+        time_text(text, realtime_us);
+        snprintf(moment.text, sizeof(moment.text), "%.10s %.8s UTC", text, text + 11);
+        return moment;
+}
+
 const char *check_plain(const char *word, const char *instead)
 {
         static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._@:+-";
@@ -185,6 +197,7 @@ static void check_host(struct checking *checking, const struct scope *scope, con
                 if (checking->state && checking->state->kind != checking->service->spec.kind)
                         checking->state = NULL;
                 checking->rate = facts->rates ? &facts->rates[i] : NULL;
+                checking->pm2 = facts->pm2 ? &facts->pm2[i] : NULL;
                 run_all(checking);
         }
 }

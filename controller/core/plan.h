@@ -75,9 +75,26 @@ struct plan_rate {
         double base_bytes_per_s, incremental_bytes_per_s; /* 0: not learned */
         unsigned loads;
 };
+/* How what a PM2 home runs now stands to something that was saved of it. */
+struct pm2_saved {
+        char failure[TEXT_SIZE]; /* why it could not be compared; "" it was, or there is none */
+        bool unsound;            /* it was read, and is not what it should be */
+        bool absent;             /* there is none */
+        char name[NAME_SIZE];
+        uint64_t saved_us;         /* realtime */
+        uint32_t differing;        /* apps */
+        uint32_t fallen;           /* apps that ran then and do not now */
+        char first[TEXT_SIZE * 2]; /* one difference in words: of one that fell, if any did */
+};
+struct plan_pm2_look {
+        bool asked;
+        struct pm2_saved snapshot; /* the newest */
+        struct pm2_saved dump;     /* PM2's own */
+};
 struct plan_facts {
         const struct plan_host_fact *hosts;
-        const struct plan_rate *rates; /* per service */
+        const struct plan_rate *rates;   /* per service */
+        const struct plan_pm2_look *pm2; /* per service; NULL: nobody looked */
 };
 
 /* -EINVAL with a text: a host in scope is not there, nothing in scope, a service kind that cannot be

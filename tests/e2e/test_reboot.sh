@@ -35,8 +35,18 @@ for host in db1 db2 app1; do grep -q "$host" "$work/report" || fail "the report 
 muster run ls | tee "$work/runs"
 grep -q "done" "$work/runs" || fail "the run is not listed as done"
 
+muster pm2 diff apps || fail "muster sees a difference between the run's snapshot and live"
+
 # A comparison that cannot see a difference would prove nothing.
 on app1 runuser -u beamdevlive -- env HOME="$home" PM2_HOME="$home/.pm2" EXTRA=1 \
         pm2 restart sms-dev --update-env >/dev/null
 ! (assert_services "$work/pm2") >/dev/null || fail "a changed environment is not seen"
 echo "comparison: sees a changed environment"
+status=0
+muster pm2 diff apps >"$work/diff" || status=$?
+equal "exit of pm2 diff" 1 "$status"
+grep -qE '^  sms-dev +[0-9]+ +env ' "$work/diff" || fail "pm2 diff does not name it: $(cat "$work/diff")"
+muster pm2 restore apps --yes
+"$fleet" pm2 >"$work/pm2.restored"
+"$(dirname "$fleet")/pm2-state" "$work/pm2" "$work/pm2.restored" || fail "PM2 holds something else than before"
+echo "pm2: seen and brought back by hand"

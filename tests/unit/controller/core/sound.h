@@ -29,6 +29,7 @@ static struct {
         struct agent_state agents[2];
         struct plan_host_fact hosts_known[2];
         struct plan_rate rates[SERVICES];
+        struct plan_pm2_look pm2[SERVICES];
         struct disk_state disks[2];
         char failed[7][UNIT_SIZE];
         struct pm2_app_state apps[7];
@@ -136,7 +137,7 @@ static int end(void **state)
 static void run_checks(void)
 {
         struct scope scope = {w.scope_hosts, w.scope_services, NULL};
-        struct plan_facts facts = {w.hosts_known, w.rates};
+        struct plan_facts facts = {w.hosts_known, w.rates, w.pm2};
 
         free(w.found);
         w.found = NULL;

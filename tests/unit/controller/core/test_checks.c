@@ -289,6 +289,59 @@ static void test_pm2(void **state)
         assert_string_equal(w.found[0].host, "app1");
 }
 
+static void test_pm2_snapshot(void **state)
+{
+        struct pm2_saved *saved = &w.pm2[APPS].snapshot;
+
+        strcpy(saved->name, "s1");
+        saved->saved_us = 1763933738000000u;
+        saved->differing = 3;
+        strcpy(saved->first, "web (0): env was #1, is #2");
+        expect_nothing(); /* nobody looked */
+        w.pm2[APPS].asked = true;
+        expect("pm2-snapshot", SEVERITY_INFORMS,
+               "3 apps differ from snapshot s1 of 2025-11-23 21:35:38 UTC; first: web (0): env was",
+               "muster pm2 save apps");
+        saved->fallen = 1;
+        expect("pm2-snapshot", SEVERITY_WARNS,
+               "1 app of apps ran at snapshot s1 of 2025-11-23 21:35:38 UTC and does not now; first: web",
+               "muster pm2 diff apps; then muster pm2 restore apps s1");
+        strcpy(saved->failure, "its digest differs");
+        expect("pm2-snapshot", SEVERITY_INFORMS, "could not be compared with its last snapshot: its digest",
+               "muster pm2 save apps");
+        saved->unsound = true;
+        expect("pm2-snapshot", SEVERITY_WARNS, "its digest differs", "");
+        *saved = (struct pm2_saved){.absent = true};
+        expect_nothing(); /* a restart takes one itself */
+        saved->differing = 1;
+        state_of(APPS)->pm2.reachable = false;
+        expect("pm2-reachable", SEVERITY_BLOCKS, "", ""); /* and nothing besides */
+}
+
+/* What the dump says matters most where something brings it back at boot. */
+static void test_pm2_dump(void **state)
+{
+        struct pm2_saved *saved = &w.pm2[APPS].dump;
+
+        w.pm2[APPS].asked = true;
+        saved->saved_us = 1763933738000000u;
+        saved->differing = 1;
+        strcpy(saved->first, "web (0) is new now");
+        expect("pm2-dump", SEVERITY_INFORMS,
+               "1 app differs from PM2's own dump of 2025-11-23 21:35:38 UTC: pm2 resurrect would bring back",
+               "on app1: sudo -u www PM2_HOME=/var/www/.pm2 pm2 save");
+        strcpy(state_of(APPS)->pm2.boot_unit, "pm2-www.service");
+        expect_nth(2, 1, "pm2-dump", SEVERITY_WARNS,
+                   "pm2-www.service would bring back what that says; first: web",
+                   "muster pm2 diff apps --from dump");
+        *saved = (struct pm2_saved){.absent = true};
+        expect_nth(2, 1, "pm2-dump", SEVERITY_WARNS, "pm2-www.service would start none of its apps", "");
+        state_of(APPS)->pm2.boot_unit[0] = '\0';
+        expect_nothing();
+        *saved = (struct pm2_saved){.failure = "it is not a list of apps", .unsound = true};
+        expect("pm2-dump", SEVERITY_WARNS, "PM2's own dump: it is not a list of apps", "pm2 save");
+}
+
 /* Many findings: in the fleet's order, hosts before their services, and none lost. */
 static void test_order(void **state)
 {
@@ -318,7 +371,8 @@ int main(void)
                 TEST(test_replica_link), TEST(test_persistence),  TEST(test_last_write),
                 TEST(test_aof_growth),   TEST(test_rewrite_disk), TEST(test_rewrite_memory),
                 TEST(test_reload_time),  TEST(test_budgets),      TEST(test_tile38),
-                TEST(test_pm2),          TEST(test_order),
+                TEST(test_pm2),          TEST(test_pm2_snapshot), TEST(test_pm2_dump),
+                TEST(test_order),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
