@@ -72,6 +72,9 @@ static void test_damaged(void **state)
                 assert_int_equal(join_line_parse(&back, RPC_USER, text, &error), -EINVAL);
                 assert_non_null(strstr(error.text, "muster user add"));
         }
+        line = line_of(RPC_USER, "../ann", "bastion:7117"); /* whole, but no name */
+        assert_int_equal(join_line_format(&line, text, sizeof(text)), 0);
+        assert_int_equal(join_line_parse(&back, RPC_USER, text, &error), -EINVAL);
         memset(longer, 'x', sizeof(longer) - 1);
         longer[sizeof(longer) - 1] = '\0';
         memcpy(longer, "muster-user:1:", 14);
