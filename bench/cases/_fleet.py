@@ -2,7 +2,9 @@
 import json
 import os
 import resource
+import signal
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import harness
 
 NAME_OF_ALL = "@all"
+TIMED_SECONDS = 300
 
 
 def cpu_s(pid):
@@ -110,12 +113,23 @@ class Fleet:
 def timed(arguments, environment=None):
     """Seconds from starting a command to its end, and the CPU seconds of it and all it waited for."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    began = time.monotonic()
-    done = subprocess.run(list(map(str, arguments)), env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True, timeout=300, preexec_fn=harness.die_with_parent,
-                          check=False)
-    took = time.monotonic() - began
+    with tempfile.TemporaryFile("w+") as said:  # no pipe: what lingers would keep it open
+        began = time.monotonic()
+        process = subprocess.Popen(list(map(str, arguments)), env=environment, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=said, start_new_session=True,
+                                   preexec_fn=harness.die_with_parent)
+        try:
+            process.wait(TIMED_SECONDS)
+        except BaseException as why:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            if isinstance(why, subprocess.TimeoutExpired):
+                raise harness.Failed(f"no end within {TIMED_SECONDS} s: {' '.join(map(str, arguments))}") from None
+            raise
+        took = time.monotonic() - began
+        said.seek(0)
+        complaint = said.read()[-500:]
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode != 0:
-        raise harness.Failed(f"exit {done.returncode}: {' '.join(map(str, arguments))}: {done.stderr[-500:]}")
+    if process.returncode != 0:
+        raise harness.Failed(f"exit {process.returncode}: {' '.join(map(str, arguments))}: {complaint}")
     return took, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -53,13 +53,14 @@ class Hosts:
         (folder / "home").mkdir()
         self.environment = {**os.environ, "HOME": str(folder / "home"), "ANSIBLE_HOST_KEY_CHECKING": "False",
                             "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"), "ANSIBLE_REMOTE_TEMP": str(folder / "remote"),
-                            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(folder / "cp")}
+                            "ANSIBLE_PYTHON_INTERPRETER": "/usr/bin/python3"}
         common = (f"Port {self.port}\nIdentityFile {folder}/user\nUser {getpass.getuser()}\nBatchMode yes\n"
                   "StrictHostKeyChecking no\nUserKnownHostsFile /dev/null\nLogLevel ERROR\n")
         self.configs = {COLD: common, CURVE: common + "KexAlgorithms curve25519-sha256\n",
                         WARM: common + f"ControlMaster auto\nControlPersist 120\nControlPath {folder}/%h\n"}
         for name, text in self.configs.items():
             self.config(name).write_text(text)
+        self.environment["ANSIBLE_SSH_ARGS"] = f"-F {self.config(WARM)}"  # instead of its own, whose masters linger
         (folder / "inventory").write_text("".join(f"{name} ansible_port={self.port}\n" for name in self.names))
         deadline = time.monotonic() + 20
         while subprocess.run(["ssh", "-F", self.config(COLD), "127.0.0.1", "true"], env=self.environment, check=False,
@@ -76,8 +77,7 @@ class Hosts:
                 "true"]
 
     def ansible(self, module):
-        return [self.has["ansible"], "all", "-i", self.folder / "inventory", "-f", self.count, "-m", module, "-a", "true",
-                f"--ssh-common-args=-F {self.config(WARM)}", f"--ssh-extra-args=-o ControlPath={self.folder}/%h"]
+        return [self.has["ansible"], "all", "-i", self.folder / "inventory", "-f", self.count, "-m", module, "-a", "true"]
 
     def contenders(self):
         """Name -> command. The links of the warm ones are made here: a master that clush itself starts keeps
