@@ -7,6 +7,7 @@
 
 #include "agent/ledger.h"
 #include "agent/operations.h"
+#include "agent/pm2/boot.h"
 #include "agent/probe/probe.h"
 #include "agent/service.h"
 #include "common/base/cleanup.h"
@@ -24,6 +25,7 @@ struct agent {
         const char *folder;
         sd_event *event;
         sd_bus *bus;
+        pm2_boot_past *boot_past;
         probe_set *probes;
         ledger *ledger;
         operations *operations;
@@ -144,6 +146,24 @@ static int connect_controller(struct agent *agent, struct error *error)
         return r;
 }
 
+static void on_boot_past(void *userdata, int r, const char *units, const struct error *error)
+{
+        if (r < 0)
+                log_warning("%s was held back over a boot and cannot be enabled again: %s", units,
+                            error_text(error, r));
+        else
+                log_info("%s was held back over a boot that is over, and is enabled again", units);
+}
+
+static int release_boot_units(struct agent *agent)
+{
+        char folder[PATH_SIZE];
+
+        if (!agent->bus || snprintf(folder, sizeof(folder), "%s/pm2", agent->folder) >= (int)sizeof(folder))
+                return 0;
+        return pm2_boot_past_new(&agent->boot_past, agent->bus, folder, on_boot_past, agent);
+}
+
 static int set_up(struct agent *agent, struct error *error)
 {
         int r = daemon_event(&agent->event);
@@ -159,6 +179,8 @@ static int set_up(struct agent *agent, struct error *error)
                                    agent->boot_id);
         if (r >= 0)
                 r = probe_set_new(&agent->probes, agent->event, agent->bus, agent->folder, on_changed, agent);
+        if (r >= 0)
+                r = release_boot_units(agent);
         if (r < 0)
                 return r;
         agent->service = (struct agent_service){
@@ -177,6 +199,7 @@ static void tear_down(struct agent *agent)
         rpc_node_free(agent->node);
         probe_set_free(agent->probes);
         operations_free(agent->operations);
+        pm2_boot_past_free(agent->boot_past);
         ledger_close(agent->ledger);
         sd_bus_flush_close_unref(agent->bus);
         sd_event_unref(agent->event);

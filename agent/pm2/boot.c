@@ -16,6 +16,9 @@
 #define CALL_US        (60 * USEC_PER_SEC) /* Reload reads all units of the host */
 #define UNIT_FILE_SIZE (256u << 10)
 #define UNITS_MOST     4
+#define HOMES_MOST     64
+#define BOOT_SIZE      64
+#define BOOT_MARK      "boot " /* the record's first line */
 
 struct pm2_boot {
         sd_bus *bus;
@@ -25,6 +28,7 @@ struct pm2_boot {
         char units[UNITS_MOST][UNIT_SIZE];
         size_t unit_count;
         bool release;
+        char boot[BOOT_SIZE]; /* the boot in which the record was written */
         pm2_boot_done done;
         void *userdata;
 };
@@ -82,23 +86,38 @@ static void add_unit(pm2_boot *self, const char *name)
                 text_copy_cut(self->units[self->unit_count++], UNIT_SIZE, name);
 }
 
+/* The kernel's id of this boot, as it has it; "" where it cannot be read. */
+static void this_boot(char ret[BOOT_SIZE])
+{
+        cleanup_free char *text = NULL;
+
+        ret[0] = '\0';
+        if (file_read("/proc/sys/kernel/random/boot_id", BOOT_SIZE * 2, &text, NULL, NULL) == 0) {
+                text[strcspn(text, "\n")] = '\0';
+                text_copy_cut(ret, BOOT_SIZE, text);
+        }
+}
+
 static int read_record(pm2_boot *self)
 {
         cleanup_free char *text = NULL;
         char *rest, *name;
-        int r = file_read(self->record, UNITS_MOST * UNIT_SIZE, &text, NULL, NULL);
+        int r = file_read(self->record, UNITS_MOST * UNIT_SIZE + BOOT_SIZE * 2, &text, NULL, NULL);
 
         if (r < 0)
                 return r;
         for (name = strtok_r(text, "\n", &rest); name; name = strtok_r(NULL, "\n", &rest))
-                add_unit(self, name);
+                if (text_starts(name, BOOT_MARK))
+                        text_copy_cut(self->boot, BOOT_SIZE, name + strlen(BOOT_MARK));
+                else
+                        add_unit(self, name);
         return 0;
 }
 
 static int write_record(pm2_boot *self, struct error *error)
 {
-        char text[UNITS_MOST * UNIT_SIZE] = "", folder[PATH_SIZE];
-        size_t used = 0;
+        char text[UNITS_MOST * UNIT_SIZE + BOOT_SIZE * 2], folder[PATH_SIZE];
+        size_t used;
         int r;
 
         text_copy_cut(folder, sizeof(folder), self->record);
@@ -107,6 +126,8 @@ static int write_record(pm2_boot *self, struct error *error)
         if (r < 0)
                 return r;
         read_record(self); /* what an earlier stop has held back stays so */
+        this_boot(self->boot);
+        used = (size_t)snprintf(text, sizeof(text), BOOT_MARK "%s\n", self->boot);
         for (size_t i = 0; i < self->unit_count; i++)
                 used += (size_t)snprintf(text + used, sizeof(text) - used, "%s\n", self->units[i]);
         return file_write_atomic(self->record, text, used, 0600, error);
@@ -318,5 +339,69 @@ int pm2_boot_release(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, c
         if (r < 0)
                 return r;
         *ret = TAKE(self);
+        return 0;
+}
+
+/* --- records of boots that are over --------------------------------------------------------------------- */
+
+struct pm2_boot_past {
+        pm2_boot *boots[HOMES_MOST];
+        size_t count;
+};
+
+pm2_boot_past *pm2_boot_past_free(pm2_boot_past *self)
+{
+        if (!self)
+                return NULL;
+        for (size_t i = 0; i < self->count; i++)
+                pm2_boot_free(self->boots[i]);
+        free(self);
+        return NULL;
+}
+DEFINE_CLEANUP(pm2_boot_past *, pm2_boot_past_free);
+
+/* One home's record: 1 where it is of a boot that is over and is being released. */
+static int release_past(pm2_boot_past *past, sd_bus *bus, const char *folder, const char *id,
+                        pm2_boot_done done, void *userdata)
+{
+        cleanup_with(pm2_boot_freep) pm2_boot *self = NULL;
+        char boot[BOOT_SIZE];
+        int r = boot_new(&self, bus, &(struct pm2_home){0}, done, userdata);
+
+        if (r < 0)
+                return r;
+        if (snprintf(self->record, sizeof(self->record), "%s/%s/boot-unit", folder, id) >=
+                    (int)sizeof(self->record) ||
+            read_record(self) < 0)
+                return 0;
+        this_boot(boot);
+        if (!boot[0] || !self->boot[0] || text_equal(boot, self->boot) || self->unit_count == 0)
+                return 0;
+        self->release = true;
+        r = change(self);
+        if (r < 0)
+                return r;
+        past->boots[past->count++] = TAKE(self);
+        return 1;
+}
+
+int pm2_boot_past_new(pm2_boot_past **ret, sd_bus *bus, const char *folder, pm2_boot_done done,
+                      void *userdata)
+{
+        cleanup_with(pm2_boot_past_freep) pm2_boot_past *self = calloc(1, sizeof(*self));
+        cleanup_dir DIR *homes = opendir(folder);
+        struct dirent *entry;
+
+        if (!self)
+                return -ENOMEM;
+        while (homes && self->count < HOMES_MOST && (entry = readdir(homes))) {
+                int r = entry->d_name[0] == '.'
+                                ? 0
+                                : release_past(self, bus, folder, entry->d_name, done, userdata);
+
+                if (r < 0)
+                        return r;
+        }
+        *ret = self->count ? TAKE(self) : NULL;
         return 0;
 }

@@ -27,6 +27,14 @@ int pm2_boot_hold(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, cons
 int pm2_boot_release(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, const char *folder,
                      pm2_boot_done done, void *userdata);
 
+/* Enables what records name that were written before this boot: what they held back could only have started
+ * at the boot that is over, and the run may have ended without a restore. done comes once for each record;
+ * ret is NULL where there is none. To be asked when the agent starts. */
+typedef struct pm2_boot_past pm2_boot_past;
+int pm2_boot_past_new(pm2_boot_past **ret, sd_bus *bus, const char *folder, pm2_boot_done done,
+                      void *userdata);
+pm2_boot_past *pm2_boot_past_free(pm2_boot_past *self);
+
 /* Lets go; a step that systemd has accepted is carried out. */
 pm2_boot *pm2_boot_free(pm2_boot *self);
 

@@ -118,6 +118,8 @@ agent() {
 agent op save held
 agent op stop held
 has '^boot-unit=pm2-beam.service is disabled until the restore$'
+agent boot
+has '^nothing is held back since before this boot$'
 dump >"$TESTBED_DIR/dump.before"
 "$testbed" reboot apps >"$out" 2>&1 || fail "the host does not come back"
 on sh -c 'systemctl is-enabled pm2-beam.service || true'
@@ -125,9 +127,21 @@ has '^disabled$'
 on sh -c 'pgrep -u beam || echo nothing runs'
 has '^nothing runs$'
 dump | diff -u "$TESTBED_DIR/dump.before" - >&2 || fail "PM2's dump was changed"
+# Whatever becomes of the run, after the boot an agent that starts puts the unit back.
+agent boot
+has '^pm2-beam.service: enabled again$'
+on systemctl is-enabled pm2-beam.service
+has '^enabled$'
+agent op restore held
+! grep -q boot-unit "$out" || fail "a unit is enabled that was not held back"
+has '^done: 4 of 4 apps as saved'
+
+# And the restore does where there was no boot.
+agent op stop held
+on sh -c 'systemctl is-enabled pm2-beam.service || true'
+has '^disabled$'
 agent op restore held
 has '^boot-unit=pm2-beam.service is enabled again$'
-has '^done: 4 of 4 apps as saved'
 on systemctl is-enabled pm2-beam.service
 has '^enabled$'
 agent op restore held

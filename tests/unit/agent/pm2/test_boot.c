@@ -22,8 +22,9 @@ static void test_held(void **state)
 {
         char folder[] = "/tmp/muster-boot.XXXXXX", path[PATH_SIZE], id[PM2_HOME_ID_SIZE], text[128],
              command[64];
-        static const char record[] =
-                "pm2-x.service\n../../etc/passwd\nssh.service\npm2-y@1.service\npm2-x.service\n";
+        static const char record[] = "boot "
+                                     "pm2-z.service\npm2-x.service\n../../etc/"
+                                     "passwd\nssh.service\npm2-y@1.service\npm2-x.service\n";
 
         assert_non_null(mkdtemp(folder));
         pm2_boot_held(folder, &home, text, sizeof(text));
