@@ -1,4 +1,5 @@
 /* muster plan: what a reboot or restart would do, with estimates; changes nothing. */
+#include "cli/cmd_plan_options.h"
 #include "cli/cmd_plan_view.h"
 #include "cli/connect.h"
 #include "cli/json.h"
@@ -26,10 +27,12 @@ static void on_plan(const ProtobufCMessage *message, void *userdata)
 static int run(const struct cli *cli, int argc, char **argv)
 {
         struct showing showing = {0};
-        const struct option list[] = {{"json", &showing.json, NULL, NULL, "as JSON"}};
+        struct plan_asked asked = {0};
+        const struct option list[] = {{"json", &showing.json, NULL, NULL, "as JSON"}, PLAN_OPTIONS(&asked)};
         const struct options options = {"plan", "reboot|restart [SCOPE]", list, ELEMENTS(list),
                                         1,      ARGUMENT_WORDS_MAX,       false};
         Muster__V1__PlanRequest request = MUSTER__V1__PLAN_REQUEST__INIT;
+        Muster__V1__PlanOptions wanted;
         cleanup_with(session_freep) session *session = NULL;
         char scope[SCOPE_TEXT_MAX];
         struct arguments arguments;
@@ -49,6 +52,8 @@ static int run(const struct cli *cli, int argc, char **argv)
         if (!session_open(&session, cli, &exit))
                 return exit;
         request.scope = scope;
+        plan_options_fill(&wanted, &asked);
+        request.options = &wanted;
         session_call(session, "Plan", &request.base, CALL_DEADLINE_US, on_plan, &showing, &ending);
         if (showing.failure < 0)
                 return cli_fail(CLI_FAILED, "out of memory");
@@ -57,7 +62,7 @@ static int run(const struct cli *cli, int argc, char **argv)
 
 const struct command command_plan = {
         .name = "plan",
-        .usage = "reboot|restart [SCOPE] [--json]",
+        .usage = "reboot|restart [SCOPE] [--batch N] [--canary HOST] [--json]",
         .summary = "what would happen; changes nothing",
         .run = run,
 };

@@ -57,17 +57,32 @@ static void after_text(char *out, size_t size, const Muster__V1__PlanStep *step)
         }
 }
 
+/* Which hosts go when; nothing if all go at once. */
+static void print_batches(const Muster__V1__PlanReply *plan, FILE *file)
+{
+        for (size_t i = 0; i < plan->n_batches && (plan->n_batches > 1 || plan->canary); i++) {
+                char text[512];
+
+                text_copy_cut(text, sizeof(text), plan->batches[i]);
+                clean_text(text);
+                fprintf(file, "%sbatch %zu%s: %s\n", i == 0 ? "\n" : "", i + 1,
+                        i == 0 && plan->canary ? ", the canary" : "", text);
+        }
+}
+
 static int steps_table(const Muster__V1__PlanReply *plan, FILE *file, const struct terminal *terminal)
 {
-        static const char *const heads[] = {">STEP", "PHASE", "WHAT", "ESTIMATE", "AFTER", "BASIS"};
+        static const char *const heads[] = {">STEP", "PHASE", "WHAT", "ESTIMATE", "AFTER", "BASIS", "BATCH"};
+        size_t columns = plan->n_batches > 1 ? ELEMENTS(heads) : ELEMENTS(heads) - 1;
         cleanup_with(table_freep) table *table = NULL;
-        int r = table_new(&table, heads, ELEMENTS(heads));
+        int r = table_new(&table, heads, columns);
 
         if (r < 0)
                 return r;
         for (size_t i = 0; i < plan->n_steps; i++) {
                 const Muster__V1__PlanStep *step = plan->steps[i];
-                bool same = i > 0 && text_equal(plan->steps[i - 1]->phase, step->phase);
+                bool same = i > 0 && text_equal(plan->steps[i - 1]->phase, step->phase) &&
+                            plan->steps[i - 1]->batch == step->batch;
                 char range[96], after[160];
 
                 range_text(range, sizeof(range), step->estimate_low_ms, step->estimate_high_ms);
@@ -78,6 +93,8 @@ static int steps_table(const Muster__V1__PlanReply *plan, FILE *file, const stru
                 table_cell(table, STYLE_PLAIN, "%s", range);
                 table_cell(table, STYLE_DIM, "%s", after);
                 table_cell(table, STYLE_DIM, "%s", step->estimate_basis);
+                if (columns == ELEMENTS(heads))
+                        table_cell(table, STYLE_PLAIN, "%u", step->batch);
         }
         return table_print(table, file, terminal);
 }
@@ -89,6 +106,7 @@ int plan_view(const Muster__V1__PlanReply *plan, FILE *file, const struct termin
 
         if (r < 0)
                 return r;
+        print_batches(plan, file);
         if (plan->n_warnings)
                 fputc('\n', file);
         for (size_t i = 0; i < plan->n_warnings; i++) {

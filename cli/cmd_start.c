@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/cmd_follow.h"
+#include "cli/cmd_plan_options.h"
 #include "cli/cmd_plan_view.h"
 #include "cli/confirm.h"
 #include "cli/connect.h"
@@ -21,6 +22,7 @@ struct starting {
         Muster__V1__PlanKind kind;
         char scope[SCOPE_TEXT_MAX];
         bool yes, detach, json, force;
+        struct plan_asked asked;
         uint8_t digest[DIGEST_SIZE];
         size_t digest_size;
         size_t steps;
@@ -57,11 +59,14 @@ static void on_started(const ProtobufCMessage *message, void *userdata)
 static int show_plan(session *session, struct starting *starting)
 {
         Muster__V1__PlanRequest request = MUSTER__V1__PLAN_REQUEST__INIT;
+        Muster__V1__PlanOptions wanted;
         struct ending ending;
         int exit;
 
         request.kind = starting->kind;
         request.scope = starting->scope;
+        plan_options_fill(&wanted, &starting->asked);
+        request.options = &wanted;
         session_call(session, "Plan", &request.base, CALL_DEADLINE_US, on_plan, starting, &ending);
         exit = ending_exit(&ending);
         if (exit == CLI_DONE && starting->failed)
@@ -72,6 +77,7 @@ static int show_plan(session *session, struct starting *starting)
 static int begin(session *session, struct starting *starting)
 {
         Muster__V1__StartRequest request = MUSTER__V1__START_REQUEST__INIT;
+        Muster__V1__PlanOptions wanted;
         struct ending ending;
 
         request.kind = starting->kind;
@@ -79,6 +85,8 @@ static int begin(session *session, struct starting *starting)
         request.digest.data = starting->digest;
         request.digest.len = starting->digest_size;
         request.force = starting->force;
+        plan_options_fill(&wanted, &starting->asked);
+        request.options = &wanted;
         session_call(session, "Start", &request.base, CALL_DEADLINE_US, on_started, starting, &ending);
         if (ending.code == RPC_UNAVAILABLE || ending.code == RPC_DEADLINE_EXCEEDED || ending.interrupted)
                 return cli_fail(CLI_UNREACHABLE,
@@ -131,6 +139,7 @@ int start_run(const struct cli *cli, Muster__V1__PlanKind kind, int argc, char *
                 {"detach", &starting->detach, NULL, NULL, "start it and return"},
                 {"json", &starting->json, NULL, NULL,
                  "the run's updates as JSON, one object a line; needs --yes"},
+                PLAN_OPTIONS(&starting->asked),
         };
         const struct options options = {plan_word(kind),    "[SCOPE]", list, ELEMENTS(list), 0,
                                         ARGUMENT_WORDS_MAX, false};

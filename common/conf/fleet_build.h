@@ -24,5 +24,8 @@ int fleet_name_find(const struct fleet_name *names, size_t count, const char *na
  * by then). */
 int fleet_service_read(struct fleet_building *building, size_t index);
 
+/* fleet_policy.c: what the file says of plans; hosts are known by then. */
+int fleet_policy_read(struct fleet_building *building);
+
 /* fleet_rules.c: what must hold between services: nothing claimed twice, no circle of needs. */
 int fleet_rules_check(const struct fleet_building *building);

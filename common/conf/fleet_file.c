@@ -1,4 +1,4 @@
-/* See fleet_file.h. Here: the file's three keys, hosts, and the names that everything else refers to. */
+/* See fleet_file.h. Here: the file's keys, hosts, and the names that everything else refers to. */
 #include "common/conf/fleet_file.h"
 
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 DEFINE_CLEANUP(struct conf_tree *, conf_tree_free);
 DEFINE_CLEANUP(struct fleet *, fleet_free);
 
-static const char *const file_keys[] = {"fleet", "hosts", "services", NULL};
+static const char *const file_keys[] = {"fleet", "hosts", "services", "reboot", "restart", NULL};
 static const char *const host_keys[] = {"groups", NULL};
 
 static const char *known_key(size_t i, const void *keys)
@@ -207,6 +207,8 @@ static int build(struct fleet_building *building)
                 r = read_service_names(building, conf_node_get(root, "services"));
         if (r == 0)
                 r = index_names(building);
+        if (r == 0)
+                r = fleet_policy_read(building);
         for (size_t i = 0; r == 0 && i < building->fleet->service_count; i++)
                 r = fleet_service_read(building, i);
         return r < 0 ? r : fleet_rules_check(building);

@@ -19,6 +19,11 @@
  * (required), address, reload_limit; pm2: user and home (required), at_least (100%). A unit without a suffix
  * gets ".service".
  *
+ * How plans go over the hosts, both optional (fleet_policy.c):
+ *
+ *   reboot:  {batch: 25%, canary: db2}     batch: a number of hosts, a share of them, or all (the default)
+ *   restart: {batch: all, canary: 1}       canary: a host, or how many, before all others; none by default
+ *
  * Refused besides wrong forms: a name used twice, also by a host and a service; a unit, a port of an address,
  * a socket or a PM2 home that two services of one host claim; needs that go in a circle, where `of` and
  * `same_as` count as needs. */

@@ -2,6 +2,7 @@
  * common/conf/fleet_file.h reads one from YAML. */
 #pragma once
 
+#include "common/model/rollout.h"
 #include "common/model/service.h"
 
 #define FLEET_HOSTS_MAX    1024
@@ -43,6 +44,7 @@ struct fleet {
         size_t host_count;
         struct fleet_service *services; /* owned */
         size_t service_count;
+        struct rollout reboot, restart; /* of plans of these kinds, unless they say otherwise */
 };
 
 struct fleet *fleet_free(struct fleet *fleet);

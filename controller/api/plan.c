@@ -48,6 +48,7 @@ static void plan_digest(const struct plan *plan, uint8_t ret[DIGEST_SIZE])
                 const struct step *step = &plan->steps[i];
 
                 hash_text(&state, step->name);
+                hash_number(&state, step->batch);
                 hash_number(&state, (uint64_t)step->phase);
                 hash_number(&state, (uint64_t)step->kind);
                 hash_text(&state, step->host);
@@ -177,10 +178,34 @@ static void refuse(const struct api_context *context, rpc_call *call, const stru
                      error_text(error, code));
 }
 
+/* What the fleet file says of this kind of plan, but for what the request says otherwise. False: the call has
+ * been ended. */
+static bool read_options(const struct api_context *context, rpc_call *call, unsigned kind,
+                         const Muster__V1__PlanOptions *asked, struct plan_options *ret)
+{
+        *ret = (struct plan_options){
+                .rollout = kind == PLAN_REBOOT ? context->fleet->reboot : context->fleet->restart,
+        };
+        if (asked && asked->batch[0] && rollout_batch_parse(&ret->rollout, asked->batch) < 0) {
+                rpc_call_end(call, RPC_INVALID_ARGUMENT, "the batch '%s' is not %s", asked->batch,
+                             ROLLOUT_BATCH_EXPECTED);
+                return false;
+        }
+        if (asked && asked->canary[0] && rollout_canary_parse(&ret->rollout, asked->canary) < 0) {
+                rpc_call_end(call, RPC_INVALID_ARGUMENT, "the canary '%s' is not %s", asked->canary,
+                             ROLLOUT_CANARY_EXPECTED);
+                return false;
+        }
+        ret->canary_asked = asked && asked->canary[0];
+        return true;
+}
+
 /* NULL: the call has been ended. */
-static struct plan *build(const struct api_context *context, rpc_call *call, unsigned kind, const char *text)
+static struct plan *build(const struct api_context *context, rpc_call *call, unsigned kind, const char *text,
+                          const Muster__V1__PlanOptions *asked)
 {
         cleanup_scope struct scope scope = {0};
+        struct plan_options options;
         struct api_facts facts = {0};
         struct error error = {0};
         struct plan *plan = NULL;
@@ -190,7 +215,8 @@ static struct plan *build(const struct api_context *context, rpc_call *call, uns
                 rpc_call_end(call, RPC_INVALID_ARGUMENT, "a plan is of a reboot or of a restart");
                 return NULL;
         }
-        if (!api_scope(context, call, text, &scope) || !all_connected(context, call, &scope))
+        if (!read_options(context, call, kind, asked, &options) || !api_scope(context, call, text, &scope) ||
+            !all_connected(context, call, &scope))
                 return NULL;
         /* A reboot takes all of a host down: one that is only there through a service was not asked for. */
         r = kind == PLAN_REBOOT ? scope_check_whole_hosts(&scope, context->fleet, &error) : 0;
@@ -203,7 +229,8 @@ static struct plan *build(const struct api_context *context, rpc_call *call, uns
                 api_fail(call, "what is known of the fleet cannot be read", r);
                 return NULL;
         }
-        r = plan_build(&plan, (enum plan_kind)kind, context->fleet, &scope, text, &facts.facts, &error);
+        r = plan_build(&plan, (enum plan_kind)kind, context->fleet, &scope, text, &options, &facts.facts,
+                       &error);
         api_facts_clear(&facts);
         if (r < 0) {
                 refuse(context, call, &scope, r, &error);
@@ -224,6 +251,7 @@ static Muster__V1__PlanStep *step_message(struct wire_arena *arena, const struct
         message->phase = wire_text(arena, plan_phase_name(step->phase));
         message->host = wire_text(arena, step->host);
         message->service = wire_text(arena, step->service.name);
+        message->batch = step->batch;
         message->estimate_low_ms = step->low_us / 1000;
         message->estimate_high_ms = step->high_us / 1000;
         message->estimate_basis = wire_text(arena, step->basis);
@@ -275,8 +303,12 @@ static Muster__V1__PlanReply *plan_message(struct wire_arena *arena, const struc
         message->warnings =
                 wire_alloc(arena, (BLOCKERS_SHOWN + plan->warning_count) * sizeof(*message->warnings));
         message->digest.data = wire_alloc(arena, DIGEST_SIZE);
-        if (!message->steps || !message->warnings || !message->digest.data)
+        message->batches = wire_alloc(arena, (plan->batch_count + 1) * sizeof(*message->batches));
+        if (!message->steps || !message->warnings || !message->digest.data || !message->batches)
                 return NULL;
+        message->canary = plan->canary;
+        for (size_t i = 0; i < plan->batch_count; i++)
+                message->batches[message->n_batches++] = wire_text(arena, plan->batches[i]);
         message->digest.len = DIGEST_SIZE;
         plan_digest(plan, message->digest.data);
         for (size_t i = 0; i < plan->step_count; i++) {
@@ -297,7 +329,7 @@ void api_plan(rpc_call *call, const ProtobufCMessage *request, void *userdata)
         const Muster__V1__PlanRequest *wanted = (const Muster__V1__PlanRequest *)request;
         const struct api_context *context = userdata;
         cleanup_with(plan_freep) struct plan *plan =
-                build(context, call, (unsigned)wanted->kind, wanted->scope);
+                build(context, call, (unsigned)wanted->kind, wanted->scope, wanted->options);
         struct blockers blockers = {0};
         struct wire_arena arena = {0};
         Muster__V1__PlanReply *message;
@@ -329,7 +361,7 @@ void api_start_run(rpc_call *call, const ProtobufCMessage *request, void *userda
         const char *kind;
         int r;
 
-        plan = build(context, call, (unsigned)wanted->kind, wanted->scope);
+        plan = build(context, call, (unsigned)wanted->kind, wanted->scope, wanted->options);
         if (!plan)
                 return;
         kind = plan_kind_name(plan->kind);

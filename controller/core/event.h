@@ -23,6 +23,7 @@ enum run_event_kind {
         EVENT_FINISHED = 15, /* state */
         EVENT_NOTED = 16,    /* host, figures: what it is like before its reboot; more than one may follow */
         EVENT_COMPARED = 17, /* host, figures: what is different after its reboot; none: nothing */
+        EVENT_BATCH = 18,    /* the next batch of hosts begins */
         EVENT_KIND_END,
 };
 

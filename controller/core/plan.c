@@ -37,6 +37,7 @@ struct plan *plan_free(struct plan *plan)
                 free(plan->steps[i].after);
         free(plan->steps);
         free(plan->warnings);
+        free(plan->batches);
         free(plan);
         return NULL;
 }
@@ -82,11 +83,14 @@ static int check_step(const struct plan *plan, size_t index, struct error *error
 
         if (!step->name[0] || !text_is_name(step->host))
                 return error_set(error, -EINVAL, "step %zu of the plan has no sound name and host", index);
+        if (step->batch < (index ? plan->steps[index - 1].batch : 1) || step->batch > plan->batch_count)
+                return error_set(error, -EINVAL, "step '%s' is in batch %u, which is out of order",
+                                 step->name, step->batch);
         for (size_t i = 0; i < step->after_count; i++)
-                if (step->after[i] >= index)
+                if (step->after[i] >= index || plan->steps[step->after[i]].batch != step->batch)
                         return error_set(error, -EINVAL,
-                                         "step '%s' comes after step %u, which is not before it", step->name,
-                                         step->after[i]);
+                                         "step '%s' comes after step %u, which is not before it in its batch",
+                                         step->name, step->after[i]);
         if (!plan_phase_is_known(step->phase) || step->deadline_us == 0 || step->low_us > step->high_us ||
             !(step->at_least >= 0 && step->at_least <= 1) || (unsigned)step->on_failure > ON_FAILURE_ABORT)
                 return error_set(error, -EINVAL, "step '%s' has a figure that cannot be", step->name);
@@ -131,13 +135,17 @@ int plan_check(const struct plan *plan, struct error *error)
 static uint64_t critical_path(const struct plan *plan, bool high)
 {
         cleanup_free uint64_t *ends = reallocarray(NULL, plan->step_count, sizeof(*ends));
-        uint64_t longest = 0;
+        uint64_t longest = 0, batch_begin = 0;
 
         if (!ends)
                 return 0;
         for (size_t i = 0; i < plan->step_count; i++) {
                 const struct step *step = &plan->steps[i];
-                uint64_t begin = 0;
+                uint64_t begin;
+
+                if (i > 0 && step->batch != plan->steps[i - 1].batch)
+                        batch_begin = longest;
+                begin = batch_begin;
 
                 for (size_t j = 0; j < step->after_count; j++)
                         if (ends[step->after[j]] > begin)

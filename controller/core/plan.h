@@ -36,12 +36,13 @@ enum step_kind {
 struct step {
         char name[STEP_NAME_SIZE]; /* "db1/bds redis.rewrite", "db1/bds ready", "db1 host.reboot": unique in a
                                       plan */
+        unsigned batch;            /* from 1; never less than that of the step before it */
         enum plan_phase phase;
         enum step_kind kind;
         char host[NAME_SIZE];
         struct service_spec service;   /* kind SERVICE_NONE for host operations */
         enum operation_kind operation; /* OPERATION_NONE for gates */
-        unsigned *after; /* owned: indexes of the steps it waits for, all smaller than its own */
+        unsigned *after; /* owned: indexes of the steps it waits for, of its batch, smaller than its own */
         size_t after_count;
         uint64_t deadline_us; /* operations: from acceptance; gates: longest time without progress */
         uint64_t hold_us;     /* gates */
@@ -60,6 +61,9 @@ struct plan {
         char scope[TEXT_SIZE];
         struct step *steps; /* owned */
         size_t step_count;
+        char (*batches)[TEXT_SIZE]; /* owned: the hosts of each, for people; the first is batch 1 */
+        size_t batch_count;
+        bool canary;                 /* the first batch is one: whatever fails in it pauses the run */
         char (*warnings)[TEXT_SIZE]; /* owned */
         size_t warning_count;
 };
@@ -97,10 +101,17 @@ struct plan_facts {
         const struct plan_pm2_look *pm2; /* per service; NULL: nobody looked */
 };
 
-/* -EINVAL with a text: a host in scope is not there, nothing in scope, a service kind that cannot be
- * restarted … */
+/* What was asked for besides the kind and the scope. */
+struct plan_options {
+        struct rollout rollout;
+        bool canary_asked; /* a canary that is not in scope is refused, not only warned of */
+};
+
+/* options: NULL is all of it at once. -EINVAL with a text: a host in scope is not there, nothing in scope, a
+ * service kind that cannot be restarted, batches that cannot be made … */
 int plan_build(struct plan **ret, enum plan_kind kind, const struct fleet *fleet, const struct scope *scope,
-               const char *scope_text, const struct plan_facts *facts, struct error *error);
+               const char *scope_text, const struct plan_options *options, const struct plan_facts *facts,
+               struct error *error);
 struct plan *plan_free(struct plan *plan);
 
 /* Whether the plan is a DAG with unique names and sound indexes: 0 or -EINVAL. */

@@ -9,7 +9,10 @@
  * made. A start comes after the gates of the service's own needs, a gate after the start: by the graph alone.
  *
  * Services outside the scope that something in it needs get a gate before anything is stopped: what could not
- * come back is not taken down. */
+ * come back is not taken down.
+ *
+ * All of that once a batch: a batch is a whole plan of its own, for its hosts and for whatever stands on
+ * their services elsewhere; see plan_batch.c. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,14 +23,17 @@
 #include "common/base/time.h"
 #include "controller/core/plan_internal.h"
 
-#define STEPS_A_SERVICE 6
-#define EDGES_MAX       4000000u
-#define STOP_SLACK_US   (30 * USEC_PER_SEC)
+#define EDGES_MAX     4000000u
+#define STOP_SLACK_US (30 * USEC_PER_SEC)
 
 static void builder_clear(struct builder *b)
 {
         plan_free(b->plan);
         free(b->steps);
+        free(b->touch);
+        free(b->touches);
+        free(b->saved);
+        free(b->batch_of);
         free(b->reboot);
         free(b->last_compact);
         free(b->order);
@@ -40,14 +46,43 @@ static void builder_clear(struct builder *b)
 
 /* --- making steps --------------------------------------------------------------------------------------- */
 
-/* A new last step with its host and service; service -1: the host itself. NULL: out of memory. */
-static struct step *add_step(struct builder *b, enum plan_phase phase, size_t host, int service)
+static int make_room(struct builder *b)
+{
+        size_t room = b->room ? b->room * 2 : 256;
+        struct step *steps;
+        unsigned *marks;
+
+        if (b->plan->step_count < b->room)
+                return 0;
+        if (b->plan->step_count >= PLAN_STEPS_MAX)
+                return error_set(b->error, -E2BIG,
+                                 "the plan has more than %u steps; restart the fleet in parts, or in larger "
+                                 "batches",
+                                 PLAN_STEPS_MAX);
+        steps = reallocarray(b->plan->steps, room, sizeof(*steps));
+        if (!steps)
+                return -ENOMEM;
+        memset(steps + b->room, 0, (room - b->room) * sizeof(*steps));
+        b->plan->steps = steps;
+        marks = reallocarray(b->marks, room, sizeof(*marks));
+        if (!marks)
+                return -ENOMEM;
+        memset(marks + b->room, 0, (room - b->room) * sizeof(*marks));
+        b->marks = marks;
+        b->room = room;
+        return 0;
+}
+
+/* A new last step with its host and service; service -1: the host itself. */
+static int add_step(struct builder *b, struct step **ret, enum plan_phase phase, size_t host, int service)
 {
         struct step *step;
+        int r = make_room(b);
 
-        if (b->plan->step_count == b->room)
-                return NULL; /* cannot be: room was counted */
+        if (r < 0)
+                return r;
         step = &b->plan->steps[b->plan->step_count++];
+        step->batch = b->batch;
         step->phase = phase;
         text_copy_cut(step->host, sizeof(step->host), b->fleet->hosts[host].name);
         if (service >= 0) {
@@ -58,8 +93,25 @@ static struct step *add_step(struct builder *b, enum plan_phase phase, size_t ho
                 step->hold_us = s->hold_us;
                 step->at_least = s->at_least;
         }
+        /* Nothing that fails in a canary is passed over: it is there to fail first. */
+        if (b->plan->canary && b->batch == 1 && step->on_failure == ON_FAILURE_CONTINUE)
+                step->on_failure = ON_FAILURE_PAUSE;
         b->mark++;
-        return step;
+        *ret = step;
+        return 0;
+}
+
+/* "db1/bds redis.rewrite"; what a batch does beyond its own hosts has the batch behind it, so that no two
+ * steps have one name. */
+static void name_step(struct builder *b, struct step *step, size_t host, const char *what)
+{
+        bool is_beyond = step->phase == PHASE_CHECK || b->batch_of[host] != b->batch;
+        char more[32] = "";
+
+        if (is_beyond && b->plan->batch_count > 1)
+                snprintf(more, sizeof(more), " (batch %u)", b->batch);
+        snprintf(step->name, sizeof(step->name), "%s%s%s %s%s", step->host, step->service.name[0] ? "/" : "",
+                 step->service.name, what, more);
 }
 
 /* The newest step comes after another one; -1 is none, and twice is once. */
@@ -101,20 +153,17 @@ static int add_operation(struct builder *b, enum plan_phase phase, size_t host, 
                          enum operation_kind kind)
 {
         const struct operation_type *type = operation_type(kind);
-        struct step *step = add_step(b, phase, host, service);
         const struct service_state *state = service >= 0 ? builder_fact(b, (size_t)service) : NULL;
+        struct step *step;
+        int r = add_step(b, &step, phase, host, service);
 
-        if (!step || !type)
-                return -ENOMEM;
+        if (r < 0)
+                return r;
         step->kind = STEP_OPERATION;
         step->operation = kind;
         step->retries = type->retries;
         step->deadline_us = type->deadline_us;
-        if (service < 0)
-                snprintf(step->name, sizeof(step->name), "%s %s", step->host, type->name);
-        else
-                snprintf(step->name, sizeof(step->name), "%s/%s %s", step->host, step->service.name,
-                         type->name);
+        name_step(b, step, host, type->name);
         plan_estimate_operation(step, state);
         if (kind == OPERATION_UNIT_STOP && state)
                 step->deadline_us = above_unit(type->deadline_us, state->unit.timeout_stop_us);
@@ -127,15 +176,15 @@ static int add_operation(struct builder *b, enum plan_phase phase, size_t host, 
 static int add_gate(struct builder *b, enum plan_phase phase, size_t service)
 {
         const struct fleet_service *s = &b->fleet->services[service];
-        struct step *step = add_step(b, phase, s->host, (int)service);
         const struct plan_rate *rate = b->facts->rates ? &b->facts->rates[service] : NULL;
+        struct step *step;
+        int r = add_step(b, &step, phase, s->host, (int)service);
 
-        if (!step)
-                return -ENOMEM;
+        if (r < 0)
+                return r;
         step->kind = STEP_GATE;
         step->deadline_us = larger(s->start_limit_us, USEC_PER_SEC);
-        snprintf(step->name, sizeof(step->name), "%s/%s %s", step->host, step->service.name,
-                 phase == PHASE_CHECK ? "is ready" : "ready");
+        name_step(b, step, s->host, phase == PHASE_CHECK ? "is ready" : "ready");
         if (s->same_as >= 0) {
                 const struct fleet_service *seen = &b->fleet->services[s->same_as];
 
@@ -154,10 +203,10 @@ static int build_checks(struct builder *b)
         for (size_t o = 0; o < b->fleet->service_count; o++) {
                 size_t needs[NEEDS_ALL_MAX], count = builder_needs(b, b->order[o], needs);
 
-                for (size_t i = 0; i < count && b->scope->services[b->order[o]]; i++) {
+                for (size_t i = 0; i < count && builder_touches(b, b->order[o]); i++) {
                         struct service_steps *steps = &b->steps[needs[i]];
 
-                        if (b->scope->services[needs[i]] || steps->check >= 0)
+                        if (b->touch[needs[i]] != UNTOUCHED || steps->check >= 0)
                                 continue;
                         steps->check = add_gate(b, PHASE_CHECK, needs[i]);
                         if (steps->check < 0)
@@ -189,7 +238,7 @@ static int build_compact(struct builder *b)
 {
         for (size_t s = 0; s < b->fleet->service_count; s++) {
                 size_t host = b->fleet->services[s].host;
-                enum operation_kind kind = b->scope->services[s] ? compaction_of(b, s) : OPERATION_NONE;
+                enum operation_kind kind = builder_touches(b, s) ? compaction_of(b, s) : OPERATION_NONE;
                 int r;
 
                 if (kind == OPERATION_NONE)
@@ -205,11 +254,13 @@ static int build_compact(struct builder *b)
         return 0;
 }
 
+/* Once a run: what a later batch brings back is what was there before the first one. */
 static int build_save(struct builder *b)
 {
         for (size_t s = 0; s < b->fleet->service_count; s++) {
-                if (!b->scope->services[s] || b->fleet->services[s].spec.kind != SERVICE_PM2)
+                if (!builder_touches(b, s) || b->fleet->services[s].spec.kind != SERVICE_PM2 || b->saved[s])
                         continue;
+                b->saved[s] = 1;
                 b->steps[s].save =
                         add_operation(b, PHASE_SAVE, b->fleet->services[s].host, (int)s, OPERATION_PM2_SAVE);
                 if (b->steps[s].save < 0)
@@ -233,7 +284,7 @@ static int after_dependants(struct builder *b, size_t service, bool *ret_any)
                         size_t d = b->dependants[i];
                         int r;
 
-                        if (!b->scope->services[d] || b->seen[d])
+                        if (!builder_touches(b, d) || b->seen[d])
                                 continue;
                         b->seen[d] = 1;
                         if (b->steps[d].stop < 0) {
@@ -262,7 +313,7 @@ static int after_preparations(struct builder *b, size_t service)
                 size_t at = b->stack[--depth], needs[NEEDS_ALL_MAX], count = builder_needs(b, at, needs);
                 int r = add_after(b, b->steps[at].check);
 
-                if (r >= 0 && b->scope->services[at])
+                if (r >= 0 && builder_touches(b, at))
                         r = add_after(b, b->last_compact[b->fleet->services[at].host]);
                 if (r < 0)
                         return r;
@@ -283,7 +334,7 @@ static int build_stop(struct builder *b)
                 bool is_pm2 = service->spec.kind == SERVICE_PM2, any = false;
                 int r;
 
-                if (!b->scope->services[s] || (!is_pm2 && !service->spec.unit[0]))
+                if (!builder_touches(b, s) || (!is_pm2 && !service->spec.unit[0]))
                         continue;
                 b->steps[s].stop = add_operation(b, PHASE_STOP, service->host, (int)s,
                                                  is_pm2 ? OPERATION_PM2_STOP : OPERATION_UNIT_STOP);
@@ -307,7 +358,7 @@ static int build_reboot(struct builder *b)
         for (size_t h = 0; h < b->fleet->host_count && b->plan->kind == PLAN_REBOOT; h++) {
                 int r;
 
-                if (!b->scope->hosts[h])
+                if (!b->scope->hosts[h] || b->batch_of[h] != b->batch)
                         continue;
                 b->reboot[h] = add_operation(b, PHASE_REBOOT, h, -1, OPERATION_HOST_REBOOT);
                 if (b->reboot[h] < 0)
@@ -316,7 +367,7 @@ static int build_reboot(struct builder *b)
                 for (size_t s = 0; s < b->fleet->service_count && r >= 0; s++) {
                         bool any = false;
 
-                        if (b->fleet->services[s].host != h || !b->scope->services[s])
+                        if (b->fleet->services[s].host != h || !builder_touches(b, s))
                                 continue;
                         r = b->steps[s].stop >= 0 ? add_after(b, b->steps[s].stop)
                                                   : after_dependants(b, s, &any);
@@ -376,15 +427,26 @@ static int build_up_unit(struct builder *b, size_t service)
         return r < 0 ? r : after_needs(b, service);
 }
 
+/* A replica that stays up while its master is down: the batch ends when it is in sync again. */
+static int build_sync(struct builder *b, size_t service)
+{
+        b->steps[service].up = add_gate(b, PHASE_LOAD, service);
+        return b->steps[service].up < 0 ? b->steps[service].up : after_needs(b, service);
+}
+
 static int build_up(struct builder *b)
 {
         for (size_t o = 0; o < b->fleet->service_count; o++) {
                 size_t s = b->order[o];
                 int r;
 
-                if (!b->scope->services[s])
+                if (b->touch[s] == UNTOUCHED)
                         continue;
-                r = b->fleet->services[s].spec.kind == SERVICE_PM2 ? build_up_pm2(b, s) : build_up_unit(b, s);
+                if (b->touch[s] == SYNCS)
+                        r = build_sync(b, s);
+                else
+                        r = b->fleet->services[s].spec.kind == SERVICE_PM2 ? build_up_pm2(b, s)
+                                                                           : build_up_unit(b, s);
                 if (r < 0)
                         return r;
         }
@@ -397,40 +459,56 @@ static int builder_init(struct builder *b, enum plan_kind kind, const char *scop
 {
         size_t services = b->fleet->service_count, hosts = b->fleet->host_count;
 
-        b->room = services * STEPS_A_SERVICE + hosts;
         b->plan = calloc(1, sizeof(*b->plan));
         b->steps = calloc(services + 1, sizeof(*b->steps));
+        b->touch = calloc(services + 1, 1);
+        b->touches = calloc(services + 1, sizeof(*b->touches));
+        b->saved = calloc(services + 1, 1);
+        b->batch_of = calloc(hosts + 1, sizeof(*b->batch_of));
         b->reboot = calloc(hosts + 1, sizeof(*b->reboot));
         b->last_compact = calloc(hosts + 1, sizeof(*b->last_compact));
         b->order = calloc(services + 1, sizeof(*b->order));
         b->seen = calloc(services + 1, 1);
         b->stack = calloc(services + 1, sizeof(*b->stack));
-        b->marks = calloc(b->room + 1, sizeof(*b->marks));
         if (!b->seen || !b->stack || !b->plan || !b->steps || !b->reboot || !b->last_compact || !b->order ||
-            !b->marks)
-                return -ENOMEM;
-        b->plan->steps = calloc(b->room + 1, sizeof(*b->plan->steps));
-        if (!b->plan->steps)
+            !b->touch || !b->touches || !b->saved || !b->batch_of)
                 return -ENOMEM;
         b->plan->kind = kind;
         text_copy_cut(b->plan->fleet, sizeof(b->plan->fleet), b->fleet->name);
         text_copy_cut(b->plan->scope, sizeof(b->plan->scope), scope_text);
-        for (size_t s = 0; s < services; s++)
-                b->steps[s] = (struct service_steps){-1, -1, -1, -1, -1, -1};
-        for (size_t h = 0; h < hosts; h++)
-                b->reboot[h] = b->last_compact[h] = -1;
         return 0;
 }
 
-int plan_build(struct plan **ret, enum plan_kind kind, const struct fleet *fleet, const struct scope *scope,
-               const char *scope_text, const struct plan_facts *facts, struct error *error)
+static int build_batches(struct builder *b)
 {
         static int (*const parts[])(struct builder *) = {
-                builder_sort, builder_check_facts, build_checks, build_compact,        build_save,
-                build_stop,   build_reboot,        build_up,     builder_add_warnings,
+                builder_next_batch, build_checks, build_compact, build_save,
+                build_stop,         build_reboot, build_up,
         };
+        int r = 0;
+
+        while (b->batch < b->plan->batch_count && r >= 0)
+                for (size_t i = 0; i < ELEMENTS(parts) && r >= 0; i++)
+                        r = parts[i](b);
+        return r;
+}
+
+int plan_build(struct plan **ret, enum plan_kind kind, const struct fleet *fleet, const struct scope *scope,
+               const char *scope_text, const struct plan_options *options, const struct plan_facts *facts,
+               struct error *error)
+{
+        static int (*const parts[])(struct builder *) = {
+                builder_sort,  builder_check_facts,  builder_divide,
+                build_batches, builder_add_warnings, builder_warn_of_batches,
+        };
+        static const struct plan_options all_at_once;
         cleanup_with(builder_clear) struct builder b = {
-                .fleet = fleet, .scope = scope, .facts = facts, .error = error};
+                .fleet = fleet,
+                .scope = scope,
+                .options = options ? options : &all_at_once,
+                .facts = facts,
+                .error = error,
+        };
         struct step *fitted;
         int r = builder_init(&b, kind, scope_text);
 

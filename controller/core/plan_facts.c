@@ -13,8 +13,7 @@ const struct service_state *builder_fact(const struct builder *b, size_t service
         return state ? agent_state_service(state, s->spec.name) : NULL;
 }
 
-static int warn(struct builder *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static int warn(struct builder *b, const char *format, ...)
+int builder_warn(struct builder *b, const char *format, ...)
 {
         char text[TEXT_SIZE];
         va_list arguments;
@@ -138,28 +137,29 @@ int builder_add_warnings(struct builder *b)
 
                 for (size_t i = 0; i < count && r >= 0 && !b->scope->services[s]; i++)
                         if (b->scope->services[needs[i]])
-                                r = warn(b,
-                                         "%s/%s needs %s and is not in scope: it stays up while %s is down",
-                                         host, name, b->fleet->services[needs[i]].spec.name,
-                                         b->fleet->services[needs[i]].spec.name);
+                                r = builder_warn(
+                                        b, "%s/%s needs %s and is not in scope: it stays up while %s is down",
+                                        host, name, b->fleet->services[needs[i]].spec.name,
+                                        b->fleet->services[needs[i]].spec.name);
                 if (r < 0 || !b->scope->services[s] || !state)
                         continue;
                 if (service->spec.kind == SERVICE_PM2) {
                         if (state->pm2.boot_unit[0] && b->plan->kind == PLAN_REBOOT)
-                                r = warn(b,
-                                         "%s/%s: %s starts its apps at boot, before what they need is ready; "
-                                         "disable it",
-                                         host, name, state->pm2.boot_unit);
+                                r = builder_warn(
+                                        b,
+                                        "%s/%s: %s starts its apps at boot, before what they need is ready; "
+                                        "disable it",
+                                        host, name, state->pm2.boot_unit);
                         if (state->pm2.errored && r >= 0)
-                                r = warn(b,
-                                         "%s/%s: %u apps are errored now; they will be restored as stopped",
-                                         host, name, state->pm2.errored);
+                                r = builder_warn(
+                                        b, "%s/%s: %u apps are errored now; they will be restored as stopped",
+                                        host, name, state->pm2.errored);
                 } else if (state->phase != PHASE_READY) {
-                        r = warn(b, "%s/%s is %s now; the run will start it", host, name,
-                                 service_phase_name(state->phase));
+                        r = builder_warn(b, "%s/%s is %s now; the run will start it", host, name,
+                                         service_phase_name(state->phase));
                 }
                 if (!service->spec.unit[0] && service->spec.kind != SERVICE_PM2 && r >= 0)
-                        r = warn(
+                        r = builder_warn(
                                 b,
                                 "%s/%s has no unit: the shutdown stops it, and it has to come back by itself",
                                 host, name);

@@ -16,21 +16,37 @@ void plan_estimate_operation(struct step *step, const struct service_state *stat
 void plan_estimate_gate(struct step *step, const struct service_state *state, const struct plan_rate *rate,
                         bool compacted);
 
-/* --- building: what plan_build.c, plan_graph.c and plan_facts.c work on ----------------------------------
+/* As many steps as the largest fleet has in one batch; more are not taken. */
+#define PLAN_STEPS_MAX (FLEET_SERVICES_MAX * 6 + FLEET_HOSTS_MAX)
+
+/* --- building: what plan_build.c, plan_batch.c, plan_graph.c and plan_facts.c work on --------------------
  */
 
-/* The steps of a service, -1 none. up: its gate, or pm2's verify. */
+/* The steps of a service in the batch that is being built, -1 none. up: its gate, or pm2's verify. */
 struct service_steps {
         int check, compact, save, stop, start, up;
+};
+
+/* What a batch does to a service. */
+enum touch {
+        UNTOUCHED = 0,
+        SYNCS = 1,   /* a replica that stays up while its master is down: it only has to be ready again */
+        TOUCHED = 2, /* is stopped and brought back */
 };
 
 struct builder {
         struct plan *plan;
         const struct fleet *fleet;
         const struct scope *scope;
+        const struct plan_options *options;
         const struct plan_facts *facts;
         struct service_steps *steps; /* per service */
-        int *reboot, *last_compact;  /* per host */
+        unsigned char *touch;        /* per service: enum touch, of this batch */
+        unsigned *touches;           /* per service: how many batches stop it */
+        unsigned char *saved;        /* per service: a batch has saved it, which lasts for the run */
+        int *reboot, *last_compact;  /* per host, of this batch */
+        unsigned *batch_of;          /* per host: 0 is in none */
+        unsigned batch;              /* the one being built, from 1 */
         size_t *order;               /* services, each behind its needs */
         size_t *dependants;          /* service s: dependants[first[s]] up to dependants[first[s + 1]] */
         size_t *first;
@@ -49,8 +65,19 @@ size_t builder_needs(const struct builder *b, size_t service, size_t needs[NEEDS
 /* Fills order, dependants and first. -EINVAL with a text if services need each other in a circle. */
 int builder_sort(struct builder *b);
 
+/* --- plan_batch.c --- */
+/* Divides the hosts of the plan: fills batch_of and the plan's batches. */
+int builder_divide(struct builder *b);
+/* Begins with the next batch: what it touches, nothing built of it yet. -EINVAL with a text if a service
+ * would have to be stopped that cannot be. */
+int builder_next_batch(struct builder *b);
+/* Whether the batch stops the service. */
+bool builder_touches(const struct builder *b, size_t service);
+int builder_warn_of_batches(struct builder *b);
+
 /* What the service's agent said of it, or NULL. */
 const struct service_state *builder_fact(const struct builder *b, size_t service);
 /* -EINVAL with a text: a host is not there, a service could not be brought back. */
 int builder_check_facts(struct builder *b);
 int builder_add_warnings(struct builder *b);
+int builder_warn(struct builder *b, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -8,8 +8,6 @@
 #include "controller/core/json.h"
 #include "controller/core/plan_internal.h"
 
-#define STEPS_MAX (FLEET_SERVICES_MAX * 6 + FLEET_HOSTS_MAX)
-
 static json_t *service_to_json(const struct service_spec *spec, int *result)
 {
         json_t *object = json_object();
@@ -51,6 +49,7 @@ static json_t *step_to_json(const struct step *step, int *result)
         if (!object)
                 *result = -ENOMEM;
         json_put_text(object, "name", step->name, result);
+        json_put_number(object, "batch", step->batch, result);
         json_put_text(object, "phase", plan_phase_name(step->phase), result);
         json_put_text(object, "host", step->host, result);
         if (step->service.kind != SERVICE_NONE)
@@ -71,24 +70,33 @@ static json_t *step_to_json(const struct step *step, int *result)
         return object;
 }
 
+static json_t *texts_to_json(char (*texts)[TEXT_SIZE], size_t count, int *result)
+{
+        json_t *array = json_array();
+
+        for (size_t i = 0; i < count && *result >= 0; i++)
+                if (json_array_append_new(array, json_string(texts[i])) < 0)
+                        *result = -ENOMEM;
+        return array;
+}
+
 int plan_to_json(const struct plan *plan, char **ret)
 {
         cleanup_json json_t *object = json_object();
-        json_t *steps = json_array(), *warnings = json_array();
+        json_t *steps = json_array();
         int r = object ? 0 : -ENOMEM;
         char *text;
 
         for (size_t i = 0; i < plan->step_count && r >= 0; i++)
                 if (json_array_append_new(steps, step_to_json(&plan->steps[i], &r)) < 0)
                         r = -ENOMEM;
-        for (size_t i = 0; i < plan->warning_count && r >= 0; i++)
-                if (json_array_append_new(warnings, json_string(plan->warnings[i])) < 0)
-                        r = -ENOMEM;
         json_put(object, "kind", json_string(plan_kind_name(plan->kind)), &r);
         json_put_text(object, "fleet", plan->fleet, &r);
         json_put_text(object, "scope", plan->scope, &r);
         json_put(object, "steps", steps, &r);
-        json_put(object, "warnings", warnings, &r);
+        json_put(object, "batches", texts_to_json(plan->batches, plan->batch_count, &r), &r);
+        json_put_bool(object, "canary", plan->canary, &r);
+        json_put(object, "warnings", texts_to_json(plan->warnings, plan->warning_count, &r), &r);
         if (r < 0)
                 return r;
         text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(17));
@@ -142,7 +150,7 @@ static int after_from_json(struct step *step, json_t *array, const char *what, s
                 json_t *value = json_array_get(array, i);
 
                 if (!json_is_integer(value) || json_integer_value(value) < 0 ||
-                    json_integer_value(value) > STEPS_MAX)
+                    json_integer_value(value) > PLAN_STEPS_MAX)
                         return error_set(error, -EINVAL, "%s: 'after' holds something that is no step", what);
                 step->after[step->after_count++] = (unsigned)json_integer_value(value);
         }
@@ -168,6 +176,7 @@ static int step_from_json(struct step *step, json_t *object, const char *what, s
         int r;
 
         json_take_text(&reader, "name", step->name, sizeof(step->name));
+        step->batch = (unsigned)take_bounded(&reader, "batch", FLEET_HOSTS_MAX);
         json_take_text(&reader, "phase", phase, sizeof(phase));
         json_take_text(&reader, "host", step->host, sizeof(step->host));
         service = json_take(&reader, "service", JSON_OBJECT);
@@ -201,11 +210,29 @@ static int step_from_json(struct step *step, json_t *object, const char *what, s
         return 0;
 }
 
-static int lists_from_json(struct plan *plan, json_t *steps, json_t *warnings, struct error *error)
+static int texts_from_json(char (**ret)[TEXT_SIZE], size_t *ret_count, json_t *array, const char *what,
+                           struct error *error)
+{
+        size_t count = json_array_size(array);
+
+        *ret = count ? calloc(count, TEXT_SIZE) : NULL;
+        if (count && !*ret)
+                return -ENOMEM;
+        for (size_t i = 0; i < count; i++) {
+                const char *text = json_string_value(json_array_get(array, i));
+
+                if (!text)
+                        return error_set(error, -EINVAL, "a %s of the plan is not a text", what);
+                text_copy_cut((*ret)[(*ret_count)++], TEXT_SIZE, text);
+        }
+        return 0;
+}
+
+static int steps_from_json(struct plan *plan, json_t *steps, struct error *error)
 {
         size_t count = json_array_size(steps);
 
-        if (count == 0 || count > STEPS_MAX)
+        if (count == 0 || count > PLAN_STEPS_MAX)
                 return error_set(error, -EINVAL, "the plan has %zu steps", count);
         plan->steps = calloc(count, sizeof(*plan->steps));
         if (!plan->steps)
@@ -220,14 +247,6 @@ static int lists_from_json(struct plan *plan, json_t *steps, json_t *warnings, s
                 if (r < 0)
                         return r;
         }
-        for (size_t i = 0; i < json_array_size(warnings); i++) {
-                const char *text = json_string_value(json_array_get(warnings, i));
-                int r = text ? plan_add_warning(plan, text)
-                             : error_set(error, -EINVAL, "a warning of the plan is not a text");
-
-                if (r < 0)
-                        return r;
-        }
         return 0;
 }
 
@@ -239,7 +258,7 @@ int plan_from_json(struct plan **ret, const char *json, struct error *error)
         struct json_reader reader = json_reader_begin(object, "the plan", error);
         cleanup_with(plan_freep) struct plan *plan = calloc(1, sizeof(*plan));
         char kind[NAME_SIZE] = "";
-        json_t *steps, *warnings;
+        json_t *steps, *batches, *warnings;
         int r;
 
         if (!plan)
@@ -248,10 +267,16 @@ int plan_from_json(struct plan **ret, const char *json, struct error *error)
         json_take_text(&reader, "fleet", plan->fleet, sizeof(plan->fleet));
         json_take_text(&reader, "scope", plan->scope, sizeof(plan->scope));
         steps = json_take(&reader, "steps", JSON_ARRAY);
+        batches = json_take(&reader, "batches", JSON_ARRAY);
+        json_take_bool(&reader, "canary", &plan->canary);
         warnings = json_take(&reader, "warnings", JSON_ARRAY);
         r = json_reader_end(&reader);
         if (r >= 0)
-                r = lists_from_json(plan, steps, warnings, error);
+                r = texts_from_json(&plan->batches, &plan->batch_count, batches, "batch", error);
+        if (r >= 0)
+                r = texts_from_json(&plan->warnings, &plan->warning_count, warnings, "warning", error);
+        if (r >= 0)
+                r = steps_from_json(plan, steps, error);
         if (r < 0)
                 return r;
         for (int k = PLAN_REBOOT; k <= PLAN_RESTART; k++)

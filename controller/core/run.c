@@ -128,6 +128,31 @@ static void index_services(run *run)
         }
 }
 
+/* For every step the one of a later batch that does the same to the same service. */
+static int index_again(run *run)
+{
+        cleanup_free int *next =
+                reallocarray(NULL, run->service_count + 1, OPERATION_KIND_END * sizeof(*next));
+
+        if (!next)
+                return -ENOMEM;
+        for (size_t k = 0; k < run->service_count * OPERATION_KIND_END; k++)
+                next[k] = -1;
+        for (size_t i = run->plan->step_count; i-- > 0;) {
+                struct run_step *step = &run->steps[i];
+                int *later;
+
+                step->again = -1;
+                if (step->service < 0)
+                        continue;
+                later = &next[(size_t)step->service * OPERATION_KIND_END + run->plan->steps[i].operation];
+                if (*later >= 0 && run->plan->steps[*later].batch > run->plan->steps[i].batch)
+                        step->again = *later;
+                *later = (int)i;
+        }
+        return 0;
+}
+
 static int index_steps(run *run)
 {
         cleanup_free int *stops = reallocarray(NULL, run->service_count + 1, sizeof(*stops));
@@ -150,12 +175,14 @@ static int index_steps(run *run)
                                                    plan->same_as)
                                 : -1;
                 step->stop = step->service >= 0 ? stops[step->service] : -1;
+                if (step->stop >= 0 && run->plan->steps[step->stop].batch != plan->batch)
+                        step->stop = -1;
                 if (plan->operation == OPERATION_UNIT_STOP || plan->operation == OPERATION_PM2_STOP)
                         stops[step->service] = (int)i;
                 if (plan->operation == OPERATION_HOST_REBOOT)
                         run->hosts[step->host].reboot = (int)i;
         }
-        return 0;
+        return index_again(run);
 }
 
 int run_new(run **ret, const char *id, struct plan *plan, uint64_t now_us, struct error *error)
@@ -173,6 +200,7 @@ int run_new(run **ret, const char *id, struct plan *plan, uint64_t now_us, struc
                 return error_set(error, -EINVAL, "'%s' is not a run's name", id);
         text_copy_cut(run->id, sizeof(run->id), id);
         run->born_us = run->wake_us = now_us;
+        run->batch = 1;
         run->hosts = calloc(count * 2, sizeof(*run->hosts));
         run->services = calloc(count * 2, sizeof(*run->services));
         run->steps = calloc(count, sizeof(*run->steps));
@@ -250,6 +278,11 @@ const char *run_user(const run *run)
         return run->user;
 }
 
+unsigned run_batch(const run *run)
+{
+        return run->batch;
+}
+
 const char *step_state_name(enum step_state state)
 {
         static const char *const names[] = {"waiting", "running", "retrying", "in doubt",
@@ -270,6 +303,7 @@ void run_step(const run *run, size_t index, struct step_view *ret)
                 .done = step->done,
                 .total = step->total,
                 .text = step->text,
+                .again = step->again >= 0,
         };
         text_copy_cut(ret->operation, sizeof(ret->operation), step->operation);
 }
@@ -436,13 +470,18 @@ void run_left(const run *run, uint64_t now_us, uint64_t *ret_low_us, uint64_t *r
 {
         size_t count = run->plan->step_count;
         cleanup_free uint64_t *ends = reallocarray(NULL, count * 2, sizeof(*ends));
+        uint64_t batch_begin[2] = {0};
 
         *ret_low_us = *ret_high_us = 0;
         for (size_t i = 0; i < count && ends && !run->final; i++) {
                 const struct step *plan = &run->plan->steps[i];
                 uint64_t low = plan->low_us, high = plan->high_us, *end = ends + i * 2;
 
-                end[0] = end[1] = 0;
+                if (i > 0 && plan->batch != plan[-1].batch) {
+                        batch_begin[0] = *ret_low_us;
+                        batch_begin[1] = *ret_high_us;
+                }
+                memcpy(end, batch_begin, sizeof(batch_begin));
                 for (size_t j = 0; j < plan->after_count; j++)
                         for (size_t k = 0; k < 2; k++)
                                 if (ends[plan->after[j] * 2 + k] > end[k])
@@ -478,6 +517,8 @@ static const char *unsound(const run *run, size_t index)
                 return "was begun without an intent";
         if (run->final && !step_is_final(run, index))
                 return "is open in a run that has ended";
+        if (plan->batch > run->batch && (step->attempt || step->state == STEP_RUNNING))
+                return "was begun before its batch";
         if (step->link != LINK_LOST && (is_gate || step->state != STEP_RUNNING))
                 return "has a stream and is not running";
         return NULL;
@@ -486,7 +527,7 @@ static const char *unsound(const run *run, size_t index)
 /* What is counted as it goes against what there is. */
 static bool counts_are_right(const run *run)
 {
-        size_t blocked = 0, open = 0, of_hosts = 0;
+        size_t blocked = 0, open = 0, of_hosts = 0, behind = 0;
 
         for (size_t i = 0; i < run->plan->step_count; i++) {
                 const struct step *plan = &run->plan->steps[i];
@@ -494,6 +535,7 @@ static bool counts_are_right(const run *run)
 
                 blocked += step_blocks(run, i);
                 open += !step_is_final(run, i);
+                behind += plan->batch <= run->batch && !step_is_settled(run, i);
                 for (size_t j = 0; j < plan->after_count; j++)
                         unsettled += !step_is_settled(run, plan->after[j]);
                 if (unsettled != run->steps[i].unsettled)
@@ -501,7 +543,7 @@ static bool counts_are_right(const run *run)
         }
         for (size_t h = 0; h < run->host_count; h++)
                 of_hosts += run->hosts[h].open;
-        return blocked == run->blocked && open == run->open && open == of_hosts;
+        return blocked == run->blocked && open == run->open && open == of_hosts && behind == run->behind;
 }
 
 int run_check(const run *run, struct error *error)

@@ -134,8 +134,10 @@ struct step_view {
         uint64_t begun_us, ended_us; /* realtime, of the last attempt */
         uint64_t done, total;        /* progress, as far as known */
         const char *text;            /* the last thing said of it */
+        bool again;                  /* a later batch does the same to the same service */
 };
 void run_step(const run *run, size_t step, struct step_view *ret);
+unsigned run_batch(const run *run); /* the newest that has begun, from 1 */
 /* Steps that need nothing more: done, skipped, cancelled. */
 size_t run_steps_settled(const run *run);
 const char *step_state_name(enum step_state state);

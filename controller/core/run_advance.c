@@ -159,14 +159,24 @@ int run_look_at_boot(struct turn *turn, size_t index)
 /* --- operations ------------------------------------------------------------------------------------------
  */
 
-static int check_gate(struct turn *turn, size_t index, bool *ret_open)
+/* A later batch takes the service down and brings it back: then only its gate counts. */
+static size_t step_of_now(const run *run, size_t index)
 {
+        while (step_is_superseded(run, index))
+                index = (size_t)run->steps[index].again;
+        return index;
+}
+
+static int check_gate(struct turn *turn, size_t gate, bool *ret_open)
+{
+        size_t index = step_of_now(turn->run, gate);
         const struct run_step *step = &turn->run->steps[index];
         const struct run_host *host = &turn->run->hosts[step->host];
         struct run_event event = turn_event(EVENT_LOST, (int)index);
         char why[WHY_SIZE];
 
-        if (step->state == STEP_RUNNING || step->state == STEP_WAITING)
+        if (step->state == STEP_RUNNING || step->state == STEP_WAITING ||
+            (index != gate && !step_is_settled(turn->run, index)))
                 *ret_open = false;
         if (step->state != STEP_DONE || gate_is_ready(turn->run, index, why, sizeof(why)))
                 return 0;
@@ -192,6 +202,7 @@ static bool is_still_up(const struct run *run, size_t index, char why[WHY_SIZE])
 int check_above(struct turn *turn, size_t index, bool *ret_open, char why[WHY_SIZE])
 {
         const struct plan *plan = turn->run->plan;
+        bool brings_up = !phase_takes_down(plan->steps[index].phase);
         cleanup_free bool *above = calloc(index + 1, sizeof(*above));
 
         why[0] = '\0';
@@ -202,7 +213,9 @@ int check_above(struct turn *turn, size_t index, bool *ret_open, char why[WHY_SI
         for (size_t i = index + 1; i-- > 0;) {
                 int r = 0;
 
-                if (!above[i])
+                /* What had to hold for the way down need not hold on the way up. */
+                if (!above[i] || (brings_up && phase_takes_down(plan->steps[i].phase) &&
+                                  plan->steps[i].kind == STEP_OPERATION))
                         continue;
                 for (size_t j = 0; j < plan->steps[i].after_count; j++)
                         above[plan->steps[i].after[j]] = true;
@@ -224,7 +237,7 @@ static int try_begin(struct turn *turn, size_t index)
         bool open;
         int r;
 
-        if (!step_may_begin(turn->run, index) || turn->run->steps[index].unsettled) {
+        if (!step_may_begin(turn->run, index) || !step_is_reached(turn->run, index)) {
                 step->since_us = 0;
                 return 0;
         }
@@ -381,7 +394,7 @@ static int advance_step(struct turn *turn, size_t index)
         case STEP_WAITING:
                 if (!is_gate)
                         return try_begin(turn, index);
-                if (turn->run->held || turn->run->steps[index].unsettled)
+                if (turn->run->held || !step_is_reached(turn->run, index))
                         return 0;
                 event_say(&event, "waiting for %s", turn->run->plan->steps[index].name);
                 return turn_record(turn, &event);
@@ -413,7 +426,8 @@ static int confirm_verified(struct turn *turn, size_t index, bool *ret_open)
         struct run_event event = turn_event(EVENT_LOST, (int)index);
         char why[WHY_SIZE];
 
-        if (step->state != STEP_DONE || host_is_there(turn->run, step->host, why, sizeof(why)))
+        if (step->state != STEP_DONE || step_is_superseded(turn->run, index) ||
+            host_is_there(turn->run, step->host, why, sizeof(why)))
                 return 0;
         *ret_open = false;
         if (!host->connected && !is_due(turn, host->down_since_us + DOWN_GRACE_US))
@@ -422,15 +436,17 @@ static int confirm_verified(struct turn *turn, size_t index, bool *ret_open)
         return turn_record(turn, &event);
 }
 
-/* A run ends when what it brought up is up at its end: the first services may have fallen while the last ones
- * were loading. */
+/* A run, and each batch of it, ends when what it brought up is up at its end: the first services may have
+ * fallen while the last ones were loading. */
 static int confirm(struct turn *turn, bool *ret_open)
 {
         const struct plan *plan = turn->run->plan;
         int r = 0;
 
         *ret_open = true;
-        for (size_t i = 0; i < plan->step_count && r >= 0 && !turn->run->leaving; i++) {
+        for (size_t i = 0; i < plan->step_count && plan->steps[i].batch <= turn->run->batch && r >= 0 &&
+                           !turn->run->leaving;
+             i++) {
                 if (plan->steps[i].kind == STEP_GATE)
                         r = check_gate(turn, i, ret_open);
                 else if (plan->steps[i].phase == PHASE_VERIFY)
@@ -461,6 +477,25 @@ static int finish(struct turn *turn)
         return r < 0 ? r : turn_effect(turn, EFFECT_FINISHED, &effect);
 }
 
+/* The next batch, when all that the one before it took down is back and nothing waits for a person. */
+static int begin_batch(struct turn *turn)
+{
+        run *run = turn->run;
+        const struct plan *plan = run->plan;
+        struct run_event event = turn_event(EVENT_BATCH, -1);
+        bool open;
+        int r;
+
+        if (run->batch >= plan->batch_count || run->behind || run->blocked || run->held || run->aborting)
+                return 0;
+        r = confirm(turn, &open);
+        if (r < 0 || !open)
+                return r;
+        event_say(&event, "batch %u of %zu begins: %s", run->batch + 1, plan->batch_count,
+                  plan->batches[run->batch]);
+        return turn_record(turn, &event);
+}
+
 int run_advance(struct turn *turn)
 {
         bool open = false, waiting = false;
@@ -478,6 +513,8 @@ int run_advance(struct turn *turn)
                         r = advance_step(turn, i);
                 if (r >= 0)
                         r = run_compare_hosts(turn, &waiting);
+                if (r >= 0 && turn->moves == before)
+                        r = begin_batch(turn);
                 if (r >= 0 && turn->moves == before && !turn->run->open && !waiting)
                         r = confirm(turn, &open);
         } while (r >= 0 && turn->moves != before);

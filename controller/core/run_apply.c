@@ -273,7 +273,8 @@ static int steer_step(struct turn *turn, const struct run_input *input, struct r
                 if (step->state != STEP_FAILED && step->state != STEP_DOUBT && step->state != STEP_RETRYING)
                         return refuse(turn, "step %d '%s' is %s; only a step that failed can be tried again",
                                       input->step, name, step_state_name(step->state));
-                if (run->leaving || (run->aborting && phase_takes_down(run->plan->steps[input->step].phase)))
+                if (run->leaving || (run->aborting && phase_takes_down(run->plan->steps[input->step].phase) &&
+                                     run->plan->steps[input->step].kind == STEP_OPERATION))
                         return refuse(turn, "run %s has been aborted: step %d '%s' is not done any more",
                                       run->id, input->step, name);
                 event->kind = EVENT_RETRIED;

@@ -78,7 +78,8 @@ static const char *objection(const run *run, const struct run_event *event)
         case EVENT_LOST:
                 return plan->kind == STEP_GATE || plan->phase == PHASE_VERIFY ? NULL : "cannot be undone";
         case EVENT_RETRIED:
-                return run->leaving || (run->aborting && phase_takes_down(plan->phase))
+                return run->leaving || (run->aborting && phase_takes_down(plan->phase) &&
+                                        plan->kind == STEP_OPERATION)
                                ? "is over since the abort"
                                : NULL;
         default:
@@ -99,7 +100,7 @@ static int check_move(const run *run, const struct run_event *event, struct erro
                 return refuse(run, event, error, "does not go with this kind of step");
         if (!(move->from & IN(run->steps[event->step].state)))
                 return refuse(run, event, error, step_state_name(run->steps[event->step].state));
-        if ((move->flags & NEEDS_SETTLED) && run->steps[event->step].unsettled)
+        if ((move->flags & NEEDS_SETTLED) && !step_is_reached(run, (size_t)event->step))
                 return refuse(run, event, error, "comes before what it has to come after");
         why = objection(run, event);
         return why ? refuse(run, event, error, why) : 0;
@@ -176,11 +177,12 @@ static void fold_booted(run *run, const struct run_event *event, size_t host)
         h->compared = false;
         for (size_t i = 0; i < run->plan->step_count && !run->leaving; i++) {
                 struct run_step *step = &run->steps[i];
-                enum plan_phase phase = run->plan->steps[i].phase;
+                const struct step *plan = &run->plan->steps[i];
 
-                if (step->host != host || step->state != STEP_DONE)
+                if (step->host != host || step->state != STEP_DONE || step_is_superseded(run, i))
                         continue;
-                if (phase > PHASE_REBOOT || (phase == PHASE_STOP && reboot_to_come)) {
+                if (plan->phase > PHASE_REBOOT || (plan->phase == PHASE_STOP && reboot_to_come &&
+                                                   plan->batch == run->plan->steps[h->reboot].batch)) {
                         step->identity[0] = '\0';
                         step_set_state(run, i, STEP_WAITING);
                 }
@@ -195,7 +197,8 @@ static bool was_taken_down(const run *run, size_t step)
 
         if (phase_takes_down(run->plan->steps[step].phase))
                 return false;
-        if (reboot >= 0 && run->steps[reboot].attempt > 0)
+        if (reboot >= 0 && run->steps[reboot].attempt > 0 &&
+            run->plan->steps[reboot].batch == run->plan->steps[step].batch)
                 return true;
         return s->stop >= 0 && run->steps[s->stop].attempt > 0;
 }
@@ -223,8 +226,8 @@ static int fold_aborted(run *run, const struct run_event *event)
                 enum step_state state = run->steps[i].state;
                 bool is_gate = run->plan->steps[i].kind == STEP_GATE;
 
-                if (!kept[i] &&
-                    (state == STEP_WAITING || state == STEP_RETRYING || (is_gate && state == STEP_RUNNING)))
+                if (!kept[i] && (state == STEP_WAITING || state == STEP_RETRYING ||
+                                 (is_gate && (state == STEP_RUNNING || state == STEP_FAILED))))
                         step_set_state(run, i, STEP_CANCELLED);
         }
         run_recount(run); /* what settles a step, and what ends it, is another matter now */
@@ -269,6 +272,10 @@ static const char *run_objection(const run *run, const struct run_event *event)
                 return run->held ? "the run is paused" : NULL;
         case EVENT_RESUMED:
                 return run->held ? NULL : "the run is not paused by a person";
+        case EVENT_BATCH:
+                if (run->batch >= run->plan->batch_count)
+                        return "there is no further batch";
+                return run->behind || run->aborting ? "comes before the end of the batch before it" : NULL;
         case EVENT_ABORTED:
                 return run->leaving || (run->aborting && !event->leave) ? "the run was aborted before" : NULL;
         case EVENT_FINISHED:
@@ -301,6 +308,10 @@ static int fold_run(run *run, const struct run_event *event)
         case EVENT_PAUSED:
         case EVENT_RESUMED:
                 run->held = event->kind == EVENT_PAUSED;
+                return 0;
+        case EVENT_BATCH:
+                run->batch++;
+                run_recount(run);
                 return 0;
         case EVENT_ABORTED:
                 return fold_aborted(run, event);

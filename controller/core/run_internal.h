@@ -72,7 +72,8 @@ struct run_step {
         size_t host;
         int service; /* -1: the host itself */
         int same_as; /* service, -1 */
-        int stop;    /* gates: the step that stopped the service, -1 */
+        int stop;    /* gates: the step of its batch that stopped the service, -1 */
+        int again;   /* the step of a later batch that does the same to the same service, -1 */
         /* folded */
         enum step_state state;
         unsigned unsettled; /* how many of the steps before it */
@@ -114,6 +115,8 @@ struct run {
         enum run_state final; /* 0: not finished */
         size_t blocked;       /* steps that only a person can move */
         size_t open;          /* steps that are not final */
+        unsigned batch;       /* the newest that has begun, from 1 */
+        size_t behind;        /* steps of it and of those before it that are not settled */
         /* counted: run_steps.c */
         size_t *first_later; /* step s: later[first_later[s]] up to later[first_later[s + 1]] come after it */
         unsigned *later;
@@ -141,6 +144,10 @@ bool step_is_settled(const run *run, size_t step);
 bool step_is_final(const run *run, size_t step);
 bool step_blocks(const run *run, size_t step);
 bool phase_takes_down(enum plan_phase phase);
+/* Whether all that the step waits for is settled and its batch has begun. */
+bool step_is_reached(const run *run, size_t step);
+/* Whether a batch that has begun does the same anew: then this one is history. */
+bool step_is_superseded(const run *run, size_t step);
 /* The one way to change a state; what was lived in the old one is forgotten. */
 void step_set_state(run *run, size_t step, enum step_state state);
 /* The first step from `from` on that may have something to do; SIZE_MAX: none. */
@@ -173,8 +180,8 @@ bool turn_is_due(struct turn *turn, uint64_t time_us);
  * while a failed step waits for a person or after an abort, but what is down may go on coming up. */
 bool step_may_begin(const run *run, size_t step);
 /* Everything that stands before a step, however far up, has to hold at the moment when it begins: a service
- * may answer, and then go back to loading. Gates that do not are closed again. why: if a host is out of
- * sight. */
+ * may answer, and then go back to loading. To bring something up, all that it needs; no more. Gates that do
+ * not are closed again. why: if a host is out of sight. */
 #define WHY_SIZE (2 * TEXT_SIZE)
 int check_above(struct turn *turn, size_t step, bool *ret_open, char why[WHY_SIZE]);
 bool host_is_there(const run *run, size_t index, char *why, size_t size);

@@ -22,7 +22,7 @@ bool step_is_settled(const run *run, size_t step)
                 return true;
         case STEP_FAILED:
                 return plan->on_failure == ON_FAILURE_CONTINUE ||
-                       (run->aborting && phase_takes_down(plan->phase));
+                       (run->aborting && phase_takes_down(plan->phase) && plan->kind == STEP_OPERATION);
         case STEP_DOUBT:
                 return run->aborting && phase_takes_down(plan->phase);
         default:
@@ -47,6 +47,18 @@ bool step_is_final(const run *run, size_t step)
         return state == STEP_DONE || state == STEP_SKIPPED || state == STEP_CANCELLED;
 }
 
+bool step_is_reached(const run *run, size_t step)
+{
+        return run->steps[step].unsettled == 0 && run->plan->steps[step].batch <= run->batch;
+}
+
+bool step_is_superseded(const run *run, size_t step)
+{
+        int again = run->steps[step].again;
+
+        return again >= 0 && run->plan->steps[again].batch <= run->batch;
+}
+
 /* Whether the step may have something to do when something happens. */
 static bool is_awake(const run *run, size_t index)
 {
@@ -55,7 +67,7 @@ static bool is_awake(const run *run, size_t index)
 
         switch (step->state) {
         case STEP_WAITING:
-                return step->unsettled == 0;
+                return step_is_reached(run, index);
         case STEP_RUNNING:
         case STEP_RETRYING:
         case STEP_DOUBT:
@@ -114,6 +126,8 @@ void step_set_state(run *run, size_t index, enum step_state state)
         note_awake(run, index);
         if (step_is_settled(run, index) == settled)
                 return;
+        if (run->plan->steps[index].batch <= run->batch)
+                run->behind += settled ? 1u : -(size_t)1;
         for (size_t i = run->first_later[index]; i < run->first_later[index + 1]; i++) {
                 run->steps[run->later[i]].unsettled += settled ? 1u : -1u;
                 note_awake(run, run->later[i]);
@@ -122,7 +136,7 @@ void step_set_state(run *run, size_t index, enum step_state state)
 
 void run_recount(run *run)
 {
-        run->blocked = run->open = 0;
+        run->blocked = run->open = run->behind = 0;
         for (size_t h = 0; h < run->host_count; h++)
                 run->hosts[h].open = 0;
         for (size_t i = 0; i < run->plan->step_count; i++) {
@@ -131,6 +145,7 @@ void run_recount(run *run)
                 run->blocked += step_blocks(run, i);
                 run->open += !step_is_final(run, i);
                 run->hosts[run->steps[i].host].open += !step_is_final(run, i);
+                run->behind += plan->batch <= run->batch && !step_is_settled(run, i);
                 run->steps[i].unsettled = 0;
                 for (size_t j = 0; j < plan->after_count; j++)
                         run->steps[i].unsettled += !step_is_settled(run, plan->after[j]);

@@ -19,6 +19,13 @@ static const char *name(const struct sim *sim, size_t service)
         return sim->fleet_services[service].spec.name;
 }
 
+/* Whether the batch under way is to take the service down: by its host, or with what it stands on. */
+static bool is_down_in_batch(const struct sim *sim, size_t service)
+{
+        return sim->services[service].batch_stopped ||
+               sim->batch_of[sim->services[service].host] == sim->batch;
+}
+
 /* Nothing starts before what it needs was ready: on a process of after the stop, now or as lately as the
  * controller can have seen it. */
 void check_before_start(struct sim *sim, size_t service)
@@ -38,7 +45,8 @@ void check_before_start(struct sim *sim, size_t service)
                 if (!in_sight)
                         sim_fail(sim, "%s is started, and %s, which it needs, is not ready",
                                  name(sim, service), name(sim, need));
-                if (!other->ever_ready_again && !sim->has_aborted && !sim->has_policy)
+                if (is_down_in_batch(sim, need) && !other->batch_ready && !sim->has_aborted &&
+                    !sim->has_policy)
                         sim_fail(sim,
                                  "%s is started, and %s, which it needs, has not been ready since its stop",
                                  name(sim, service), name(sim, need));
@@ -48,20 +56,64 @@ void check_before_start(struct sim *sim, size_t service)
 static bool is_untouched(const struct sim *sim, size_t service)
 {
         return sim->services[service].instance &&
-               sim->services[service].instance == sim->services[service].first_instance;
+               sim->services[service].instance == sim->services[service].batch_instance;
+}
+
+/* A replica on a host of another batch stays up while its master is away. */
+static bool serves_on(const struct sim *sim, size_t service, size_t master)
+{
+        const struct fleet_service *s = &sim->fleet_services[service];
+
+        for (size_t i = 0; i < s->need_count; i++)
+                if (s->needs[i] == master)
+                        return false;
+        return s->of == (int)master && sim->batch_of[s->host] != sim->batch;
 }
 
 /* Dependants first: nothing is stopped under a process that nobody has stopped yet. */
 void check_before_stop(struct sim *sim, size_t service)
 {
         for (size_t d = service + 1; d < sim->fleet.service_count; d++)
-                if (needs(sim, d, service) && is_untouched(sim, d) && !sim->has_skipped && !sim->has_policy)
+                if (needs(sim, d, service) && is_untouched(sim, d) && !serves_on(sim, d, service) &&
+                    !sim->has_skipped && !sim->has_policy)
                         sim_fail(sim, "%s is stopped, and %s, which needs it, is still up",
                                  name(sim, service), name(sim, d));
 }
 
+/* A host is touched in its batch, and not before all earlier ones have been. */
+static void check_batch(struct sim *sim, size_t host)
+{
+        if (sim->batch_of[host] != sim->batch)
+                sim_fail(sim, "h%zu of batch %u is rebooted in batch %u", host, sim->batch_of[host],
+                         sim->batch);
+        for (size_t h = 0; h < sim->fleet.host_count && !sim->has_skipped && !sim->has_policy; h++)
+                if (sim->batch_of[h] < sim->batch && sim->hosts[h].boot == sim->hosts[h].first_boot)
+                        sim_fail(sim, "h%zu is rebooted before h%zu, of an earlier batch", host, h);
+}
+
+/* A batch begins with all of the earlier ones up: ready now, or as lately as the controller can have seen it.
+ */
+void check_batch_begins(struct sim *sim)
+{
+        sim->batch++;
+        for (size_t s = 0; s < sim->fleet.service_count; s++) {
+                struct sim_service *service = &sim->services[s];
+                bool in_sight = service->last_ready_us == UINT64_MAX ||
+                                (service->last_ready_us && sim->now_us - service->last_ready_us <= SIGHT_US);
+
+                if (sim->fleet_services[s].spec.kind == SERVICE_PM2)
+                        in_sight |= service->instance != 0;
+                if (!in_sight && sim->batch_of[service->host] < sim->batch && !sim->has_skipped &&
+                    !sim->has_policy)
+                        sim_fail(sim, "batch %u begins and %s is not ready", sim->batch, name(sim, s));
+                service->batch_instance = service->instance;
+                service->batch_stopped = service->batch_ready = false;
+        }
+}
+
 void check_before_reboot(struct sim *sim, size_t host)
 {
+        check_batch(sim, host);
         for (size_t s = 0; s < sim->fleet.service_count; s++)
                 if (sim->services[s].host == host && is_untouched(sim, s) && !sim->has_skipped &&
                     !sim->has_policy)
@@ -84,6 +136,7 @@ void check_execution(struct sim *sim, size_t index, const struct ledger_entry *e
         case OPERATION_UNIT_STOP:
         case OPERATION_PM2_STOP:
                 check_before_stop(sim, (size_t)entry->service);
+                sim->services[entry->service].batch_stopped = true;
                 return;
         case OPERATION_UNIT_START:
         case OPERATION_PM2_RESTORE:

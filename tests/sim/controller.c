@@ -103,10 +103,15 @@ static void write_event(struct sim *sim, const struct run_effect *effect)
 static void commit(struct sim *sim)
 {
         struct sim_controller *controller = &sim->controller;
+        unsigned further = 0;
 
-        for (size_t i = 0; i < controller->pending_count; i++)
+        for (size_t i = 0; i < controller->pending_count; i++) {
                 controller->journal[controller->durable++] = controller->pending[i];
+                further += strstr(controller->pending[i], "\"kind\":\"batch\"") != NULL;
+        }
         controller->pending_count = 0;
+        while (further-- > 0)
+                check_batch_begins(sim);
 }
 
 static struct stream *stream_find(struct sim *sim, const char *operation)

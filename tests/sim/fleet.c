@@ -77,8 +77,44 @@ void sim_make_fleet(struct sim *sim)
                 make_service(sim, s);
 }
 
+/* All at once, or in batches of any size, with or without a canary. The hosts' batches are worked out here
+ * once more, so that what the plan makes of them can be checked. */
+static void make_rollout(struct sim *sim, struct rollout *ret)
+{
+        size_t hosts = 0, canary = 0, size;
+        unsigned batch = 0;
+
+        *ret = (struct rollout){.batch = (uint32_t)sim_random(sim, 4),
+                                .canary = (uint32_t)sim_random(sim, 3)};
+        if (sim_random(sim, 3) == 0)
+                *ret = (struct rollout){.share = 0.5};
+        for (size_t h = 0; h < sim->fleet.host_count; h++) {
+                sim->batch_of[h] = 0;
+                for (size_t s = 0; s < sim->fleet.service_count; s++)
+                        sim->batch_of[h] |= sim->kind == PLAN_REBOOT || sim->services[s].host == h;
+                hosts += sim->batch_of[h];
+        }
+        size = ret->share > 0 ? (hosts / 2 ? hosts / 2 : 1) : ret->batch ? ret->batch : hosts;
+        for (size_t h = 0, left = ret->canary, filled = size; h < sim->fleet.host_count; h++) {
+                if (!sim->batch_of[h])
+                        continue;
+                if (left > 0) {
+                        left--;
+                        batch = 1;
+                        canary = 1;
+                } else if (filled == size) {
+                        batch++;
+                        filled = 0;
+                }
+                filled += canary == 0 || batch > 1;
+                sim->batch_of[h] = batch;
+        }
+}
+
 void sim_make_plan(struct sim *sim, struct plan **ret)
 {
+        struct plan_options options = {0};
+
         bool hosts[SIM_HOSTS], services[SIM_SERVICES];
         struct plan_host_fact facts[SIM_HOSTS];
         struct scope scope = {hosts, services};
@@ -94,7 +130,12 @@ void sim_make_plan(struct sim *sim, struct plan **ret)
         for (size_t s = 0; s < sim->fleet.service_count; s++)
                 services[s] = true;
         sim->kind = sim_random(sim, 3) ? PLAN_REBOOT : PLAN_RESTART;
-        if (plan_build(ret, sim->kind, &sim->fleet, &scope, "", &(struct plan_facts){facts, NULL}, &error) <
-            0)
+        if (sim_random(sim, 2))
+                make_rollout(sim, &options.rollout);
+        else
+                for (size_t h = 0; h < SIM_HOSTS; h++)
+                        sim->batch_of[h] = 1;
+        if (plan_build(ret, sim->kind, &sim->fleet, &scope, "", &options, &(struct plan_facts){facts, NULL},
+                       &error) < 0)
                 sim_fail(sim, "no plan: %s", error.text);
 }

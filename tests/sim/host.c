@@ -38,8 +38,8 @@ static void load_ends(struct sim *sim, size_t host, uint64_t tag, void *data)
         service->loading = false;
         service->ready_since_us = sim->now_us;
         service->last_ready_us = UINT64_MAX;
-        if (service->instance != service->first_instance)
-                service->ever_ready_again = true;
+        if (service->instance != service->batch_instance)
+                service->batch_ready = true;
         sim_say(sim, "  h%zu: %s is ready (process %u)", host, sim->fleet_services[index].spec.name,
                 service->instance);
         changed(sim, host);

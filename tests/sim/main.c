@@ -8,7 +8,7 @@
 #define SHOWN 150
 
 struct totals {
-        unsigned long long inputs, events, crashes, faults, states[RUN_ABORTED + 1];
+        unsigned long long inputs, events, crashes, faults, batches, states[RUN_ABORTED + 1];
 };
 
 static void clear(struct sim *sim)
@@ -57,12 +57,14 @@ static void begin(struct sim *sim)
                 sim->services[s].instance = sim->services[s].last_instance = sim->services[s].first_instance =
                         1;
                 sim->services[s].last_ready_us = UINT64_MAX;
+                sim->services[s].batch_instance = 1;
         }
         sim->now_us = 100 * USEC_PER_SEC;
         for (size_t h = 0; h < sim->fleet.host_count; h++) {
                 sim->hosts[h].up = sim->hosts[h].boot_readable = true;
                 sim->hosts[h].boot = sim->hosts[h].first_boot = 1;
         }
+        sim->batch = 1;
         sim_make_plan(sim, &plan);
         for (size_t i = 0; i < plan->step_count; i++)
                 sim_say(sim, "step %zu %s", i, plan->steps[i].name);
@@ -136,6 +138,7 @@ static bool run_seed(uint64_t seed, bool trace, struct totals *totals)
         totals->events += sim->controller.durable;
         totals->crashes += sim->controller.crashes;
         totals->faults += sim->faults;
+        totals->batches += sim->batch - 1;
         if (!failed)
                 totals->states[run_state(sim->controller.run)]++;
         clear(sim);
@@ -180,11 +183,12 @@ int main(int argc, char **argv)
         for (uint64_t seed = start; seed < start + seeds; seed++)
                 if (!run_seed(seed, trace, &totals))
                         return 1;
-        printf("%llu seeds: %llu events, %llu inputs, %llu faults, %llu ends of the controller; done %llu, "
+        printf("%llu seeds: %llu events, %llu inputs, %llu further batches, %llu faults, %llu ends of the "
+               "controller; done %llu, "
                "part %llu, "
                "failed %llu, aborted %llu\n",
-               (unsigned long long)seeds, totals.events, totals.inputs, totals.faults, totals.crashes,
-               totals.states[RUN_DONE], totals.states[RUN_PART], totals.states[RUN_FAILED],
+               (unsigned long long)seeds, totals.events, totals.inputs, totals.batches, totals.faults,
+               totals.crashes, totals.states[RUN_DONE], totals.states[RUN_PART], totals.states[RUN_FAILED],
                totals.states[RUN_ABORTED]);
         return 0;
 }

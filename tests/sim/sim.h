@@ -92,13 +92,14 @@ struct sim_service {
         size_t host;
         unsigned instance; /* of the process; 0: down */
         unsigned last_instance;
-        unsigned first_instance; /* at the beginning of the run */
+        unsigned first_instance;         /* at the beginning of the run */
+        unsigned batch_instance;         /* at the beginning of the batch */
+        bool batch_stopped, batch_ready; /* in this batch: stopped; ready since on another process */
         bool enabled;
         bool loading;
         uint64_t load_begun_us, load_us, load_from_us; /* length; when it began to move */
         uint64_t ready_since_us;
         uint64_t last_ready_us; /* last moment it was ready in truth; UINT64_MAX: it is now */
-        bool ever_ready_again;  /* ready on an instance that is not the first */
         bool stopped_by_run;
         bool saved;    /* pm2: the run's snapshot is there */
         unsigned life; /* of loads: stale timers are ignored */
@@ -164,6 +165,7 @@ struct sim {
         struct operation_report reports[16];
         struct sim_controller controller;
         enum plan_kind kind;
+        unsigned batch_of[SIM_HOSTS]; /* from 1; 0: the plan does nothing to the host itself */
         struct odds odds;
         bool impatient, skips; /* the person aborts; skips */
         bool has_aborted, has_left, has_skipped, has_policy;
@@ -173,7 +175,8 @@ struct sim {
         size_t line_count, line_room;
         uint64_t last_fault_us;
         unsigned faults;
-        void *current; /* data of what is happening: freed also when the seed fails */
+        unsigned batch; /* the one under way, as the durable journal has it */
+        void *current;  /* data of what is happening: freed also when the seed fails */
         jmp_buf failed;
         char failure[1024];
 };
@@ -234,4 +237,6 @@ void check_before_stop(struct sim *sim, size_t service);
 void check_before_reboot(struct sim *sim, size_t host);
 void check_execution(struct sim *sim, size_t host, const struct ledger_entry *entry);
 void check_event(struct sim *sim, const struct run_event *event);
+/* A further batch is durable. */
+void check_batch_begins(struct sim *sim);
 void check_end(struct sim *sim);

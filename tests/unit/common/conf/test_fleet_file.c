@@ -20,6 +20,7 @@ static const char sound[] =
         "  db1:  {groups: [data, \"old\"]}\n"
         "  app1: {groups: [apps]}\n"
         "  bare:\n"
+        "reboot: {batch: 25%, canary: app1}\n"
         "services:\n"
         "  apps:     {kind: pm2, host: app1, user: beamdevlive, home: /var/www/beamdevlive/.pm2,\n"
         "             needs: [router, geo], at_least: 95%, on_failure: continue, hold: 10s}\n"
@@ -54,6 +55,9 @@ static void test_sound(void **state)
         assert_string_equal(fleet->name, "staging");
         assert_int_equal(fleet->host_count, 3);
         assert_int_equal(fleet->service_count, 6);
+        assert_true(fleet->reboot.share > 0.249 && fleet->reboot.share < 0.251);
+        assert_string_equal(fleet->reboot.canary_host, "app1");
+        assert_int_equal(rollout_batch_size(&fleet->restart, 7), 7);
         assert_string_equal(fleet->hosts[0].name, "db1");
         assert_int_equal(fleet->hosts[0].group_count, 2);
         assert_string_equal(fleet->hosts[0].groups[1], "old");
@@ -72,7 +76,7 @@ static void test_sound(void **state)
         assert_int_equal(apps->hold_us, 10 * USEC_PER_SEC);
         assert_int_equal(apps->need_count, 2);
         assert_ptr_equal(&fleet->services[apps->needs[0]], router);
-        assert_int_equal(apps->line, 7);
+        assert_int_equal(apps->line, 8);
         assert_int_equal(apps->host, 1);
         assert_string_equal(bds->spec.unit, "redis-stack-server@bds00.service");
         assert_string_equal(bds->spec.address, "127.0.0.1");
@@ -111,7 +115,18 @@ static const char *const mistakes[][2] = {
         {"fleet: f f\nhosts: {a: {}}\n", "f.yaml:1: fleet: 'f f' is not a name"},
         {"fleet: f\nhost: {a: {}}\n", "f.yaml:2: unknown key 'host' in a fleet file; did you mean 'hosts'?"},
         {"fleet: f\nzebra: 1\n",
-         "f.yaml:2: unknown key 'zebra' in a fleet file; known are fleet, hosts, services"},
+         "f.yaml:2: unknown key 'zebra' in a fleet file; known are fleet, hosts, services, "
+         "reboot, restart"},
+        {"fleet: f\nhosts: {a: {}}\nreboot: 2\n",
+         "f.yaml:3: reboot has to be a map; write reboot: {batch: 2"},
+        {"fleet: f\nhosts: {a: {}}\nreboot: {bach: 2}\n",
+         "f.yaml:3: unknown key 'bach' in reboot; did you mean 'batch'?"},
+        {"fleet: f\nhosts: {a: {}}\nrestart:\n  batch: 0\n",
+         "f.yaml:4: batch: '0' is not a number of hosts, a share like 25%, or all"},
+        {"fleet: f\nhosts: {db1: {}}\nreboot:\n  canary: db2\n",
+         "f.yaml:4: canary: there is no host 'db2'; did you mean 'db1'?"},
+        {"fleet: f\nhosts: {db1: {}}\nreboot: {canary: a b}\n",
+         "f.yaml:3: canary: 'a b' is not the name of a host, a number of hosts, or none"},
         {"fleet: f\nfleet: g\n", "f.yaml:2: 'fleet' is here twice, first in line 1"},
         {"fleet: f\nhosts: {a: {}, b: {},\n  a: {}}\n", "f.yaml:3: 'a' is here twice, first in line 2"},
         {"fleet: f\nhosts: {-a: {}}\n", "f.yaml:2: '-a' is no name for a host"},
@@ -319,7 +334,7 @@ static void test_file(void **state)
         fleet_free(fleet);
         assert_int_equal(write(fd, "x: 1\n", 5), 5);
         assert_int_equal(fleet_file_read(&fleet, path, &error), -EINVAL);
-        snprintf(wanted, sizeof(wanted), "%s:17: unknown key 'x'", path);
+        snprintf(wanted, sizeof(wanted), "%s:18: unknown key 'x'", path);
         assert_non_null(strstr(error.text, wanted));
         close(fd);
         unlink(path);

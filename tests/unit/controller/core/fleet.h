@@ -27,6 +27,7 @@ struct incident {
         struct plan_host_fact facts[HOSTS];
         struct plan_rate rates[SERVICES];
         bool scope_hosts[HOSTS], scope_services[SERVICES];
+        struct plan_options options;
 };
 
 static inline struct fleet_service *incident_service(struct incident *in, size_t index, const char *name,
@@ -101,7 +102,7 @@ static inline void incident_init(struct incident *in)
         struct fleet_service *s;
 
         memset(in, 0, sizeof(*in));
-        in->fleet = (struct fleet){"staging", in->hosts, HOSTS, in->services, SERVICES};
+        in->fleet = (struct fleet){"staging", in->hosts, HOSTS, in->services, SERVICES, {0}, {0}};
         for (size_t h = 0; h < HOSTS; h++) {
                 TEXT_COPY(in->hosts[h].name, hosts[h]);
                 snprintf(in->states[h].host.boot_id, ID_SIZE, "%032zx", 0x1000 + h);
@@ -143,7 +144,7 @@ static inline int incident_plan(struct incident *in, enum plan_kind kind, struct
         struct plan_facts facts = {in->facts, in->rates};
 
         *ret = NULL;
-        return plan_build(ret, kind, &in->fleet, &scope, "", &facts, error);
+        return plan_build(ret, kind, &in->fleet, &scope, "", &in->options, &facts, error);
 }
 
 static inline int step_find(const struct plan *plan, const char *name)

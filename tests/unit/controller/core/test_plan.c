@@ -281,11 +281,13 @@ static void test_json_roundtrip(void **state)
 
 static void test_json_refusals(void **state)
 {
-        static const char gate[] = "{\"kind\":\"reboot\",\"steps\":[{\"name\":\"g\",\"phase\":\"load\","
-                                   "\"host\":\"h\",\"service\":{\"name\":"
-                                   "\"r\",\"kind\":\"redis\",\"port\":6379%s},\"after\":[%s],\"deadline_us\":"
-                                   "%s,\"on_failure\":\"%s\","
-                                   "\"at_least\":0.5%s}]%s}";
+        static const char gate[] =
+                "{\"kind\":\"reboot\",\"batches\":[\"h\"],\"steps\":[{\"name\":\"g\",\"batch\":1,"
+                "\"phase\":\"load\","
+                "\"host\":\"h\",\"service\":{\"name\":"
+                "\"r\",\"kind\":\"redis\",\"port\":6379%s},\"after\":[%s],\"deadline_us\":"
+                "%s,\"on_failure\":\"%s\","
+                "\"at_least\":0.5%s}]%s}";
         static const struct {
                 const char *service, *after, *deadline, *policy, *step, *plan;
                 int result;
@@ -304,6 +306,8 @@ static void test_json_refusals(void **state)
                 {"", "", "1", "pause", ",\"retries\":100000", "", -EINVAL},
                 {"", "", "1", "pause", ",\"more\":{}", "", -EINVAL},
                 {"", "", "1", "pause", "", ",\"warnings\":[1]", -EINVAL},
+                {"", "", "1", "pause", ",\"batch\":2", "", -EINVAL},
+                {"", "", "1", "pause", "", ",\"batches\":[\"h\"]", -EINVAL},
                 {"", "", "1", "pause", "", ",\"extra\":true", -EINVAL},
                 {",\"unit\":\"a b.service\"", "", "1", "pause", "", "", -EINVAL},
         };

@@ -1,0 +1,24 @@
+/* How a plan goes over its hosts: all at once, or batch by batch, a canary first. Plain data, and the words
+ * that people write it in. */
+#pragma once
+
+#include "common/base/error.h"
+#include "common/model/service.h"
+
+struct rollout {
+        uint32_t batch;              /* hosts at a time; 0: see share */
+        double share;                /* of the plan's hosts at a time, at least one; 0: all */
+        uint32_t canary;             /* so many hosts before all others; 0: see canary_host */
+        char canary_host[NAME_SIZE]; /* this one before all others; "": none */
+};
+
+/* "2", "25%", "all". Sets what batch means; -EINVAL leaves it untouched. */
+int rollout_batch_parse(struct rollout *rollout, const char *text);
+/* "1", "db2" (a host), "none". Sets what the canary is; -EINVAL leaves it untouched. */
+int rollout_canary_parse(struct rollout *rollout, const char *text);
+/* How many of that many hosts are a batch: from 1 on. */
+size_t rollout_batch_size(const struct rollout *rollout, size_t hosts);
+
+/* What the parsers take, for errors. */
+#define ROLLOUT_BATCH_EXPECTED  "a number of hosts, a share like 25%, or all"
+#define ROLLOUT_CANARY_EXPECTED "the name of a host, a number of hosts, or none"
