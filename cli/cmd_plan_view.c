@@ -72,7 +72,8 @@ static void print_batches(const Muster__V1__PlanReply *plan, FILE *file)
 
 static int steps_table(const Muster__V1__PlanReply *plan, FILE *file, const struct terminal *terminal)
 {
-        static const char *const heads[] = {">STEP", "PHASE", "WHAT", "ESTIMATE", "AFTER", "BASIS", "BATCH"};
+        static const char *const heads[] = {">STEP", "PHASE", "WHAT",        "ESTIMATE",
+                                            "AFTER", "BASIS", "IF IT FAILS", "BATCH"};
         size_t columns = plan->n_batches > 1 ? ELEMENTS(heads) : ELEMENTS(heads) - 1;
         cleanup_with(table_freep) table *table = NULL;
         int r = table_new(&table, heads, columns);
@@ -93,6 +94,7 @@ static int steps_table(const Muster__V1__PlanReply *plan, FILE *file, const stru
                 table_cell(table, STYLE_PLAIN, "%s", range);
                 table_cell(table, STYLE_DIM, "%s", after);
                 table_cell(table, STYLE_DIM, "%s", step->estimate_basis);
+                table_cell(table, STYLE_PLAIN, "%s", step->policy);
                 if (columns == ELEMENTS(heads))
                         table_cell(table, STYLE_PLAIN, "%u", step->batch);
         }
@@ -107,6 +109,11 @@ int plan_view(const Muster__V1__PlanReply *plan, FILE *file, const struct termin
         if (r < 0)
                 return r;
         print_batches(plan, file);
+        if (plan->error_budget != UINT32_MAX)
+                fprintf(file,
+                        "\nerror budget: %u step%s may fail and be passed over, where the policy is to "
+                        "continue\n",
+                        plan->error_budget, plan->error_budget == 1 ? "" : "s");
         if (plan->n_warnings)
                 fputc('\n', file);
         for (size_t i = 0; i < plan->n_warnings; i++) {

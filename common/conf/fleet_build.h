@@ -26,6 +26,9 @@ int fleet_service_read(struct fleet_building *building, size_t index);
 
 /* fleet_policy.c: what the file says of plans; hosts are known by then. */
 int fleet_policy_read(struct fleet_building *building);
+/* policies: of the file or of a service; kinds: those that may stand there, a mask of 1u << kind. */
+int fleet_policies_read(const struct conf_tree *tree, const struct conf_node *map, unsigned kinds,
+                        const char *of, struct step_policy *policies);
 
 /* fleet_rules.c: what must hold between services: nothing claimed twice, no circle of needs. */
 int fleet_rules_check(const struct fleet_building *building);

@@ -12,7 +12,7 @@
 DEFINE_CLEANUP(struct conf_tree *, conf_tree_free);
 DEFINE_CLEANUP(struct fleet *, fleet_free);
 
-static const char *const file_keys[] = {"fleet", "hosts", "services", "reboot", "restart", NULL};
+static const char *const file_keys[] = {"fleet", "hosts", "services", "reboot", "restart", "policies", NULL};
 static const char *const host_keys[] = {"groups", NULL};
 
 static const char *known_key(size_t i, const void *keys)

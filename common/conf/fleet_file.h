@@ -19,10 +19,16 @@
  * (required), address, reload_limit; pm2: user and home (required), at_least (100%). A unit without a suffix
  * gets ".service".
  *
- * How plans go over the hosts, both optional (fleet_policy.c):
+ * How plans go over the hosts, all optional (fleet_policy.c):
  *
  *   reboot:  {batch: 25%, canary: db2}     batch: a number of hosts, a share of them, or all (the default)
  *   restart: {batch: all, canary: 1}       canary: a host, or how many, before all others; none by default
+ *            {error_budget: 5%}              steps that may fail and be passed over; none: as many as do
+ *
+ *   policies: {redis.rewrite: {retries: 2, backoff: 10s, deadline: 2h, on_failure: continue}}
+ *
+ * by kind of step, of all services or, inside a service, of that one. What is nearer goes before: a service's
+ * policies, its on_failure and start_limit, the file's policies.
  *
  * Refused besides wrong forms: a name used twice, also by a host and a service; a unit, a port of an address,
  * a socket or a PM2 home that two services of one host claim; needs that go in a circle, where `of` and

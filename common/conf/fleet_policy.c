@@ -1,8 +1,10 @@
-/* The sections of a fleet file that say how: reboot: and restart:, each with what its plans go by. */
+/* The sections of a fleet file that say how: reboot: and restart:, each with what its plans go by, and
+ * policies:, what is done when a step fails. */
 #include <string.h>
 
 #include "common/base/suggest.h"
 #include "common/base/text.h"
+#include "common/base/time.h"
 #include "common/conf/fleet_build.h"
 #include "common/conf/value.h"
 
@@ -22,6 +24,20 @@ static int read_batch(const struct fleet_building *building, const struct conf_n
         if (rollout_batch_parse(rollout, text) < 0)
                 return conf_fail(building->tree, node->line, "batch: '%s' is not %s", CONF_SHOW(text),
                                  ROLLOUT_BATCH_EXPECTED);
+        return 0;
+}
+
+static int read_budget(const struct fleet_building *building, const struct conf_node *node,
+                       struct rollout *rollout)
+{
+        char text[NAME_SIZE];
+        int r = conf_text(building->tree, node, text, sizeof(text));
+
+        if (r < 0)
+                return r;
+        if (rollout_budget_parse(rollout, text) < 0)
+                return conf_fail(building->tree, node->line, "error_budget: '%s' is not %s", CONF_SHOW(text),
+                                 ROLLOUT_BUDGET_EXPECTED);
         return 0;
 }
 
@@ -51,7 +67,7 @@ static int read_canary(const struct fleet_building *building, const struct conf_
 /* reboot: {batch: 25%, canary: db2} */
 static int read_rollout(const struct fleet_building *building, const char *key, struct rollout *rollout)
 {
-        static const char *const keys[] = {"batch", "canary", NULL};
+        static const char *const keys[] = {"batch", "canary", "error_budget", NULL};
         const struct conf_node *map = conf_node_get(building->tree->root, key);
         char example[64] = "";
         int r;
@@ -68,15 +84,129 @@ static int read_rollout(const struct fleet_building *building, const char *key, 
                         r = read_batch(building, child, rollout);
                 else if (text_equal(child->key, "canary"))
                         r = read_canary(building, child, rollout);
+                else if (text_equal(child->key, "error_budget"))
+                        r = read_budget(building, child, rollout);
                 else
                         r = conf_unknown_key(building->tree, child, key, known_key, keys);
         }
         return r;
 }
 
+/* --- policies by kind of step ----------------------------------------------------------------------------
+ */
+
+#define RETRIES_MAX 100
+#define HOUR_US     (3600 * USEC_PER_SEC)
+
+static const struct {
+        const char *name;
+        enum policy_key key;
+} policy_keys[] = {
+        {"retries", POLICY_RETRIES},
+        {"backoff", POLICY_BACKOFF},
+        {"deadline", POLICY_DEADLINE},
+        {"on_failure", POLICY_ON_FAILURE},
+};
+#define POLICY_KEY_COUNT (sizeof(policy_keys) / sizeof(policy_keys[0]))
+
+static const char *known_policy_key(size_t i, const void *mask)
+{
+        if (i >= POLICY_KEY_COUNT)
+                return NULL;
+        return *(const unsigned *)mask & policy_keys[i].key ? policy_keys[i].name : "";
+}
+
+static const char *known_policy_kind(size_t i, const void *mask)
+{
+        if (i >= POLICY_KIND_END)
+                return NULL;
+        return *(const unsigned *)mask & (1u << i) ? policy_kind_name((unsigned)i) : "";
+}
+
+static int read_policy_key(const struct conf_tree *tree, const struct conf_node *node, enum policy_key key,
+                           struct step_policy *policy)
+{
+        static const char *const words[] = {"pause", "continue", "abort"};
+        char text[NAME_SIZE];
+        uint64_t number;
+        unsigned choice;
+        int r;
+
+        switch (key) {
+        case POLICY_BACKOFF:
+                return conf_duration(tree, node, HOUR_US, &policy->backoff_us);
+        case POLICY_DEADLINE:
+                r = conf_duration(tree, node, 24 * HOUR_US, &policy->deadline_us);
+                return r == 0 && policy->deadline_us < USEC_PER_SEC
+                               ? conf_fail(tree, node->line, "deadline: '%s' is too short; at least 1s",
+                                           CONF_SHOW(node->text))
+                               : r;
+        case POLICY_ON_FAILURE:
+                r = conf_choice(tree, node, words, 3, &choice);
+                if (r == 0)
+                        policy->on_failure = (enum failure_policy)choice;
+                return r;
+        default:
+                r = conf_text(tree, node, text, sizeof(text));
+                if (r < 0)
+                        return r;
+                if (text_to_u64(text, &number) < 0 || number > RETRIES_MAX)
+                        return conf_fail(tree, node->line, "retries: '%s' is not a number from 0 to %d",
+                                         CONF_SHOW(text), RETRIES_MAX);
+                policy->retries = (uint32_t)number;
+                return 0;
+        }
+}
+
+static int read_policy(const struct conf_tree *tree, const struct conf_node *map, unsigned kind,
+                       struct step_policy *policy)
+{
+        unsigned allowed = policy_keys_of(kind);
+        int r = conf_want_map(tree, map, "redis.rewrite: {retries: 2, on_failure: continue}");
+
+        for (const struct conf_node *child = r == 0 ? map->first : NULL; child; child = child->next) {
+                size_t i = 0;
+
+                while (i < POLICY_KEY_COUNT && !text_equal(policy_keys[i].name, child->key))
+                        i++;
+                if (i == POLICY_KEY_COUNT || !(allowed & policy_keys[i].key))
+                        return conf_unknown_key(tree, child, policy_kind_name(kind), known_policy_key,
+                                                &allowed);
+                r = read_policy_key(tree, child, policy_keys[i].key, policy);
+                if (r < 0)
+                        return r;
+                policy->set |= policy_keys[i].key;
+        }
+        return r;
+}
+
+int fleet_policies_read(const struct conf_tree *tree, const struct conf_node *map, unsigned kinds,
+                        const char *of, struct step_policy *policies)
+{
+        int r = conf_want_map(tree, map, "policies: {redis.rewrite: {retries: 2, on_failure: continue}}");
+
+        for (const struct conf_node *child = r == 0 ? map->first : NULL; child && r == 0;
+             child = child->next) {
+                unsigned kind = policy_kind_named(child->key);
+
+                if (!kind || !(kinds & (1u << kind)))
+                        return conf_unknown_key(tree, child, of, known_policy_kind, &kinds);
+                r = read_policy(tree, child, kind, &policies[kind]);
+        }
+        return r;
+}
+
 int fleet_policy_read(struct fleet_building *building)
 {
+        const struct conf_node *policies = conf_node_get(building->tree->root, "policies");
+        unsigned kinds = 0;
         int r = read_rollout(building, "reboot", &building->fleet->reboot);
 
-        return r < 0 ? r : read_rollout(building, "restart", &building->fleet->restart);
+        if (r == 0)
+                r = read_rollout(building, "restart", &building->fleet->restart);
+        for (int kind = SERVICE_NONE; kind <= SERVICE_PM2; kind++)
+                kinds |= policy_kinds_of((enum service_kind)kind);
+        return r < 0 || !policies ? r
+                                  : fleet_policies_read(building->tree, policies, kinds, "policies",
+                                                        building->fleet->policies);
 }

@@ -257,7 +257,7 @@ static int read_reload_limit(struct reading *reading, const struct conf_node *no
 
 static int read_nothing(struct reading *reading, const struct conf_node *node)
 {
-        return 0; /* kind: read before all others */
+        return 0; /* kind: read before all others; policies: after them */
 }
 
 static const struct service_key {
@@ -284,6 +284,7 @@ static const struct service_key {
         {"start_limit", ALL, 0, read_start_limit, ""},
         {"reload_limit", REDIS | TILE38, 0, read_reload_limit, ""},
         {"on_failure", ALL, 0, read_on_failure, ""},
+        {"policies", ALL, 0, read_nothing, ""},
 };
 #define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
 
@@ -371,6 +372,26 @@ static int check_whole(const struct reading *reading, const struct conf_node *ma
         return 0;
 }
 
+/* What the file says of all services, then what on_failure and start_limit say of this one, then its own
+ * policies: the nearer goes before. */
+static int read_policies(const struct reading *reading, const struct conf_node *map)
+{
+        struct fleet_service *service = reading->service;
+        unsigned gate = policy_kind_of_gate(service->spec.kind);
+        const struct conf_node *own = conf_node_get(map, "policies");
+        char of[64] = "policies of kind ";
+
+        memcpy(service->policies, reading->building->fleet->policies, sizeof(service->policies));
+        for (unsigned kind = 0; kind < POLICY_KIND_END && conf_node_get(map, "on_failure"); kind++)
+                service->policies[kind].set &= ~(unsigned)POLICY_ON_FAILURE;
+        if (conf_node_get(map, "start_limit"))
+                service->policies[gate].set &= ~(unsigned)POLICY_DEADLINE;
+        strcat(of, service_kind_name(service->spec.kind));
+        return own ? fleet_policies_read(reading->tree, own, policy_kinds_of(service->spec.kind), of,
+                                         service->policies)
+                   : 0;
+}
+
 int fleet_service_read(struct fleet_building *building, size_t index)
 {
         const struct conf_node *map = building->nodes[index];
@@ -389,5 +410,7 @@ int fleet_service_read(struct fleet_building *building, size_t index)
         r = read_kind(&reading, map);
         if (r == 0)
                 r = read_keys(&reading, map);
+        if (r == 0)
+                r = read_policies(&reading, map);
         return r < 0 ? r : check_whole(&reading, map);
 }

@@ -32,11 +32,6 @@ int fleet_service_find(const struct fleet *fleet, const char *name)
         return -1;
 }
 
-const char *failure_policy_name(enum failure_policy policy)
-{
-        return policy == ON_FAILURE_CONTINUE ? "continue" : policy == ON_FAILURE_ABORT ? "abort" : "pause";
-}
-
 const char *severity_name(enum severity severity)
 {
         static const char *const names[] = {"none", "informs", "warns", "blocks"};

@@ -2,6 +2,7 @@
  * common/conf/fleet_file.h reads one from YAML. */
 #pragma once
 
+#include "common/model/policy.h"
 #include "common/model/rollout.h"
 #include "common/model/service.h"
 
@@ -9,12 +10,6 @@
 #define FLEET_SERVICES_MAX 8192
 #define GROUPS_MAX         8
 #define NEEDS_MAX          32
-
-enum failure_policy {
-        ON_FAILURE_PAUSE = 0,
-        ON_FAILURE_CONTINUE = 1,
-        ON_FAILURE_ABORT = 2,
-};
 
 struct fleet_host {
         char name[NAME_SIZE];
@@ -34,7 +29,8 @@ struct fleet_service {
         uint64_t hold_us;         /* how long it has to be ready without a break; 2 s by default */
         uint64_t start_limit_us;  /* the longest wait without progress; 120 s by default */
         uint64_t reload_limit_us; /* a reload estimate above it is a finding; 10 min by default */
-        enum failure_policy on_failure;
+        enum failure_policy on_failure;               /* of its steps whose policy says nothing of it */
+        struct step_policy policies[POLICY_KIND_END]; /* by kind of step */
         unsigned line;
 };
 
@@ -44,7 +40,8 @@ struct fleet {
         size_t host_count;
         struct fleet_service *services; /* owned */
         size_t service_count;
-        struct rollout reboot, restart; /* of plans of these kinds, unless they say otherwise */
+        struct rollout reboot, restart;               /* of plans of these kinds, unless they say otherwise */
+        struct step_policy policies[POLICY_KIND_END]; /* of hosts; services have their own */
 };
 
 struct fleet *fleet_free(struct fleet *fleet);
@@ -52,6 +49,3 @@ struct fleet *fleet_free(struct fleet *fleet);
 /* Indexes by name, -1 if there is none. */
 int fleet_host_find(const struct fleet *fleet, const char *name);
 int fleet_service_find(const struct fleet *fleet, const char *name);
-
-/* "pause", "continue", "abort". */
-const char *failure_policy_name(enum failure_policy policy);

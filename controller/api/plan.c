@@ -43,6 +43,7 @@ static void plan_digest(const struct plan *plan, uint8_t ret[DIGEST_SIZE])
         hash_number(&state, (uint64_t)plan->kind);
         hash_text(&state, plan->fleet);
         hash_text(&state, plan->scope);
+        hash_number(&state, plan->error_budget);
         hash_number(&state, plan->step_count);
         for (size_t i = 0; i < plan->step_count; i++) {
                 const struct step *step = &plan->steps[i];
@@ -60,6 +61,7 @@ static void plan_digest(const struct plan *plan, uint8_t ret[DIGEST_SIZE])
                 for (size_t k = 0; k < step->after_count; k++)
                         hash_number(&state, step->after[k]);
                 hash_number(&state, step->retries);
+                hash_number(&state, step->backoff_us);
                 hash_number(&state, (uint64_t)step->on_failure);
                 hash_number(&state, (uint64_t)(step->at_least * 1e6));
         }
@@ -242,10 +244,13 @@ static struct plan *build(const struct api_context *context, rpc_call *call, uns
 static Muster__V1__PlanStep *step_message(struct wire_arena *arena, const struct step *step, size_t index)
 {
         Muster__V1__PlanStep *message = wire_alloc(arena, sizeof(*message));
+        char policy[TEXT_SIZE];
 
         if (!message)
                 return NULL;
         muster__v1__plan_step__init(message);
+        plan_policy_text(step, policy, sizeof(policy));
+        message->policy = wire_text(arena, policy);
         message->index = (uint32_t)index;
         message->name = wire_text(arena, step->name);
         message->phase = wire_text(arena, plan_phase_name(step->phase));
@@ -307,6 +312,7 @@ static Muster__V1__PlanReply *plan_message(struct wire_arena *arena, const struc
         if (!message->steps || !message->warnings || !message->digest.data || !message->batches)
                 return NULL;
         message->canary = plan->canary;
+        message->error_budget = plan->error_budget;
         for (size_t i = 0; i < plan->batch_count; i++)
                 message->batches[message->n_batches++] = wire_text(arena, plan->batches[i]);
         message->digest.len = DIGEST_SIZE;

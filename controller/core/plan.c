@@ -1,11 +1,13 @@
 /* Plans as values: making room, checking, forecasting. See plan.h; plan_build.c makes them. */
 #include "controller/core/plan.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
+#include "common/base/time.h"
 #include "controller/core/plan_internal.h"
 
 static const char *const phase_names[] = {"check",    "compact", "save",   "stop",    "reboot",
@@ -155,6 +157,27 @@ static uint64_t critical_path(const struct plan *plan, bool high)
                         longest = ends[i];
         }
         return longest;
+}
+
+void plan_policy_text(const struct step *step, char *out, size_t size)
+{
+        const struct operation_type *type = operation_type(step->operation);
+        uint32_t usual = type ? type->retries : 0;
+        char span[64], line[TEXT_SIZE] = "";
+        size_t used = 0;
+
+        out[0] = '\0';
+        time_duration_text(span, sizeof(span), step->backoff_us);
+        if (step->retries != usual)
+                used += (size_t)snprintf(line, sizeof(line), "%u tr%s", step->retries + 1,
+                                         step->retries ? "ies" : "y");
+        if (step->retries > 0 && step->backoff_us != BACKOFF_USUAL_US)
+                used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s apart or more",
+                                         used ? ", " : "", span);
+        if (step->on_failure != ON_FAILURE_PAUSE)
+                snprintf(line + used, sizeof(line) - used, "%s%s", used ? ", then " : "",
+                         failure_policy_name(step->on_failure));
+        text_copy_cut(out, size, line);
 }
 
 void plan_forecast(const struct plan *plan, uint64_t *ret_low_us, uint64_t *ret_high_us)

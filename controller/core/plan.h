@@ -47,6 +47,7 @@ struct step {
         uint64_t deadline_us; /* operations: from acceptance; gates: longest time without progress */
         uint64_t hold_us;     /* gates */
         uint32_t retries;
+        uint64_t backoff_us; /* before the first retry */
         enum failure_policy on_failure;
         double at_least;         /* pm2.restore and pm2.verify */
         char same_as[NAME_SIZE]; /* gate of a unit with a probe: the Redis to be seen through it; "" none */
@@ -63,7 +64,8 @@ struct plan {
         size_t step_count;
         char (*batches)[TEXT_SIZE]; /* owned: the hosts of each, for people; the first is batch 1 */
         size_t batch_count;
-        bool canary;                 /* the first batch is one: whatever fails in it pauses the run */
+        uint32_t error_budget; /* so many steps may fail and be passed over; UINT32_MAX: as many as do */
+        bool canary;           /* the first batch is one: whatever fails in it pauses the run */
         char (*warnings)[TEXT_SIZE]; /* owned */
         size_t warning_count;
 };
@@ -116,6 +118,9 @@ struct plan *plan_free(struct plan *plan);
 
 /* Whether the plan is a DAG with unique names and sound indexes: 0 or -EINVAL. */
 int plan_check(const struct plan *plan, struct error *error);
+/* What is done when the step fails, where that is not what is usual for its kind: "4 tries, 10 s apart and
+ * more, then continue"; else "". */
+void plan_policy_text(const struct step *step, char *out, size_t size);
 /* The critical path's length. */
 void plan_forecast(const struct plan *plan, uint64_t *ret_low_us, uint64_t *ret_high_us);
 

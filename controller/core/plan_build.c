@@ -93,12 +93,30 @@ static int add_step(struct builder *b, struct step **ret, enum plan_phase phase,
                 step->hold_us = s->hold_us;
                 step->at_least = s->at_least;
         }
-        /* Nothing that fails in a canary is passed over: it is there to fail first. */
-        if (b->plan->canary && b->batch == 1 && step->on_failure == ON_FAILURE_CONTINUE)
-                step->on_failure = ON_FAILURE_PAUSE;
         b->mark++;
         *ret = step;
         return 0;
+}
+
+/* What was written of this kind of step, of all services or of this one; see common/model/policy.h. */
+static void take_policy(struct builder *b, struct step *step, int service)
+{
+        const struct step_policy *policies =
+                service >= 0 ? b->fleet->services[service].policies : b->fleet->policies;
+        const struct step_policy *policy =
+                &policies[step->kind == STEP_GATE ? policy_kind_of_gate(step->service.kind)
+                                                  : (unsigned)step->operation];
+
+        if (policy->set & POLICY_RETRIES)
+                step->retries = policy->retries;
+        step->backoff_us = policy->set & POLICY_BACKOFF ? policy->backoff_us : BACKOFF_USUAL_US;
+        if (policy->set & POLICY_DEADLINE)
+                step->deadline_us = policy->deadline_us;
+        if (policy->set & POLICY_ON_FAILURE)
+                step->on_failure = policy->on_failure;
+        /* Nothing that fails in a canary is passed over: it is there to fail first. */
+        if (b->plan->canary && b->batch == 1 && step->on_failure == ON_FAILURE_CONTINUE)
+                step->on_failure = ON_FAILURE_PAUSE;
 }
 
 /* "db1/bds redis.rewrite"; what a batch does beyond its own hosts has the batch behind it, so that no two
@@ -170,6 +188,7 @@ static int add_operation(struct builder *b, enum plan_phase phase, size_t host, 
         else if (kind == OPERATION_UNIT_START && state)
                 step->deadline_us = above_unit(type->deadline_us, state->unit.timeout_start_us);
         step->deadline_us = larger(step->deadline_us, step->high_us * 2);
+        take_policy(b, step, service);
         return (int)b->plan->step_count - 1;
 }
 
@@ -193,6 +212,7 @@ static int add_gate(struct builder *b, enum plan_phase phase, size_t service)
                               b->fleet->hosts[seen->host].name);
         }
         plan_estimate_gate(step, builder_fact(b, service), rate, b->steps[service].compact >= 0);
+        take_policy(b, step, (int)service);
         return (int)b->plan->step_count - 1;
 }
 
@@ -516,6 +536,7 @@ int plan_build(struct plan **ret, enum plan_kind kind, const struct fleet *fleet
                 r = parts[i](&b);
         if (r < 0)
                 return r;
+        b.plan->error_budget = rollout_budget_size(&b.options->rollout, b.plan->step_count);
         r = plan_check(b.plan, error);
         if (r < 0)
                 return r;

@@ -1,6 +1,7 @@
 /* What the files of plan*.c share. */
 #pragma once
 
+#include "common/base/time.h"
 #include "controller/core/plan.h"
 
 /* -1 for an unknown word. */
@@ -15,6 +16,8 @@ int plan_add_warning(struct plan *plan, const char *text);
 void plan_estimate_operation(struct step *step, const struct service_state *state);
 void plan_estimate_gate(struct step *step, const struct service_state *state, const struct plan_rate *rate,
                         bool compacted);
+
+#define BACKOFF_USUAL_US (2 * USEC_PER_SEC)
 
 /* As many steps as the largest fleet has in one batch; more are not taken. */
 #define PLAN_STEPS_MAX (FLEET_SERVICES_MAX * 6 + FLEET_HOSTS_MAX)

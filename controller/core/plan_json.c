@@ -60,6 +60,7 @@ static json_t *step_to_json(const struct step *step, int *result)
         json_put_number(object, "deadline_us", step->deadline_us, result);
         json_put_number(object, "hold_us", step->hold_us, result);
         json_put_number(object, "retries", step->retries, result);
+        json_put_number(object, "backoff_us", step->backoff_us, result);
         json_put_text(object, "on_failure", failure_policy_name(step->on_failure), result);
         json_put(object, "at_least", json_real(step->at_least), result);
         json_put_text(object, "same_as", step->same_as, result);
@@ -96,6 +97,8 @@ int plan_to_json(const struct plan *plan, char **ret)
         json_put(object, "steps", steps, &r);
         json_put(object, "batches", texts_to_json(plan->batches, plan->batch_count, &r), &r);
         json_put_bool(object, "canary", plan->canary, &r);
+        if (plan->error_budget != UINT32_MAX)
+                json_put(object, "error_budget", json_integer(plan->error_budget), &r);
         json_put(object, "warnings", texts_to_json(plan->warnings, plan->warning_count, &r), &r);
         if (r < 0)
                 return r;
@@ -185,6 +188,7 @@ static int step_from_json(struct step *step, json_t *object, const char *what, s
         json_take_number(&reader, "deadline_us", &step->deadline_us);
         json_take_number(&reader, "hold_us", &step->hold_us);
         step->retries = (uint32_t)take_bounded(&reader, "retries", 1000);
+        json_take_number(&reader, "backoff_us", &step->backoff_us);
         json_take_text(&reader, "on_failure", policy, sizeof(policy));
         json_take_real(&reader, "at_least", &step->at_least);
         json_take_text(&reader, "same_as", step->same_as, sizeof(step->same_as));
@@ -259,6 +263,7 @@ int plan_from_json(struct plan **ret, const char *json, struct error *error)
         cleanup_with(plan_freep) struct plan *plan = calloc(1, sizeof(*plan));
         char kind[NAME_SIZE] = "";
         json_t *steps, *batches, *warnings;
+        uint64_t budget = UINT32_MAX;
         int r;
 
         if (!plan)
@@ -269,6 +274,7 @@ int plan_from_json(struct plan **ret, const char *json, struct error *error)
         steps = json_take(&reader, "steps", JSON_ARRAY);
         batches = json_take(&reader, "batches", JSON_ARRAY);
         json_take_bool(&reader, "canary", &plan->canary);
+        json_take_number(&reader, "error_budget", &budget);
         warnings = json_take(&reader, "warnings", JSON_ARRAY);
         r = json_reader_end(&reader);
         if (r >= 0)
@@ -279,6 +285,7 @@ int plan_from_json(struct plan **ret, const char *json, struct error *error)
                 r = steps_from_json(plan, steps, error);
         if (r < 0)
                 return r;
+        plan->error_budget = budget > UINT32_MAX ? UINT32_MAX : (uint32_t)budget;
         for (int k = PLAN_REBOOT; k <= PLAN_RESTART; k++)
                 if (text_equal(kind, plan_kind_name((enum plan_kind)k)))
                         plan->kind = (enum plan_kind)k;

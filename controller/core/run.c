@@ -303,6 +303,7 @@ void run_step(const run *run, size_t index, struct step_view *ret)
                 .done = step->done,
                 .total = step->total,
                 .text = step->text,
+                .blocks = step_blocks(run, index),
                 .again = step->again >= 0,
         };
         text_copy_cut(ret->operation, sizeof(ret->operation), step->operation);

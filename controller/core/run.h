@@ -134,6 +134,7 @@ struct step_view {
         uint64_t begun_us, ended_us; /* realtime, of the last attempt */
         uint64_t done, total;        /* progress, as far as known */
         const char *text;            /* the last thing said of it */
+        bool blocks;                 /* waits for a person */
         bool again;                  /* a later batch does the same to the same service */
 };
 void run_step(const run *run, size_t step, struct step_view *ret);

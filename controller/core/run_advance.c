@@ -257,8 +257,9 @@ static int try_begin(struct turn *turn, size_t index)
 static int advance_retry(struct turn *turn, size_t index)
 {
         struct run_step *step = &turn->run->steps[index];
-        uint64_t pause_us =
-                step->failures ? doubled(BACKOFF_FIRST_US, step->failures - 1, BACKOFF_MAX_US) : ASK_FIRST_US;
+        uint64_t first_us = turn->run->plan->steps[index].backoff_us;
+        uint64_t most_us = first_us > BACKOFF_MAX_US ? first_us : BACKOFF_MAX_US;
+        uint64_t pause_us = step->failures ? doubled(first_us, step->failures - 1, most_us) : ASK_FIRST_US;
 
         if (!step->opened_us)
                 step->opened_us = turn->now_us;

@@ -137,7 +137,11 @@ int decide_failed(struct turn *turn, size_t index, bool unknown, const char *tex
         event.attempt = turn->run->steps[index].attempt;
         if (report)
                 copy_figures(&event, report);
-        event_say(&event, "%s failed: %s", plan->name, text);
+        if (plan->on_failure == ON_FAILURE_CONTINUE && !step_is_forgiven(turn->run, index))
+                event_say(&event, "%s failed, more than the error budget of %" PRIu32 " forgives: %s",
+                          plan->name, turn->run->plan->error_budget, text);
+        else
+                event_say(&event, "%s failed: %s", plan->name, text);
         r = turn_record(turn, &event);
         if (r < 0 || plan->on_failure != ON_FAILURE_ABORT || turn->run->aborting)
                 return r;

@@ -106,6 +106,13 @@ static int check_move(const run *run, const struct run_event *event, struct erro
         return why ? refuse(run, event, error, why) : 0;
 }
 
+/* Whether the run goes on over its failing: so is its policy, and there is something left of the budget. */
+bool step_is_forgiven(const run *run, size_t step)
+{
+        return run->plan->steps[step].on_failure == ON_FAILURE_CONTINUE &&
+               run->forgiven < run->plan->error_budget;
+}
+
 static void fold_step(run *run, const struct run_event *event)
 {
         size_t index = (size_t)event->step;
@@ -142,6 +149,10 @@ static void fold_step(run *run, const struct run_event *event)
                         step->interruptions++;
                 else
                         step->failures++;
+                break;
+        case EVENT_FAILED:
+                step->forgiven = step_is_forgiven(run, index);
+                run->forgiven += step->forgiven;
                 break;
         case EVENT_LOST:
                 to = plan->kind == STEP_GATE ? STEP_RUNNING : STEP_WAITING;

@@ -13,7 +13,6 @@
 #define UPTIME_SLACK_US (5 * USEC_PER_SEC)   /* between two machines' looks at their clocks */
 #define DEADLINE_SLACK                                                                                       \
         (30 * USEC_PER_SEC) /* the agent ends an operation at its deadline; then it has to say so */
-#define BACKOFF_FIRST_US  (2 * USEC_PER_SEC)
 #define BACKOFF_MAX_US    (30 * USEC_PER_SEC)
 #define ASK_FIRST_US      (100 * USEC_PER_MSEC)
 #define ASK_MAX_US        (10 * USEC_PER_SEC)
@@ -83,6 +82,7 @@ struct run_step {
         char identity[IDENTITY_SIZE]; /* stops: of the process that was there */
         bool wanted;                  /* a person asked for it to be tried again */
         bool unknown;                 /* failed, but whether it happened is not known */
+        bool forgiven;                /* failed, and the error budget lets the run go on over it */
         uint64_t begun_us, ended_us;  /* realtime */
         char text[TEXT_SIZE * 2];
         /* lived */
@@ -116,6 +116,7 @@ struct run {
         size_t blocked;       /* steps that only a person can move */
         size_t open;          /* steps that are not final */
         unsigned batch;       /* the newest that has begun, from 1 */
+        uint32_t forgiven;    /* steps that failed and were passed over */
         size_t behind;        /* steps of it and of those before it that are not settled */
         /* counted: run_steps.c */
         size_t *first_later; /* step s: later[first_later[s]] up to later[first_later[s + 1]] come after it */
@@ -144,6 +145,8 @@ bool step_is_settled(const run *run, size_t step);
 bool step_is_final(const run *run, size_t step);
 bool step_blocks(const run *run, size_t step);
 bool phase_takes_down(enum plan_phase phase);
+/* run_fold.c: whether the run would go on over its failing. */
+bool step_is_forgiven(const run *run, size_t step);
 /* Whether all that the step waits for is settled and its batch has begun. */
 bool step_is_reached(const run *run, size_t step);
 /* Whether a batch that has begun does the same anew: then this one is history. */

@@ -21,7 +21,7 @@ bool step_is_settled(const run *run, size_t step)
         case STEP_CANCELLED:
                 return true;
         case STEP_FAILED:
-                return plan->on_failure == ON_FAILURE_CONTINUE ||
+                return run->steps[step].forgiven ||
                        (run->aborting && phase_takes_down(plan->phase) && plan->kind == STEP_OPERATION);
         case STEP_DOUBT:
                 return run->aborting && phase_takes_down(plan->phase);
@@ -120,6 +120,10 @@ void step_set_state(run *run, size_t index, enum step_state state)
         step->link = LINK_LOST;
         if (state != STEP_DONE)
                 step->done = step->total = 0;
+        if (state != STEP_FAILED && step->forgiven) {
+                step->forgiven = false;
+                run->forgiven--;
+        }
         run->blocked += (size_t)step_blocks(run, index) - (size_t)blocked;
         run->open += (size_t) final - (size_t)step_is_final(run, index);
         run->hosts[step->host].open += (size_t) final - (size_t)step_is_final(run, index);

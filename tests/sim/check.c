@@ -187,12 +187,31 @@ static void check_all_up(struct sim *sim, bool only_what_was_stopped)
         }
 }
 
+/* No more was passed over than the error budget forgives. */
+static void check_budget(struct sim *sim)
+{
+        const struct plan *plan = run_plan(sim->controller.run);
+        uint32_t failed = 0;
+
+        for (size_t i = 0; i < plan->step_count; i++) {
+                struct step_view view;
+
+                run_step(sim->controller.run, i, &view);
+                failed += view.state == STEP_FAILED;
+        }
+        if (failed > plan->error_budget)
+                sim_fail(sim, "%u steps failed and were passed over, the error budget is %u", failed,
+                         plan->error_budget);
+}
+
 void check_end(struct sim *sim)
 {
         enum run_state state = run_state(sim->controller.run);
         bool calm = sim->last_fault_us + 600 * USEC_PER_SEC < sim->now_us || sim->faults == 0;
         bool plain = !sim->has_aborted && !sim->has_skipped && !sim->has_policy;
 
+        if (state == RUN_DONE || state == RUN_PART)
+                check_budget(sim);
         if (plain && state != RUN_DONE)
                 sim_fail(sim, "the run ended as %s", run_state_name(state));
         for (size_t h = 0; h < sim->fleet.host_count && state == RUN_DONE && sim->kind == PLAN_REBOOT; h++)

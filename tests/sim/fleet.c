@@ -58,6 +58,16 @@ static void make_service(struct sim *sim, size_t index)
         default:
                 service->on_failure = ON_FAILURE_PAUSE;
         }
+        /* Some kinds of steps are tried more often, or at other times. */
+        for (unsigned kind = 1; kind < POLICY_KIND_END; kind++) {
+                struct step_policy *policy = &service->policies[kind];
+
+                if (sim_random(sim, 8) || !(policy_kinds_of(service->spec.kind) & (1u << kind)))
+                        continue;
+                policy->set = (unsigned)sim_random(sim, 4) & policy_keys_of(kind);
+                policy->retries = (uint32_t)sim_random(sim, 5);
+                policy->backoff_us = sim_random(sim, 90) * USEC_PER_SEC;
+        }
         sim->services[index].host = service->host;
         sim->services[index].enabled = sim_random(sim, 4) > 0;
 }
@@ -135,6 +145,10 @@ void sim_make_plan(struct sim *sim, struct plan **ret)
         else
                 for (size_t h = 0; h < SIM_HOSTS; h++)
                         sim->batch_of[h] = 1;
+        if (sim_random(sim, 2)) {
+                options.rollout.has_budget = true;
+                options.rollout.budget = (uint32_t)sim_random(sim, 3);
+        }
         if (plan_build(ret, sim->kind, &sim->fleet, &scope, "", &options, &(struct plan_facts){facts, NULL},
                        &error) < 0)
                 sim_fail(sim, "no plan: %s", error.text);

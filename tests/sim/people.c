@@ -46,9 +46,7 @@ static void help(struct sim *sim)
              i < count && sim->controller.alive && sim->controller.life == life && !sim->controller.finished;
              i++) {
                 run_step(sim->controller.run, i, &view);
-                if (view.state == STEP_DOUBT ||
-                    (view.state == STEP_FAILED &&
-                     run_plan(sim->controller.run)->steps[i].on_failure != ON_FAILURE_CONTINUE))
+                if (view.blocks)
                         help_step(sim, i);
         }
 }

@@ -98,6 +98,44 @@ static void test_sound(void **state)
         fleet_free(fleet);
 }
 
+/* The nearer goes before: the service's policies, its on_failure and start_limit, those of the file. */
+static void test_policies(void **state)
+{
+        static const char text[] =
+                "fleet: f\nhosts: {h: {}}\n"
+                "reboot: {error_budget: 5%}\n"
+                "services:\n"
+                "  plain: {kind: redis, host: h, port: 1}\n"
+                "  own:   {kind: redis, host: h, port: 2, start_limit: 5s, on_failure: abort,\n"
+                "          policies: {redis.rewrite: {retries: 0}, unit.stop: {on_failure: pause}}}\n"
+                "policies:\n"
+                "  redis.rewrite: {retries: 3, backoff: 10s, on_failure: continue}\n"
+                "  redis.load:    {deadline: 20min}\n"
+                "  host.reboot:   {deadline: 30min}\n";
+        struct error error;
+        struct fleet *fleet = parse(text, &error);
+        const struct step_policy *plain, *own;
+
+        assert_string_equal(error.text, "");
+        plain = fleet->services[0].policies;
+        own = fleet->services[1].policies;
+        assert_int_equal(plain[OPERATION_REDIS_REWRITE].set,
+                         POLICY_RETRIES | POLICY_BACKOFF | POLICY_ON_FAILURE);
+        assert_int_equal(plain[OPERATION_REDIS_REWRITE].retries, 3);
+        assert_int_equal(plain[OPERATION_REDIS_REWRITE].on_failure, ON_FAILURE_CONTINUE);
+        assert_int_equal(plain[POLICY_REDIS_LOAD].deadline_us, 1200 * USEC_PER_SEC);
+        assert_int_equal(own[OPERATION_REDIS_REWRITE].set, POLICY_RETRIES | POLICY_BACKOFF);
+        assert_int_equal(own[OPERATION_REDIS_REWRITE].retries, 0);
+        assert_int_equal(own[OPERATION_REDIS_REWRITE].backoff_us, 10 * USEC_PER_SEC);
+        assert_int_equal(own[OPERATION_UNIT_STOP].set, POLICY_ON_FAILURE);
+        assert_int_equal(own[OPERATION_UNIT_STOP].on_failure, ON_FAILURE_PAUSE);
+        assert_int_equal(own[POLICY_REDIS_LOAD].set, 0);
+        assert_int_equal(fleet->policies[OPERATION_HOST_REBOOT].deadline_us, 1800 * USEC_PER_SEC);
+        assert_int_equal(rollout_budget_size(&fleet->reboot, 100), 5);
+        assert_int_equal(rollout_budget_size(&fleet->restart, 100), UINT32_MAX);
+        fleet_free(fleet);
+}
+
 #define HEAD "fleet: f\nhosts: {h: {}, db1: {groups: [data]}}\nservices:\n"
 
 /* The file, and what its error is to hold; most have the service on line 4. */
@@ -116,7 +154,24 @@ static const char *const mistakes[][2] = {
         {"fleet: f\nhost: {a: {}}\n", "f.yaml:2: unknown key 'host' in a fleet file; did you mean 'hosts'?"},
         {"fleet: f\nzebra: 1\n",
          "f.yaml:2: unknown key 'zebra' in a fleet file; known are fleet, hosts, services, "
-         "reboot, restart"},
+         "reboot, restart, policies"},
+        {"fleet: f\nhosts: {a: {}}\nreboot: {error_budget: x}\n",
+         "f.yaml:3: error_budget: 'x' is not a number of steps, a share like 5%, or none"},
+        {"fleet: f\nhosts: {a: {}}\npolicies: {redis.rewrit: {}}\n",
+         "f.yaml:3: unknown key 'redis.rewrit' in policies; did you mean 'redis.rewrite'?"},
+        {"fleet: f\nhosts: {a: {}}\npolicies: {unit.enable: {}}\n", "unknown key 'unit.enable' in policies"},
+        {"fleet: f\nhosts: {a: {}}\npolicies: {host.reboot: {retries: 1}}\n",
+         "f.yaml:3: unknown key 'retries' in host.reboot; known are deadline, on_failure"},
+        {"fleet: f\nhosts: {a: {}}\npolicies:\n  redis.load: {backoff: 1s}\n",
+         "f.yaml:4: unknown key 'backoff' in redis.load"},
+        {"fleet: f\nhosts: {a: {}}\npolicies: {pm2.save: {retries: 101}}\n",
+         "f.yaml:3: retries: '101' is not a number from 0 to 100"},
+        {"fleet: f\nhosts: {a: {}}\npolicies: {pm2.save: {deadline: 10ms}}\n",
+         "deadline: '10ms' is too short"},
+        {"fleet: f\nhosts: {a: {}}\npolicies: {pm2.save: {on_failure: stop}}\n",
+         "on_failure: 'stop' is not one of pause, continue, abort"},
+        {HEAD "  s: {kind: redis, host: h, port: 1, policies: {pm2.save: {}}}\n",
+         "f.yaml:4: unknown key 'pm2.save' in policies of kind redis"},
         {"fleet: f\nhosts: {a: {}}\nreboot: 2\n",
          "f.yaml:3: reboot has to be a map; write reboot: {batch: 2"},
         {"fleet: f\nhosts: {a: {}}\nreboot: {bach: 2}\n",
@@ -345,9 +400,9 @@ static void test_file(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_sound),  cmocka_unit_test(test_mistakes),
-                cmocka_unit_test(test_limits), cmocka_unit_test(test_long_chain),
-                cmocka_unit_test(test_file),
+                cmocka_unit_test(test_sound),      cmocka_unit_test(test_policies),
+                cmocka_unit_test(test_mistakes),   cmocka_unit_test(test_limits),
+                cmocka_unit_test(test_long_chain), cmocka_unit_test(test_file),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,12 +66,29 @@ static void test_canaries(void **state)
         assert_string_equal(rollout.canary_host, "");
 }
 
+static void test_budgets(void **state)
+{
+        struct rollout rollout = {0};
+
+        assert_int_equal(rollout_budget_size(&rollout, 40), UINT32_MAX);
+        assert_int_equal(rollout_budget_parse(&rollout, "0"), 0);
+        assert_int_equal(rollout_budget_size(&rollout, 40), 0);
+        assert_int_equal(rollout_budget_parse(&rollout, "5%"), 0);
+        assert_int_equal(rollout_budget_size(&rollout, 40), 2);
+        assert_int_equal(rollout_budget_size(&rollout, 10), 0);
+        assert_int_equal(rollout_budget_parse(&rollout, "none"), 0);
+        assert_int_equal(rollout_budget_size(&rollout, 40), UINT32_MAX);
+        assert_int_equal(rollout_budget_parse(&rollout, "all"), -EINVAL);
+        assert_int_equal(rollout_budget_parse(&rollout, "101%"), -EINVAL);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_batches),
                 cmocka_unit_test(test_a_batch_replaces_the_other_kind),
                 cmocka_unit_test(test_canaries),
+                cmocka_unit_test(test_budgets),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,7 +102,7 @@ static inline void incident_init(struct incident *in)
         struct fleet_service *s;
 
         memset(in, 0, sizeof(*in));
-        in->fleet = (struct fleet){"staging", in->hosts, HOSTS, in->services, SERVICES, {0}, {0}};
+        in->fleet = (struct fleet){"staging", in->hosts, HOSTS, in->services, SERVICES};
         for (size_t h = 0; h < HOSTS; h++) {
                 TEXT_COPY(in->hosts[h].name, hosts[h]);
                 snprintf(in->states[h].host.boot_id, ID_SIZE, "%032zx", 0x1000 + h);

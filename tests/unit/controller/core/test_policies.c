@@ -1,0 +1,120 @@
+/* Policies by kind of step: what a plan takes from them, and what a run does when a step fails. */
+#include "tests/unit/controller/core/lab.h"
+
+static void set_policy(struct incident *in, size_t service, unsigned kind, struct step_policy policy)
+{
+        in->services[service].policies[kind] = policy;
+}
+
+static const struct step *step_of(const struct plan *plan, const char *name)
+{
+        return &plan->steps[step_named(plan, name)];
+}
+
+static void test_a_plan_takes_them(void **state)
+{
+        struct incident in;
+        struct plan *plan;
+        char text[TEXT_SIZE];
+
+        incident_init(&in);
+        in.services[GEO].on_failure = ON_FAILURE_CONTINUE;
+        set_policy(&in, GEO, OPERATION_UNIT_STOP,
+                   (struct step_policy){.set = POLICY_ON_FAILURE, .on_failure = ON_FAILURE_ABORT});
+        set_policy(&in, BDS, OPERATION_REDIS_REWRITE,
+                   (struct step_policy){.set = POLICY_RETRIES | POLICY_BACKOFF | POLICY_ON_FAILURE,
+                                        .retries = 3,
+                                        .backoff_us = 10 * USEC_PER_SEC,
+                                        .on_failure = ON_FAILURE_CONTINUE});
+        set_policy(&in, BDS, POLICY_REDIS_LOAD,
+                   (struct step_policy){.set = POLICY_DEADLINE, .deadline_us = 7 * USEC_PER_SEC});
+        in.fleet.policies[OPERATION_HOST_REBOOT] =
+                (struct step_policy){.set = POLICY_DEADLINE, .deadline_us = 300 * USEC_PER_SEC};
+        assert_int_equal(incident_plan(&in, PLAN_REBOOT, &plan, NULL), 0);
+        assert_int_equal(step_of(plan, "db1/geo unit.stop")->on_failure, ON_FAILURE_ABORT);
+        assert_int_equal(step_of(plan, "db1/geo unit.start")->on_failure, ON_FAILURE_CONTINUE);
+        assert_int_equal(step_of(plan, "db1/bds ready")->deadline_us, 7 * USEC_PER_SEC);
+        assert_int_equal(step_of(plan, "db1 host.reboot")->deadline_us, 300 * USEC_PER_SEC);
+        assert_int_equal(step_of(plan, "db1/bds redis.rewrite")->retries, 3);
+        plan_policy_text(step_of(plan, "db1/bds redis.rewrite"), text, sizeof(text));
+        assert_string_equal(text, "4 tries, 10.0 s apart or more, then continue");
+        plan_policy_text(step_of(plan, "db1/geo unit.stop"), text, sizeof(text));
+        assert_string_equal(text, "abort");
+        plan_policy_text(step_of(plan, "db1/bds unit.stop"), text, sizeof(text));
+        assert_string_equal(text, "");
+        plan_free(plan);
+}
+
+static void step_fails(struct lab *lab, const char *step)
+{
+        assert_step(lab, step, STEP_RUNNING);
+        lab_report(lab, step, OPERATION_FAILED, "the disk is full");
+}
+
+static void test_retries_and_their_pauses(void **state)
+{
+        struct lab lab = {0};
+
+        incident_init(&lab.in);
+        set_policy(&lab.in, BDS, OPERATION_REDIS_REWRITE,
+                   (struct step_policy){.set = POLICY_RETRIES | POLICY_BACKOFF,
+                                        .retries = 2,
+                                        .backoff_us = 10 * USEC_PER_SEC});
+        lab_start_plan(&lab, PLAN_REBOOT);
+        step_fails(&lab, "db1/bds redis.rewrite");
+        lab_wait(&lab, 9 * USEC_PER_SEC);
+        assert_step(&lab, "db1/bds redis.rewrite", STEP_RETRYING);
+        lab_wait(&lab, 1 * USEC_PER_SEC);
+        step_fails(&lab, "db1/bds redis.rewrite");
+        lab_wait(&lab, 19 * USEC_PER_SEC); /* twice as long */
+        assert_step(&lab, "db1/bds redis.rewrite", STEP_RETRYING);
+        lab_wait(&lab, 1 * USEC_PER_SEC);
+        step_fails(&lab, "db1/bds redis.rewrite");
+        assert_step(&lab, "db1/bds redis.rewrite", STEP_FAILED);
+        assert_run(&lab, RUN_PAUSED);
+        lab_end(&lab);
+}
+
+/* Three rewrites may fail, the budget forgives one. */
+static void test_an_error_budget(void **state)
+{
+        struct lab lab = {0};
+        struct step_policy policy = {
+                .set = POLICY_RETRIES | POLICY_ON_FAILURE,
+                .on_failure = ON_FAILURE_CONTINUE,
+        };
+
+        incident_init(&lab.in);
+        for (size_t s = BULL00; s <= BULL02; s++)
+                set_policy(&lab.in, s, OPERATION_REDIS_REWRITE, policy);
+        lab.in.options.rollout = (struct rollout){.has_budget = true, .budget = 1};
+        lab_start_plan(&lab, PLAN_REBOOT);
+        step_fails(&lab, "db2/bull00 redis.rewrite");
+        assert_run(&lab, RUN_RUNNING);
+        step_fails(&lab, "db2/bull01 redis.rewrite");
+        assert_run(&lab, RUN_PAUSED);
+        assert_non_null(strstr(lab_step(&lab, "db2/bull01 redis.rewrite").text,
+                               "more than the error budget of 1 forgives: the disk is full"));
+        assert_true(lab_step(&lab, "db2/bull01 redis.rewrite").blocks);
+        assert_false(lab_step(&lab, "db2/bull00 redis.rewrite").blocks);
+
+        /* One that is mended gives back what it took of the budget. */
+        assert_int_equal(lab_steer(&lab, STEER_RETRY, "db2/bull00 redis.rewrite", ""), 0);
+        lab_done(&lab, "db2/bull00 redis.rewrite");
+        assert_int_equal(lab_steer(&lab, STEER_RETRY, "db2/bull01 redis.rewrite", ""), 0);
+        step_fails(&lab, "db2/bull01 redis.rewrite");
+        assert_run(&lab, RUN_RUNNING);
+        assert_step(&lab, "db2/bull02 redis.rewrite", STEP_RUNNING);
+        lab_end(&lab);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_a_plan_takes_them),
+                cmocka_unit_test(test_retries_and_their_pauses),
+                cmocka_unit_test(test_an_error_budget),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
