@@ -1,5 +1,6 @@
 /* muster run: the runs, what one did, and the words that steer it. */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/cmd_follow.h"
 #include "cli/cmd_plan_view.h"
@@ -52,10 +53,25 @@ static void took_text(char *out, size_t size, const Muster__V1__RunSummary *run)
                 time_duration_text(out, size, run->finished_us - run->started_us);
 }
 
+/* The hosts that nothing else may be started on meanwhile; none once it has ended. */
+static void holds_text(char *out, size_t size, const Muster__V1__RunSummary *run)
+{
+        size_t used = 0, shown = 0;
+
+        out[0] = '\0';
+        while (shown < run->n_hosts && used + strlen(run->hosts[shown]) + 24 < size) {
+                used += (size_t)snprintf(out + used, size - used, "%s%s", shown ? "," : "",
+                                         run->hosts[shown]);
+                shown++;
+        }
+        if (shown < run->n_hosts)
+                snprintf(out + used, size - used, " and %zu more", run->n_hosts - shown);
+}
+
 static int runs_table(const Muster__V1__RunsReply *reply)
 {
-        static const char *const heads[] = {"RUN",  "KIND",          "SCOPE", "STATE",      "STEPS",
-                                            "USER", "STARTED (UTC)", "TOOK",  "WAITING FOR"};
+        static const char *const heads[] = {"RUN",  "KIND",          "SCOPE", "STATE", "STEPS",
+                                            "USER", "STARTED (UTC)", "TOOK",  "HOLDS", "WAITING FOR"};
         cleanup_with(table_freep) table *table = NULL;
         struct terminal terminal;
         int r = table_new(&table, heads, ELEMENTS(heads));
@@ -64,8 +80,9 @@ static int runs_table(const Muster__V1__RunsReply *reply)
                 return r;
         for (size_t i = 0; i < reply->n_runs; i++) {
                 const Muster__V1__RunSummary *run = reply->runs[i];
-                char when[TIME_TEXT_SIZE], took[40];
+                char when[TIME_TEXT_SIZE], took[40], holds[200];
 
+                holds_text(holds, sizeof(holds), run);
                 when_text(when, run->started_us);
                 took_text(took, sizeof(took), run);
                 table_cell(table, STYLE_BOLD, "%s", run->run);
@@ -76,6 +93,7 @@ static int runs_table(const Muster__V1__RunsReply *reply)
                 table_cell(table, STYLE_PLAIN, "%s", run->user);
                 table_cell(table, STYLE_PLAIN, "%s", when);
                 table_cell(table, STYLE_PLAIN, "%s", took);
+                table_cell(table, STYLE_PLAIN, "%s", holds);
                 table_cell(table, STYLE_WARN, "%s", run->waiting_for);
         }
         terminal_read(&terminal, stdout);
@@ -151,6 +169,43 @@ static int watch(const struct cli *cli, int argc, char **argv)
         return follow(cli, argc, argv, "run watch", false);
 }
 
+/* Each service once: "bds,geo", as a scope. */
+static void services_text(const Muster__V1__SteerReply *reply, char *out, size_t size)
+{
+        size_t used = 0;
+
+        out[0] = '\0';
+        for (size_t i = 0; i < reply->n_left && used < size; i++) {
+                bool known = false;
+
+                for (size_t j = 0; j < i && !known; j++)
+                        known = text_equal(reply->left[i]->service, reply->left[j]->service);
+                if (!known)
+                        used += (size_t)snprintf(out + used, size - used, "%s%s", used ? "," : "",
+                                                 reply->left[i]->service);
+        }
+        clean_text(out);
+}
+
+static void print_left(const Muster__V1__SteerReply *reply, bool leave)
+{
+        char text[512];
+
+        if (reply->n_left == 0)
+                return;
+        if (leave) {
+                services_text(reply, text, sizeof(text));
+                printf("left as the run left them: %s\nto bring them up: muster restart %s\n", text, text);
+                return;
+        }
+        puts("what it took down is brought up:");
+        for (size_t i = 0; i < reply->n_left; i++) {
+                text_copy_cut(text, sizeof(text), reply->left[i]->name);
+                clean_text(text);
+                printf("  %4u  %s\n", reply->left[i]->index, text);
+        }
+}
+
 static void on_steered(const ProtobufCMessage *message, void *userdata)
 {
         const Muster__V1__RunSummary *summary = ((const Muster__V1__SteerReply *)message)->summary;
@@ -162,17 +217,23 @@ static void on_steered(const ProtobufCMessage *message, void *userdata)
                  summary->waiting_for[0] ? ": " : "", summary->waiting_for);
         clean_text(text);
         puts(text);
+        print_left((const Muster__V1__SteerReply *)message, *(const bool *)userdata);
 }
 
 static int steer(const struct cli *cli, int argc, char **argv, const char *command,
                  Muster__V1__SteerAction action, bool with_step)
 {
         const char *why = NULL;
-        const struct option list[] = {{"why", NULL, &why, "TEXT", "kept in the journal and the audit trail"}};
+        bool leave = false;
+        const struct option list[] = {
+                {"why", NULL, &why, "TEXT", "kept in the journal and the audit trail"},
+                {"leave", &leave, NULL, NULL, "leave all as it is, also what the run took down"},
+        };
+        bool aborts = action == MUSTER__V1__STEER_ACTION__STEER_ACTION_ABORT;
         const struct options options = {command,
                                         with_step ? "RUN STEP" : "RUN",
                                         list,
-                                        ELEMENTS(list),
+                                        aborts ? ELEMENTS(list) : 1,
                                         with_step ? 2 : 1,
                                         with_step ? 2 : 1,
                                         false};
@@ -191,10 +252,10 @@ static int steer(const struct cli *cli, int argc, char **argv, const char *comma
         if (!session_open(&session, cli, &exit))
                 return exit;
         request.run = (char *)arguments.words[0];
-        request.action = action;
+        request.action = leave ? MUSTER__V1__STEER_ACTION__STEER_ACTION_LEAVE : action;
         request.step = with_step ? (int32_t)step : -1;
         request.why = (char *)(why ? why : "");
-        session_call(session, "Steer", &request.base, CALL_DEADLINE_US, on_steered, NULL, &ending);
+        session_call(session, "Steer", &request.base, CALL_DEADLINE_US, on_steered, &leave, &ending);
         return ending_exit(&ending);
 }
 

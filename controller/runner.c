@@ -434,7 +434,7 @@ int runner_steer(runner *runner, const char *run, enum steer_action action, int 
         }
         r = store_run_get(runner->store, run, &stored, NULL);
         if (r == 0 && text_equal(stored.state, "running")) {
-                if (action != STEER_ABORT)
+                if (action != STEER_ABORT && action != STEER_LEAVE)
                         return error_set(
                                 error, -EINVAL,
                                 "run %s cannot be read and can only be aborted, which lets go of its "

@@ -50,6 +50,9 @@ int runner_start(runner *runner, struct plan **plan, const char *user, char ret_
 /* -ENOENT, -EINVAL (the action does not fit the state; the text says what would). */
 int runner_steer(runner *runner, const char *run, enum steer_action action, int step, const char *user,
                  const char *why, struct error *error);
+/* Calls each for the steps that bring up what the run took down and has not brought up, in order. -ENOENT. */
+typedef int (*runner_step)(const struct step *step, size_t index, void *userdata);
+int runner_left(runner *runner, const char *run, runner_step each, void *userdata);
 /* Of a live run or one of the store. -ENOENT. run "" is the newest. */
 int runner_summary(runner *runner, const char *run, struct run_summary *ret);
 /* Calls news for the run's journaled events from first on, then (if the run is not finished) subscribes it to

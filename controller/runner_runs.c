@@ -87,6 +87,20 @@ void summary_of(const run *run, struct run_summary *ret)
         run_waiting_for(run, ret->waiting_for, sizeof(ret->waiting_for));
 }
 
+int runner_left(runner *runner, const char *id, runner_step each, void *userdata)
+{
+        cleanup_with(run_freep) run *stored = NULL;
+        struct live *live = live_find(runner, id);
+        const run *run;
+        int r = live ? 0 : runner_load(runner, id, &stored, NULL, NULL);
+
+        run = live ? live->run : stored;
+        for (size_t i = 0; r >= 0 && i < run_plan(run)->step_count; i++)
+                if (run_step_is_left(run, i))
+                        r = each(&run_plan(run)->steps[i], i, userdata);
+        return r;
+}
+
 /* --- unfinished runs -------------------------------------------------------------------------------------
  */
 

@@ -338,9 +338,50 @@ void api_watch_run(rpc_call *call, const ProtobufCMessage *request, void *userda
 
 static const char *action_name(unsigned action)
 {
-        static const char *const names[] = {NULL, "pause", "resume", "retry", "skip", "abort"};
+        static const char *const names[] = {NULL, "pause", "resume", "retry", "skip", "abort", "leave"};
 
         return action < ELEMENTS(names) ? names[action] : NULL;
+}
+
+/* --- what an abort has still to bring up --- */
+
+#define LEFT_MOST 4096u
+
+struct left {
+        struct wire_arena *arena;
+        Muster__V1__SteerReply *reply;
+};
+
+static int add_left(const struct step *step, size_t index, void *userdata)
+{
+        struct left *left = userdata;
+        Muster__V1__PlanStep *message;
+
+        if (left->reply->n_left == LEFT_MOST)
+                return 0;
+        message = wire_alloc(left->arena, sizeof(*message));
+        if (!message)
+                return -ENOMEM;
+        muster__v1__plan_step__init(message);
+        message->index = (uint32_t)index;
+        message->name = wire_text(left->arena, step->name);
+        message->host = wire_text(left->arena, step->host);
+        message->service = wire_text(left->arena, step->service.name);
+        left->reply->left[left->reply->n_left++] = message;
+        return 0;
+}
+
+static int fill_left(const struct api_context *context, const char *run, struct wire_arena *arena,
+                     Muster__V1__SteerReply *reply)
+{
+        struct left left = {arena, reply};
+        int r;
+
+        reply->left = wire_alloc(arena, LEFT_MOST * sizeof(*reply->left));
+        if (!reply->left)
+                return -ENOMEM;
+        r = runner_left(context->runner, run, add_left, &left);
+        return r == -EPROTO || r == -EINVAL ? 0 : r; /* a run that cannot be read has let go of its hosts */
 }
 
 void api_steer(rpc_call *call, const ProtobufCMessage *request, void *userdata)
@@ -358,7 +399,7 @@ void api_steer(rpc_call *call, const ProtobufCMessage *request, void *userdata)
 
         if (!action || !wanted->run[0]) {
                 rpc_call_end(call, RPC_INVALID_ARGUMENT,
-                             "name a run, and pause, resume, retry, skip or abort");
+                             "name a run, and pause, resume, retry, skip, abort or leave");
                 return;
         }
         r = runner_steer(context->runner, wanted->run, (enum steer_action)wanted->action, wanted->step, user,
@@ -385,5 +426,8 @@ void api_steer(rpc_call *call, const ProtobufCMessage *request, void *userdata)
                 return;
         }
         reply.summary = summary_message(&arena, &summary);
-        api_reply(call, &arena, reply.summary ? &reply.base : NULL);
+        r = wanted->action >= MUSTER__V1__STEER_ACTION__STEER_ACTION_ABORT
+                    ? fill_left(context, wanted->run, &arena, &reply)
+                    : 0;
+        api_reply(call, &arena, r == 0 && reply.summary ? &reply.base : NULL);
 }

@@ -278,6 +278,11 @@ const char *run_user(const run *run)
         return run->user;
 }
 
+bool run_step_is_left(const run *run, size_t step)
+{
+        return step_was_taken_down(run, step) && run->steps[step].state != STEP_DONE;
+}
+
 unsigned run_batch(const run *run)
 {
         return run->batch;
@@ -366,60 +371,6 @@ int run_step_of_operation(const run *run, const char *operation)
         return index < run->plan->step_count && text_equal(run->steps[index].operation, operation)
                        ? (int)index
                        : -1;
-}
-
-static void say_blocked(const run *run, size_t index, char *out, size_t size)
-{
-        const struct run_step *step = &run->steps[index];
-        const char *id = run->id;
-        char more[64] = "", line[4 * TEXT_SIZE];
-
-        if (run->blocked > 1)
-                snprintf(more, sizeof(more), " (and %zu more)", run->blocked - 1);
-        snprintf(line, sizeof(line),
-                 "step %zu%s: %.230s%s; to move it: muster run retry %s %zu, muster run skip %s %zu --why "
-                 "TEXT, or "
-                 "muster run abort %s",
-                 index, step->state == STEP_DOUBT ? " is in doubt" : "", step->text, more, id, index, id,
-                 index, id);
-        text_copy_cut(out, size, line);
-}
-
-static void say_running(const run *run, char *out, size_t size)
-{
-        char line[2 * TEXT_SIZE] = "";
-        size_t used = 0;
-
-        for (size_t i = 0; i < run->plan->step_count && used < sizeof(line) - 1; i++)
-                if (run->steps[i].state == STEP_RUNNING)
-                        used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s", used ? ", " : "",
-                                                 run->plan->steps[i].name);
-        for (size_t h = 0; h < run->host_count && used < sizeof(line) - 1; h++)
-                if (host_is_compared_later(run, h) && !run->hosts[h].open)
-                        used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s to settle",
-                                                 used ? ", " : "", run->hosts[h].name);
-        text_copy_cut(out, size, line);
-}
-
-void run_waiting_for(const run *run, char *out, size_t size)
-{
-        char line[2 * TEXT_SIZE];
-
-        out[0] = '\0';
-        if (run->final)
-                return;
-        for (size_t i = 0; i < run->plan->step_count && run->blocked; i++)
-                if (step_blocks(run, i)) {
-                        say_blocked(run, i, out, size);
-                        return;
-                }
-        if (run->held) {
-                snprintf(line, sizeof(line), "paused by hand: muster run resume %s | run abort %s", run->id,
-                         run->id);
-                text_copy_cut(out, size, line);
-                return;
-        }
-        say_running(run, out, size);
 }
 
 /* --- the forecast ----------------------------------------------------------------------------------------

@@ -34,7 +34,8 @@ enum steer_action {
         STEER_RESUME = 2,
         STEER_RETRY = 3,
         STEER_SKIP = 4,
-        STEER_ABORT = 5, /* take nothing more down, bring up what was; a second time: leave all as it is */
+        STEER_ABORT = 5, /* take nothing more down, bring up what was */
+        STEER_LEAVE = 6, /* do nothing more at all: also an aborted run may be left as it is */
 };
 
 enum run_input_kind {
@@ -138,6 +139,8 @@ struct step_view {
         bool again;                  /* a later batch does the same to the same service */
 };
 void run_step(const run *run, size_t step, struct step_view *ret);
+/* Whether the step brings up what the run took down and has not brought up. */
+bool run_step_is_left(const run *run, size_t step);
 unsigned run_batch(const run *run); /* the newest that has begun, from 1 */
 /* Steps that need nothing more: done, skipped, cancelled. */
 size_t run_steps_settled(const run *run);

@@ -248,8 +248,14 @@ static int steer_run(struct turn *turn, const struct run_input *input, struct ru
                 if (run->leaving)
                         return refuse(turn, "run %s has been aborted; it ends when its running steps have",
                                       run->id);
+                if (run->aborting && input->action == STEER_ABORT)
+                        return refuse(
+                                turn,
+                                "run %s has been aborted and brings up what it took down; 'muster run abort "
+                                "%s --leave' leaves all as it is",
+                                run->id, run->id);
                 event->kind = EVENT_ABORTED;
-                event->leave = run->aborting;
+                event->leave = input->action == STEER_LEAVE;
                 event_say(event, "aborted by %s%s%s: %s", event->user, input->text[0] ? ": " : "",
                           input->text,
                           event->leave ? "all is left as it is"
@@ -305,7 +311,7 @@ static int take_steer(struct turn *turn, const struct run_input *input)
         if (turn->run->final || !turn->run->started)
                 return refuse(turn, "run %s has ended (%s)", turn->run->id,
                               run_state_name(run_state(turn->run)));
-        if (input->action < STEER_PAUSE || input->action > STEER_ABORT)
+        if (input->action < STEER_PAUSE || input->action > STEER_LEAVE)
                 return refuse(turn, "there is no such action on a run");
         text_copy_cut(event.user, sizeof(event.user), input->user[0] ? input->user : "somebody");
         if (on_step)

@@ -201,7 +201,7 @@ static void fold_booted(run *run, const struct run_event *event, size_t host)
 }
 
 /* Whether the run has begun to take down what the step would bring up. */
-static bool was_taken_down(const run *run, size_t step)
+bool step_was_taken_down(const run *run, size_t step)
 {
         const struct run_step *s = &run->steps[step];
         int reboot = run->hosts[s->host].reboot;
@@ -223,7 +223,7 @@ static int fold_aborted(run *run, const struct run_event *event)
         if (!kept)
                 return -ENOMEM;
         for (size_t i = count; i-- > 0 && !event->leave;) {
-                kept[i] = kept[i] || was_taken_down(run, i);
+                kept[i] = kept[i] || step_was_taken_down(run, i);
                 for (size_t j = 0; j < run->plan->steps[i].after_count && kept[i]; j++)
                         if (run->plan->steps[run->plan->steps[i].after[j]].kind == STEP_GATE)
                                 kept[run->plan->steps[i].after[j]] = true;
@@ -319,6 +319,7 @@ static int fold_run(run *run, const struct run_event *event)
         case EVENT_PAUSED:
         case EVENT_RESUMED:
                 run->held = event->kind == EVENT_PAUSED;
+                text_copy_cut(run->held_text, sizeof(run->held_text), run->held ? event->text : "");
                 return 0;
         case EVENT_BATCH:
                 run->batch++;

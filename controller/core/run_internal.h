@@ -112,12 +112,13 @@ struct run {
         char seed[SEED_SIZE], user[NAME_SIZE];
         uint64_t started_us, finished_us;
         bool started, held, aborting, leaving, aborted_by_policy;
-        enum run_state final; /* 0: not finished */
-        size_t blocked;       /* steps that only a person can move */
-        size_t open;          /* steps that are not final */
-        unsigned batch;       /* the newest that has begun, from 1 */
-        uint32_t forgiven;    /* steps that failed and were passed over */
-        size_t behind;        /* steps of it and of those before it that are not settled */
+        char held_text[TEXT_SIZE]; /* why it is paused */
+        enum run_state final;      /* 0: not finished */
+        size_t blocked;            /* steps that only a person can move */
+        size_t open;               /* steps that are not final */
+        unsigned batch;            /* the newest that has begun, from 1 */
+        uint32_t forgiven;         /* steps that failed and were passed over */
+        size_t behind;             /* steps of it and of those before it that are not settled */
         /* counted: run_steps.c */
         size_t *first_later; /* step s: later[first_later[s]] up to later[first_later[s + 1]] come after it */
         unsigned *later;
@@ -145,6 +146,8 @@ bool step_is_settled(const run *run, size_t step);
 bool step_is_final(const run *run, size_t step);
 bool step_blocks(const run *run, size_t step);
 bool phase_takes_down(enum plan_phase phase);
+/* run_fold.c: whether the run has begun to take down what the step brings up. */
+bool step_was_taken_down(const run *run, size_t step);
 /* run_fold.c: whether the run would go on over its failing. */
 bool step_is_forgiven(const run *run, size_t step);
 /* Whether all that the step waits for is settled and its batch has begun. */

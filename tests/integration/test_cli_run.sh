@@ -119,6 +119,7 @@ test_steered() {
         expect 0 "is paused" "$muster" run pause "$run" --why "a look around"
         expect 4 "muster run resume $run" "$muster" run watch
         expect 0 "paused +[0-9]/4" "$muster" run ls
+        expect 0 "one +paused by admin: a look around; to move it: muster run resume" "$muster" run ls
         expect 0 "run $run" "$muster" status
         "$muster" plan restart >"$work/plan" 2>&1 || true
         grep -q "run $run holds one" "$work/plan" || fail "the plan does not say that a run is at it: $(cat "$work/plan")"
@@ -134,6 +135,7 @@ test_steered() {
         wait "${started[-1]}" || status=$?
         [[ $status -eq 3 ]] || fail "run watch: exit $status after Ctrl-C"
         grep -q "goes on; back to it: muster run watch $run" "$work/left.out" || fail "Ctrl-C does not say how to come back"
+        # What the run took down is brought up, and named; told twice, it says how to leave it.
         expect 0 "aborted|is " "$muster" run abort "$run"
         expect 1 ": aborted$" "$muster" run watch "$run"
         [[ $("$muster" audit ls --json | jq -r '[.entries[].action] | .[:3] | join(" ")') == "abort resume pause" ]] ||

@@ -62,9 +62,9 @@ static void looks(struct sim *sim, size_t host, uint64_t tag, void *data)
                 if (sim->hosts[h].lost && sim->now_us > FAULTS_UNTIL)
                         host_power_on(sim, h);
         if (sim->impatient && sim_random(sim, 6) == 0) {
-                sim->has_left |= sim->has_aborted; /* the second time leaves all as it is */
+                sim->has_left |= sim->has_aborted || sim_random(sim, 8) == 0;
                 sim->has_aborted = true;
-                steer(sim, STEER_ABORT, -1);
+                steer(sim, sim->has_left ? STEER_LEAVE : STEER_ABORT, -1);
                 return;
         }
         if (run_state(sim->controller.run) == RUN_PAUSED) {

@@ -108,12 +108,63 @@ static void test_an_error_budget(void **state)
         lab_end(&lab);
 }
 
+static void assert_waits_for(struct lab *lab, const char *text)
+{
+        char waiting[4 * TEXT_SIZE];
+
+        run_waiting_for(lab->run, waiting, sizeof(waiting));
+        if (!strstr(waiting, text))
+                fail_msg("it waits for '%s', not '%s'", waiting, text);
+}
+
+/* A paused run says why, and the commands that move it, whatever it was that paused it. */
+static void test_what_a_run_waits_for(void **state)
+{
+        struct lab lab;
+
+        lab_start(&lab, PLAN_REBOOT);
+        assert_waits_for(&lab, "db1/bds redis.rewrite, db2/bull00 redis.rewrite");
+        assert_int_equal(lab_steer(&lab, STEER_PAUSE, NULL, "a look around"), 0);
+        assert_waits_for(&lab,
+                         "paused by viktor: a look around; to move it: muster run resume r1, or muster run "
+                         "abort r1");
+        step_fails(&lab, "db1/bds redis.rewrite");
+        assert_int_equal(lab_steer(&lab, STEER_RESUME, NULL, ""), 0);
+        lab_wait(&lab, 60 * USEC_PER_SEC);
+        step_fails(&lab, "db1/bds redis.rewrite");
+        assert_waits_for(&lab,
+                         "redis.rewrite failed: the disk is full; to move it: muster run retry r1 0, muster "
+                         "run skip r1 0 --why TEXT, or muster run abort r1");
+        assert_int_equal(lab_steer(&lab, STEER_PAUSE, NULL, ""), 0);
+        assert_waits_for(&lab, "or muster run abort r1; and it is paused: muster run resume r1");
+        assert_int_equal(lab_steer(&lab, STEER_ABORT, NULL, ""), 0);
+        assert_waits_for(&lab, "db2/bull00 redis.rewrite");
+        lab_end(&lab);
+}
+
+/* Nothing is under way: the step that could begin says what it waits for. */
+static void test_waiting_for_a_host(void **state)
+{
+        struct lab lab;
+
+        lab_start(&lab, PLAN_REBOOT);
+        lab_done(&lab, "app1/apps pm2.save");
+        lab_done(&lab, "db2/bull00 redis.rewrite");
+        lab_down(&lab, DB2);
+        lab_done(&lab, "db1/bds redis.rewrite");
+        lab_down(&lab, DB1);
+        assert_int_equal(lab_steer(&lab, STEER_SKIP, "db2/bull01 redis.rewrite", "it is small"), 0);
+        assert_int_equal(lab_steer(&lab, STEER_SKIP, "db1/geo tile38.shrink", "it is small"), 0);
+        assert_waits_for(&lab, "db2/bull02 redis.rewrite: db2 is not connected");
+        lab_end(&lab);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_a_plan_takes_them),
-                cmocka_unit_test(test_retries_and_their_pauses),
-                cmocka_unit_test(test_an_error_budget),
+                cmocka_unit_test(test_a_plan_takes_them),  cmocka_unit_test(test_retries_and_their_pauses),
+                cmocka_unit_test(test_an_error_budget),    cmocka_unit_test(test_what_a_run_waits_for),
+                cmocka_unit_test(test_waiting_for_a_host),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -330,14 +330,20 @@ static void test_abort_brings_back_up(void **state)
         lab_end(&lab);
 }
 
-static void test_abort_twice_leaves_it(void **state)
+static void test_abort_and_leave(void **state)
 {
         struct lab lab;
 
         lab_start(&lab, PLAN_RESTART);
         lab_take_down(&lab);
         assert_int_equal(lab_steer(&lab, STEER_ABORT, NULL, ""), 0);
-        assert_int_equal(lab_steer(&lab, STEER_ABORT, NULL, ""), 0);
+        assert_true(
+                run_step_is_left(lab.run, (size_t)step_named(run_plan(lab.run), "app1/apps pm2.restore")));
+        assert_false(run_step_is_left(lab.run, (size_t)step_named(run_plan(lab.run), "app1/apps pm2.stop")));
+        assert_int_equal(lab_steer(&lab, STEER_ABORT, NULL, ""), -EINVAL);
+        assert_non_null(strstr(lab.error.text, "'muster run abort r1 --leave' leaves all as it is"));
+        assert_int_equal(lab_steer(&lab, STEER_LEAVE, NULL, ""), 0);
+        assert_int_equal(lab_steer(&lab, STEER_LEAVE, NULL, ""), -EINVAL);
         assert_step(&lab, "app1/apps pm2.restore", STEP_CANCELLED);
         lab_start_units(&lab, DB1); /* those that were under way */
         lab_start_units(&lab, DB2);
@@ -471,7 +477,7 @@ int main(void)
                 cmocka_unit_test(test_gate_through_the_router),
                 cmocka_unit_test(test_abort_before_anything),
                 cmocka_unit_test(test_abort_brings_back_up),
-                cmocka_unit_test(test_abort_twice_leaves_it),
+                cmocka_unit_test(test_abort_and_leave),
                 cmocka_unit_test(test_policies),
                 cmocka_unit_test(test_enough_apps),
                 cmocka_unit_test(test_forecast),

@@ -1,0 +1,73 @@
+/* What a run waits for, in words, and the commands that move it. */
+#include <stdio.h>
+
+#include "common/base/text.h"
+#include "controller/core/run_internal.h"
+
+/* Aborted already, it can only be left as it is. */
+static const char *abort_option(const run *run)
+{
+        return run->aborting ? " --leave" : "";
+}
+
+static void say_blocked(const run *run, size_t index, char *out, size_t size)
+{
+        const struct run_step *step = &run->steps[index];
+        const char *id = run->id;
+        char more[64] = "", held[NAME_SIZE + 48] = "", line[4 * TEXT_SIZE];
+
+        if (run->blocked > 1)
+                snprintf(more, sizeof(more), " (and %zu more)", run->blocked - 1);
+        if (run->held)
+                snprintf(held, sizeof(held), "; and it is paused: muster run resume %s", id);
+        snprintf(line, sizeof(line),
+                 "step %zu%s: %.200s%s; to move it: muster run retry %s %zu, muster run skip %s %zu --why "
+                 "TEXT, "
+                 "or muster run abort %s%s%s",
+                 index, step->state == STEP_DOUBT ? " is in doubt" : "", step->text, more, id, index, id,
+                 index, id, abort_option(run), held);
+        text_copy_cut(out, size, line);
+}
+
+static void say_held(const run *run, char *out, size_t size)
+{
+        char line[3 * TEXT_SIZE];
+
+        snprintf(line, sizeof(line), "%.230s; to move it: muster run resume %s, or muster run abort %s%s",
+                 run->held_text[0] ? run->held_text : "paused by hand", run->id, run->id, abort_option(run));
+        text_copy_cut(out, size, line);
+}
+
+/* What is under way; where nothing is, what the first step that could begin waits for. */
+static void say_running(const run *run, char *out, size_t size)
+{
+        char line[2 * TEXT_SIZE] = "", why[WHY_SIZE];
+        size_t used = 0;
+
+        for (size_t i = 0; i < run->plan->step_count && used < sizeof(line) - 1; i++)
+                if (run->steps[i].state == STEP_RUNNING)
+                        used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s", used ? ", " : "",
+                                                 run->plan->steps[i].name);
+        for (size_t i = 0; i < run->plan->step_count && !used; i++)
+                if (run->steps[i].since_us && run->steps[i].state != STEP_RUNNING &&
+                    !host_is_there(run, run->steps[i].host, why, sizeof(why)))
+                        used = (size_t)snprintf(line, sizeof(line), "step %zu %s: %s", i,
+                                                run->plan->steps[i].name, why);
+        text_copy_cut(out, size, line);
+}
+
+void run_waiting_for(const run *run, char *out, size_t size)
+{
+        out[0] = '\0';
+        if (run->final)
+                return;
+        for (size_t i = 0; i < run->plan->step_count && run->blocked; i++)
+                if (step_blocks(run, i)) {
+                        say_blocked(run, i, out, size);
+                        return;
+                }
+        if (run->held)
+                say_held(run, out, size);
+        else
+                say_running(run, out, size);
+}
