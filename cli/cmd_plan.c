@@ -40,7 +40,8 @@ static int run(const struct cli *cli, int argc, char **argv)
         int exit;
 
         if (!options_read(&options, argc, argv, &arguments, &exit) ||
-            !arguments_scope(&arguments, 1, scope, sizeof(scope), &exit))
+            !arguments_scope(&arguments, 1, scope, sizeof(scope), &exit) ||
+            !plan_options_read(&asked, "plan", &exit))
                 return exit;
         if (text_equal(arguments.words[0], "reboot"))
                 request.kind = MUSTER__V1__PLAN_KIND__PLAN_KIND_REBOOT;
@@ -62,7 +63,7 @@ static int run(const struct cli *cli, int argc, char **argv)
 
 const struct command command_plan = {
         .name = "plan",
-        .usage = "reboot|restart [SCOPE] [--batch N] [--canary HOST] [--json]",
+        .usage = "reboot|restart [SCOPE] [--batch N] [--canary HOST] [--finish-by TIME] [--json]",
         .summary = "what would happen; changes nothing",
         .run = run,
 };

@@ -109,6 +109,12 @@ int plan_view(const Muster__V1__PlanReply *plan, FILE *file, const struct termin
         if (r < 0)
                 return r;
         print_batches(plan, file);
+        if (plan->finish_by_us) {
+                char by[TIME_TEXT_SIZE];
+
+                time_text(by, plan->finish_by_us);
+                fprintf(file, "\nto be finished by %.10s %.8s UTC\n", by, by + 11);
+        }
         if (plan->error_budget != UINT32_MAX)
                 fprintf(file,
                         "\nerror budget: %u step%s may fail and be passed over, where the policy is to "

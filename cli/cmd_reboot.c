@@ -8,7 +8,8 @@ static int run(const struct cli *cli, int argc, char **argv)
 
 const struct command command_reboot = {
         .name = "reboot",
-        .usage = "[SCOPE] [--batch N] [--canary HOST] [--yes] [--force] [--detach] [--json]",
+        .usage = "[SCOPE] [--batch N] [--canary HOST] [--finish-by TIME] [--yes] [--force] [--detach] "
+                 "[--json]",
         .summary = "reboot hosts and bring all back",
         .run = run,
 };

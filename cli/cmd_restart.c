@@ -8,7 +8,8 @@ static int run(const struct cli *cli, int argc, char **argv)
 
 const struct command command_restart = {
         .name = "restart",
-        .usage = "[SCOPE] [--batch N] [--canary HOST] [--yes] [--force] [--detach] [--json]",
+        .usage = "[SCOPE] [--batch N] [--canary HOST] [--finish-by TIME] [--yes] [--force] [--detach] "
+                 "[--json]",
         .summary = "restart services, not hosts",
         .run = run,
 };

@@ -145,7 +145,8 @@ int start_run(const struct cli *cli, Muster__V1__PlanKind kind, int argc, char *
                                         ARGUMENT_WORDS_MAX, false};
 
         if (!options_read(&options, argc, argv, &arguments, &exit) ||
-            !arguments_scope(&arguments, 0, starting->scope, sizeof(starting->scope), &exit))
+            !arguments_scope(&arguments, 0, starting->scope, sizeof(starting->scope), &exit) ||
+            !plan_options_read(&starting->asked, plan_word(kind), &exit))
                 return exit;
         if (!starting->yes && (starting->json || !isatty(STDIN_FILENO)))
                 return cli_fail(CLI_USAGE,

@@ -7,6 +7,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
+#include "common/base/time.h"
 #include "controller/api/handlers.h"
 #include "controller/core/run.h"
 
@@ -44,6 +45,7 @@ static void plan_digest(const struct plan *plan, uint8_t ret[DIGEST_SIZE])
         hash_text(&state, plan->fleet);
         hash_text(&state, plan->scope);
         hash_number(&state, plan->error_budget);
+        hash_number(&state, plan->finish_by_us);
         hash_number(&state, plan->step_count);
         for (size_t i = 0; i < plan->step_count; i++) {
                 const struct step *step = &plan->steps[i];
@@ -134,6 +136,21 @@ static bool nothing_blocks(const struct api_context *context, rpc_call *call, co
         return false;
 }
 
+/* What is in the way of being finished in time: the upper end of the forecast from now on. */
+static bool is_in_time(const struct plan *plan, char *why, size_t size)
+{
+        uint64_t now_us = time_realtime_us(), low_us, high_us;
+        char by[TIME_TEXT_SIZE], end[TIME_TEXT_SIZE];
+
+        plan_forecast(plan, &low_us, &high_us);
+        if (!plan->finish_by_us || now_us + high_us <= plan->finish_by_us)
+                return true;
+        time_text(by, plan->finish_by_us);
+        time_text(end, now_us + high_us);
+        snprintf(why, size, "begun now it may last until %s, and it is to be finished by %s", end, by);
+        return false;
+}
+
 /* --- building --- */
 
 /* All hosts that have to be there and are not: one text names them all. */
@@ -199,6 +216,7 @@ static bool read_options(const struct api_context *context, rpc_call *call, unsi
                 return false;
         }
         ret->canary_asked = asked && asked->canary[0];
+        ret->finish_by_us = asked ? asked->finish_by_us : 0;
         return true;
 }
 
@@ -313,6 +331,7 @@ static Muster__V1__PlanReply *plan_message(struct wire_arena *arena, const struc
                 return NULL;
         message->canary = plan->canary;
         message->error_budget = plan->error_budget;
+        message->finish_by_us = plan->finish_by_us;
         for (size_t i = 0; i < plan->batch_count; i++)
                 message->batches[message->n_batches++] = wire_text(arena, plan->batches[i]);
         message->digest.len = DIGEST_SIZE;
@@ -339,10 +358,13 @@ void api_plan(rpc_call *call, const ProtobufCMessage *request, void *userdata)
         struct blockers blockers = {0};
         struct wire_arena arena = {0};
         Muster__V1__PlanReply *message;
+        char why[TEXT_SIZE];
         int r;
 
         if (!plan)
                 return;
+        if (!is_in_time(plan, why, sizeof(why)))
+                snprintf(blockers.lines[blockers.count++], sizeof(blockers.lines[0]), "blocks: %s", why);
         r = find_holders(context, plan, &blockers);
         if (r == 0)
                 r = find_blockers(context, wanted->scope, plan->kind, &blockers);
@@ -362,7 +384,7 @@ void api_start_run(rpc_call *call, const ProtobufCMessage *request, void *userda
         Muster__V1__StartReply reply = MUSTER__V1__START_REPLY__INIT;
         cleanup_with(plan_freep) struct plan *plan = NULL;
         uint8_t digest[DIGEST_SIZE];
-        char run[NAME_SIZE];
+        char run[NAME_SIZE], why[TEXT_SIZE];
         struct error error = {0};
         const char *kind;
         int r;
@@ -375,6 +397,11 @@ void api_start_run(rpc_call *call, const ProtobufCMessage *request, void *userda
         if (wanted->digest.len != DIGEST_SIZE || memcmp(wanted->digest.data, digest, DIGEST_SIZE) != 0) {
                 rpc_call_end(call, RPC_FAILED_PRECONDITION,
                              "the fleet changed since the plan was shown; look at the plan again");
+                return;
+        }
+        if (!is_in_time(plan, why, sizeof(why))) {
+                rpc_call_end(call, RPC_FAILED_PRECONDITION,
+                             "%s; make the scope smaller, or give it more time with --finish-by", why);
                 return;
         }
         if (!wanted->force && !nothing_blocks(context, call, wanted->scope, plan->kind))

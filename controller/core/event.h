@@ -24,6 +24,7 @@ enum run_event_kind {
         EVENT_NOTED = 16,    /* host, figures: what it is like before its reboot; more than one may follow */
         EVENT_COMPARED = 17, /* host, figures: what is different after its reboot; none: nothing */
         EVENT_BATCH = 18,    /* the next batch of hosts begins */
+        EVENT_LATE = 19,     /* by the forecast of now it will not be finished in time */
         EVENT_KIND_END,
 };
 

@@ -13,6 +13,7 @@ static const char *const kind_names[EVENT_KIND_END] = {
         [EVENT_PAUSED] = "paused",   [EVENT_RESUMED] = "resumed",   [EVENT_RETRIED] = "retried",
         [EVENT_SKIPPED] = "skipped", [EVENT_ABORTED] = "aborted",   [EVENT_FINISHED] = "finished",
         [EVENT_NOTED] = "noted",     [EVENT_COMPARED] = "compared", [EVENT_BATCH] = "batch",
+        [EVENT_LATE] = "late",
 };
 
 static const char *const step_words[EVENT_KIND_END] = {

@@ -64,6 +64,7 @@ struct plan {
         size_t step_count;
         char (*batches)[TEXT_SIZE]; /* owned: the hosts of each, for people; the first is batch 1 */
         size_t batch_count;
+        uint64_t finish_by_us; /* realtime; 0: whenever it is done */
         uint32_t error_budget; /* so many steps may fail and be passed over; UINT32_MAX: as many as do */
         bool canary;           /* the first batch is one: whatever fails in it pauses the run */
         char (*warnings)[TEXT_SIZE]; /* owned */
@@ -106,7 +107,8 @@ struct plan_facts {
 /* What was asked for besides the kind and the scope. */
 struct plan_options {
         struct rollout rollout;
-        bool canary_asked; /* a canary that is not in scope is refused, not only warned of */
+        uint64_t finish_by_us; /* realtime; 0: whenever it is done */
+        bool canary_asked;     /* a canary that is not in scope is refused, not only warned of */
 };
 
 /* options: NULL is all of it at once. -EINVAL with a text: a host in scope is not there, nothing in scope, a

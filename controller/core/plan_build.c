@@ -536,6 +536,7 @@ int plan_build(struct plan **ret, enum plan_kind kind, const struct fleet *fleet
                 r = parts[i](&b);
         if (r < 0)
                 return r;
+        b.plan->finish_by_us = b.options->finish_by_us;
         b.plan->error_budget = rollout_budget_size(&b.options->rollout, b.plan->step_count);
         r = plan_check(b.plan, error);
         if (r < 0)

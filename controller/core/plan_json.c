@@ -97,6 +97,8 @@ int plan_to_json(const struct plan *plan, char **ret)
         json_put(object, "steps", steps, &r);
         json_put(object, "batches", texts_to_json(plan->batches, plan->batch_count, &r), &r);
         json_put_bool(object, "canary", plan->canary, &r);
+        if (plan->finish_by_us)
+                json_put_number(object, "finish_by_us", plan->finish_by_us, &r);
         if (plan->error_budget != UINT32_MAX)
                 json_put(object, "error_budget", json_integer(plan->error_budget), &r);
         json_put(object, "warnings", texts_to_json(plan->warnings, plan->warning_count, &r), &r);
@@ -275,6 +277,7 @@ int plan_from_json(struct plan **ret, const char *json, struct error *error)
         batches = json_take(&reader, "batches", JSON_ARRAY);
         json_take_bool(&reader, "canary", &plan->canary);
         json_take_number(&reader, "error_budget", &budget);
+        json_take_number(&reader, "finish_by_us", &plan->finish_by_us);
         warnings = json_take(&reader, "warnings", JSON_ARRAY);
         r = json_reader_end(&reader);
         if (r >= 0)

@@ -521,5 +521,7 @@ int run_advance(struct turn *turn)
         } while (r >= 0 && turn->moves != before);
         if (r >= 0)
                 r = advance_questions(turn);
+        if (r >= 0 && !open)
+                r = run_look_at_window(turn);
         return r < 0 || !open ? r : finish(turn);
 }

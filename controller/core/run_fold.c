@@ -283,6 +283,8 @@ static const char *run_objection(const run *run, const struct run_event *event)
                 return run->held ? "the run is paused" : NULL;
         case EVENT_RESUMED:
                 return run->held ? NULL : "the run is not paused by a person";
+        case EVENT_LATE:
+                return !run->plan->finish_by_us || run->late ? "has nothing new to say" : NULL;
         case EVENT_BATCH:
                 if (run->batch >= run->plan->batch_count)
                         return "there is no further batch";
@@ -320,6 +322,9 @@ static int fold_run(run *run, const struct run_event *event)
         case EVENT_RESUMED:
                 run->held = event->kind == EVENT_PAUSED;
                 text_copy_cut(run->held_text, sizeof(run->held_text), run->held ? event->text : "");
+                return 0;
+        case EVENT_LATE:
+                run->late = true;
                 return 0;
         case EVENT_BATCH:
                 run->batch++;

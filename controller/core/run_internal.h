@@ -107,11 +107,13 @@ struct run {
         size_t service_count;
         struct run_step *steps;
         uint64_t born_us, wake_us; /* monotonic */
+        uint64_t looked_us;        /* monotonic: when the forecast was last held against the time */
         /* folded */
         uint64_t events;
         char seed[SEED_SIZE], user[NAME_SIZE];
         uint64_t started_us, finished_us;
         bool started, held, aborting, leaving, aborted_by_policy;
+        bool late;                 /* it has been said that it will not be finished in time */
         char held_text[TEXT_SIZE]; /* why it is paused */
         enum run_state final;      /* 0: not finished */
         size_t blocked;            /* steps that only a person can move */
@@ -195,6 +197,10 @@ bool host_is_there(const run *run, size_t index, char *why, size_t size);
 int run_look_at_boot(struct turn *turn, size_t host);
 /* Everything that can go on, goes on. */
 int run_advance(struct turn *turn);
+
+/* --- run_window.c --- */
+/* Says once if by the forecast of now the run will not be finished in time. */
+int run_look_at_window(struct turn *turn);
 
 /* --- run_decide.c: single decisions, each recorded --- */
 struct run_event turn_event(enum run_event_kind kind, int step);

@@ -48,6 +48,10 @@ static void say_running(const run *run, char *out, size_t size)
                 if (run->steps[i].state == STEP_RUNNING)
                         used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s", used ? ", " : "",
                                                  run->plan->steps[i].name);
+        for (size_t h = 0; h < run->host_count && used < sizeof(line) - 1; h++)
+                if (host_is_compared_later(run, h) && !run->hosts[h].open)
+                        used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s to settle",
+                                                 used ? ", " : "", run->hosts[h].name);
         for (size_t i = 0; i < run->plan->step_count && !used; i++)
                 if (run->steps[i].since_us && run->steps[i].state != STEP_RUNNING &&
                     !host_is_there(run, run->steps[i].host, why, sizeof(why)))

@@ -60,6 +60,7 @@ static void say_event(struct lines *lines, const struct report_facts *facts, siz
         case EVENT_RETRIED:
         case EVENT_SKIPPED:
         case EVENT_ABORTED:
+        case EVENT_LATE:
                 say(lines, "after %s: %s", at, event->text);
                 break;
         case EVENT_COMPARED:

@@ -59,12 +59,12 @@ static void make_service(struct sim *sim, size_t index)
                 service->on_failure = ON_FAILURE_PAUSE;
         }
         /* Some kinds of steps are tried more often, or at other times. */
-        for (unsigned kind = 1; kind < POLICY_KIND_END; kind++) {
-                struct step_policy *policy = &service->policies[kind];
+        for (unsigned step = 1; step < POLICY_KIND_END; step++) {
+                struct step_policy *policy = &service->policies[step];
 
-                if (sim_random(sim, 8) || !(policy_kinds_of(service->spec.kind) & (1u << kind)))
+                if (sim_random(sim, 8) || !(policy_kinds_of(service->spec.kind) & (1u << step)))
                         continue;
-                policy->set = (unsigned)sim_random(sim, 4) & policy_keys_of(kind);
+                policy->set = (unsigned)sim_random(sim, 4) & policy_keys_of(step);
                 policy->retries = (uint32_t)sim_random(sim, 5);
                 policy->backoff_us = sim_random(sim, 90) * USEC_PER_SEC;
         }
@@ -149,6 +149,8 @@ void sim_make_plan(struct sim *sim, struct plan **ret)
                 options.rollout.has_budget = true;
                 options.rollout.budget = (uint32_t)sim_random(sim, 3);
         }
+        if (sim_random(sim, 4) == 0)
+                options.finish_by_us = 1700000000000000ull + sim_random(sim, 7200) * USEC_PER_SEC;
         if (plan_build(ret, sim->kind, &sim->fleet, &scope, "", &options, &(struct plan_facts){facts, NULL},
                        &error) < 0)
                 sim_fail(sim, "no plan: %s", error.text);

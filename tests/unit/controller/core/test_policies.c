@@ -159,12 +159,48 @@ static void test_waiting_for_a_host(void **state)
         lab_end(&lab);
 }
 
+static size_t count_late(const struct lab *lab)
+{
+        size_t count = 0;
+
+        for (size_t i = 0; i < lab->events; i++)
+                if (strstr(lab->journal[i], "\"kind\":\"late\"")) {
+                        assert_non_null(strstr(lab->journal[i], "it may not be finished by 2023-"));
+                        count++;
+                }
+        return count;
+}
+
+/* Said once, when the upper end of what is left passes the time. */
+static void test_finish_by(void **state)
+{
+        struct lab lab = {0};
+        struct plan *plan;
+        uint64_t low, high;
+
+        incident_init(&lab.in);
+        assert_int_equal(incident_plan(&lab.in, PLAN_REBOOT, &plan, NULL), 0);
+        plan_forecast(plan, &low, &high);
+        plan_free(plan);
+        lab.in.options.finish_by_us = 1700000000000000 + 1000 * USEC_PER_SEC + high + 300 * USEC_PER_SEC;
+        lab_start_plan(&lab, PLAN_REBOOT);
+        assert_int_equal(count_late(&lab), 0);
+        /* The first rewrites stand still: their estimates pass, and then the slack of five minutes. */
+        lab_wait(&lab, 200 * USEC_PER_SEC);
+        assert_int_equal(count_late(&lab), 0);
+        lab_wait(&lab, 3600 * USEC_PER_SEC);
+        assert_int_equal(count_late(&lab), 1);
+        lab_wait(&lab, 3600 * USEC_PER_SEC);
+        assert_int_equal(count_late(&lab), 1);
+        lab_end(&lab);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_a_plan_takes_them),  cmocka_unit_test(test_retries_and_their_pauses),
                 cmocka_unit_test(test_an_error_budget),    cmocka_unit_test(test_what_a_run_waits_for),
-                cmocka_unit_test(test_waiting_for_a_host),
+                cmocka_unit_test(test_waiting_for_a_host), cmocka_unit_test(test_finish_by),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
