@@ -100,7 +100,7 @@ static int ask_state(struct op *op, sd_bus_message_handler_t handler)
 
 static bool is_enabled(const char *state)
 {
-        return text_equal(state, "enabled") || text_equal(state, "alias");
+        return text_equal(state, "enabled");
 }
 
 /* States in which enabling changes nothing; NULL for the others. */
@@ -114,6 +114,9 @@ static const char *why_not(const char *state)
                  "or let another unit want it"},
                 {"masked", "it is masked; allow it again with systemctl unmask"},
                 {"masked-runtime", "it is masked until the next boot; allow it again with systemctl unmask"},
+                {"alias",
+                 "it is only another name of a unit; whether that one starts at boot is another question: "
+                 "enable it by its own name (systemctl show -p Id)"},
                 {"generated", "its unit file is generated at boot; what generates it decides"},
                 {"transient", "it is transient: it has no unit file that would survive a boot"},
                 {"indirect", "its [Install] section only enables other units (Also=, or another instance)"},

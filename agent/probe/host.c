@@ -261,6 +261,7 @@ int host_reader_new(host_reader **ret, sd_bus *bus, const char *folder, host_rea
         reader->bus = bus;
         for (size_t i = 0; i < HOST_QUESTIONS; i++)
                 reader->asked[i].reader = reader;
+        reader->folder = folder;
         reader->read = read;
         reader->userdata = userdata;
         if (bus)

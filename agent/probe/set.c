@@ -320,7 +320,8 @@ static int on_job(sd_bus_message *message, void *userdata, sd_bus_error *unused)
         if (sd_bus_message_read(message, "uos", &id, NULL, &unit) < 0)
                 return 0;
         for (size_t i = 0; i < set->count; i++)
-                if (text_equal(set->entries[i]->probe.spec.unit, unit))
+                if (text_equal(set->entries[i]->probe.spec.unit, unit) ||
+                    text_equal(set->entries[i]->probe.unit.id, unit))
                         read_soon(set->entries[i]);
         return 0;
 }

@@ -58,6 +58,7 @@ static const struct property unit_properties[] = {
         MEMBER(PROPERTY_TEXT, "ActiveState", active_state),
         MEMBER(PROPERTY_TEXT, "SubState", sub_state),
         MEMBER(PROPERTY_TEXT, "UnitFileState", unit_file_state),
+        MEMBER(PROPERTY_TEXT, "Id", id),
         MEMBER(PROPERTY_U64, "ActiveEnterTimestamp", active_enter_us),
         {0},
 };

@@ -79,6 +79,7 @@ struct unit_state {
         uint64_t timeout_stop_us; /* UINT64_MAX: infinity */
         uint64_t timeout_start_us;
         uint32_t restarts;
+        char id[UNIT_SIZE]; /* its own name, where it was asked for by another (an alias); "" not known */
 };
 
 struct redis_state {

@@ -79,6 +79,7 @@ static Muster__V1__UnitState *wire_unit(struct wire_arena *arena, const struct u
         message->active_state = wire_text(arena, state->active_state);
         message->sub_state = wire_text(arena, state->sub_state);
         message->unit_file_state = wire_text(arena, state->unit_file_state);
+        message->id = wire_text(arena, state->id);
         message->result = wire_text(arena, state->result);
         message->type = wire_text(arena, state->type);
         message->main_pid = state->main_pid;
@@ -281,6 +282,7 @@ static int read_unit(struct unit_state *ret, const Muster__V1__UnitState *messag
             TEXT_COPY(ret->active_state, message->active_state) < 0 ||
             TEXT_COPY(ret->sub_state, message->sub_state) < 0 ||
             TEXT_COPY(ret->unit_file_state, message->unit_file_state) < 0 ||
+            TEXT_COPY(ret->id, message->id) < 0 ||
             TEXT_COPY(ret->result, message->result) < 0 || TEXT_COPY(ret->type, message->type) < 0)
                 return -EBADMSG;
         ret->present = message->present;

@@ -50,7 +50,8 @@ void check_stop_budget(struct checking *checking)
         struct step step = {.operation = OPERATION_UNIT_STOP, .service = checking->service->spec};
         struct finding *finding;
 
-        if (!checking->service->spec.unit[0] || !checking->state->redis.answering || !is_limit(limit))
+        if (!checking->service->spec.unit[0] || !checking->state->redis.answering ||
+            !checking->state->redis.save_points || !is_limit(limit))
                 return;
         plan_estimate_operation(&step, checking->state);
         if (step.high_us <= limit)

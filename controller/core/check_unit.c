@@ -65,12 +65,15 @@ static const struct autostart {
 
 void check_autostart(struct checking *checking)
 {
-        const char *name = checking->service->spec.unit, *state = checking->state->unit.unit_file_state;
+        const struct unit_state *unit = &checking->state->unit;
+        /* systemd enables nothing by an alias, and an alias says nothing of what it stands for. */
+        const char *name = check_plain(unit->id, checking->service->spec.unit),
+                   *state = unit->unit_file_state;
         const char *host = checking->host->name;
         const struct autostart *autostart = NULL;
         struct finding *finding;
 
-        if (!name[0] || !checking->state->unit.present)
+        if (!checking->service->spec.unit[0] || !unit->present)
                 return;
         for (size_t i = 0; i < sizeof(autostarts) / sizeof(autostarts[0]); i++)
                 if (text_equal(autostarts[i].state, state))
@@ -97,8 +100,10 @@ void check_autostart(struct checking *checking)
                                "on %s: put the unit's file into /etc/systemd/system, then systemctl "
                                "enable %s",
                                host, name);
-        if (autostart && autostart->fixable)
+        if (autostart && autostart->fixable) {
                 finding_fix(finding, checking, OPERATION_UNIT_ENABLE);
+                TEXT_COPY(finding->fix_service.unit, name);
+        }
 }
 
 void check_ready(struct checking *checking)

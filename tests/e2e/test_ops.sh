@@ -123,6 +123,9 @@ op 1 unit.enable unit=other.service
 said 'failed EREMOTEIO other.service is indirect after enabling it: .*'
 op 1 unit.enable unit=absent.service
 said 'failed ENOENT there is no unit file for absent.service on this host'
+on ln -s late.service /usr/local/lib/systemd/system/alias.service
+op 1 unit.enable unit=alias.service
+said 'failed EPERM alias.service cannot be enabled: it is only another name of a unit; .*'
 on systemctl mask --quiet ready.service
 op 1 unit.enable unit=ready.service
 said 'failed EPERM ready.service cannot be enabled: it is masked; .*'

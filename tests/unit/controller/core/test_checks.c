@@ -64,6 +64,13 @@ static void test_autostart(void **state)
         }
         strcpy(state_of(BDS)->unit.unit_file_state, "generated");
         expect_nothing();
+        /* u@bds.service is an alias */
+        strcpy(state_of(BDS)->unit.unit_file_state, "disabled");
+        strcpy(state_of(BDS)->unit.id, "own@bds.service");
+        assert_string_equal(expect("autostart", SEVERITY_BLOCKS, "own@bds.service on db1 is disabled",
+                                   "enable own@bds.service")
+                                    ->fix_service.unit,
+                            "own@bds.service");
 }
 
 static void test_ready(void **state)
@@ -228,6 +235,9 @@ static void test_budgets(void **state)
         expect("stop-budget", SEVERITY_WARNS, "systemd kills it after 1 min 00 s", "TimeoutStopSec=120s");
         unit->timeout_stop_us = USEC_PER_SEC;
         expect("stop-budget", SEVERITY_BLOCKS, "stopping bds takes 1.1 s to", "systemctl edit u@bds.service");
+        state_of(BDS)->redis.save_points = false;
+        expect_nothing(); /* nothing to write: what every service takes to stop */
+        state_of(BDS)->redis.save_points = true;
         unit->timeout_stop_us = UINT64_MAX;
         unit->timeout_start_us = USEC_PER_SEC;
         expect_nothing(); /* Type=simple is started at once */
