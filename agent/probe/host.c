@@ -19,6 +19,7 @@
 #include "common/base/file.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
+#include "common/loop/aside.h"
 
 #define DEADLINE_USEC (2 * USEC_PER_SEC)
 #define DISKS_MOST    32u
@@ -31,6 +32,7 @@ struct asked {
 
 struct host_reader {
         sd_bus *bus;
+        aside *aside;
         const char *folder;
         char boot_checked[ID_SIZE]; /* the boot id that was compared with the last boot's */
         char boot_repeated[TEXT_SIZE];
@@ -39,7 +41,7 @@ struct host_reader {
         struct host_state state, reading;
         uint64_t looked_us; /* when the reading that is state's began; monotonic */
         uint64_t begun_us;
-        unsigned pending; /* answers of the bus that are still to come */
+        unsigned pending; /* answers of the bus and of the disks that are still to come */
         bool again;       /* a reading was asked for while one was under way */
         bool stopping;
         host_read read;
@@ -138,25 +140,30 @@ static bool is_known(dev_t devices[], size_t count, dev_t device)
         return false;
 }
 
-static void read_disks(struct host_state *state)
+struct disks_look {
+        struct disk_state disks[DISKS_MOST];
+        size_t count;
+};
+
+/* On a thread of its own: a disk that does not answer must not hold up the agent. */
+static void read_disks(void *data)
 {
+        struct disks_look *state = data;
         dev_t devices[DISKS_MOST];
         struct mntent mount;
         char strings[4096];
         FILE *mounts = setmntent("/proc/self/mounts", "re");
 
-        state->disks = calloc(DISKS_MOST, sizeof(*state->disks));
-        while (mounts && state->disks && state->disk_count < DISKS_MOST &&
-               getmntent_r(mounts, &mount, strings, sizeof(strings))) {
-                struct disk_state *disk = &state->disks[state->disk_count];
+        while (mounts && state->count < DISKS_MOST && getmntent_r(mounts, &mount, strings, sizeof(strings))) {
+                struct disk_state *disk = &state->disks[state->count];
                 struct statvfs space;
                 struct stat info;
 
                 if (!is_disk(&mount) || stat(mount.mnt_dir, &info) < 0 ||
-                    is_known(devices, state->disk_count, info.st_dev) || statvfs(mount.mnt_dir, &space) < 0 ||
+                    is_known(devices, state->count, info.st_dev) || statvfs(mount.mnt_dir, &space) < 0 ||
                     space.f_blocks == 0)
                         continue;
-                devices[state->disk_count++] = info.st_dev;
+                devices[state->count++] = info.st_dev;
                 text_copy_clean(disk->mount, sizeof(disk->mount), mount.mnt_dir);
                 disk->total_bytes = space.f_blocks * space.f_frsize;
                 disk->available_bytes = space.f_bavail * space.f_frsize;
@@ -251,7 +258,8 @@ static int watch_shutdown(host_reader *reader)
                                         "ss", LOGIND ".Manager", "PreparingForShutdown");
 }
 
-int host_reader_new(host_reader **ret, sd_bus *bus, const char *folder, host_read read, void *userdata)
+int host_reader_new(host_reader **ret, sd_event *event, sd_bus *bus, const char *folder, host_read read,
+                    void *userdata)
 {
         host_reader *reader = calloc(1, sizeof(*reader));
         int r = 0;
@@ -261,10 +269,11 @@ int host_reader_new(host_reader **ret, sd_bus *bus, const char *folder, host_rea
         reader->bus = bus;
         for (size_t i = 0; i < HOST_QUESTIONS; i++)
                 reader->asked[i].reader = reader;
+        r = aside_new(&reader->aside, event);
         reader->folder = folder;
         reader->read = read;
         reader->userdata = userdata;
-        if (bus)
+        if (r >= 0 && bus)
                 r = watch_shutdown(reader);
         if (r < 0) {
                 host_reader_free(reader);
@@ -282,14 +291,31 @@ host_reader *host_reader_free(host_reader *reader)
                 sd_bus_slot_unref(reader->asked[i].slot);
         sd_bus_slot_unref(reader->shutdown_slot);
         sd_bus_slot_unref(reader->stopping_slot);
+        aside_free(reader->aside);
         host_state_clear(&reader->state);
         host_state_clear(&reader->reading);
         free(reader);
         return NULL;
 }
 
+static void on_disks(int result, void *data, void *userdata)
+{
+        const struct disks_look *look = data;
+        host_reader *reader = userdata;
+        struct host_state *state = &reader->reading;
+
+        state->disks = look ? calloc(look->count + 1, sizeof(*state->disks)) : NULL;
+        if (state->disks) {
+                memcpy(state->disks, look->disks, look->count * sizeof(*state->disks));
+                state->disk_count = look->count;
+        }
+        answered(reader);
+}
+
 int host_reader_start(host_reader *reader)
 {
+        static const struct disks_look nothing;
+
         reader->again = reader->pending > 0;
         if (reader->pending)
                 return 0;
@@ -300,12 +326,14 @@ int host_reader_start(host_reader *reader)
         read_memory(&reader->reading);
         read_overcommit(&reader->reading);
         read_kernel(&reader->reading);
-        read_disks(&reader->reading);
         host_facts_read(&reader->reading.facts, reader->reading.kernel);
         reader->pending = 1;
         for (size_t i = 0; reader->bus && i < HOST_QUESTIONS; i++)
                 if ((!host_questions[i].at_shutdown || reader->state.stopping) && ask(reader, i) >= 0)
                         reader->pending++;
+        if (aside_run(reader->aside, &nothing, sizeof(nothing), read_disks, DEADLINE_USEC, on_disks,
+                      reader) >= 0)
+                reader->pending++;
         answered(reader);
         return 0;
 }

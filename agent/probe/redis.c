@@ -17,9 +17,11 @@
 #include "common/base/file.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
+#include "common/loop/aside.h"
 #include "common/loop/redis.h"
 
 #define DEADLINE_USEC (2 * USEC_PER_SEC)
+#define FILES_USEC    (2 * USEC_PER_SEC)
 #define MANIFEST_MOST (1u << 20)
 
 /* What CONFIG said last; it is not asked while the server is loading. */
@@ -30,8 +32,15 @@ struct places {
         bool append_only, save_points;
 };
 
+/* What is looked at beside the loop: a folder that does not answer must not hold up the agent. */
+struct files_look {
+        struct places places;
+        struct redis_state state;
+};
+
 struct redis_probe {
         redis_link *link;
+        aside *aside;
         struct service_state reading;
         struct places places;
         unsigned pending;
@@ -70,19 +79,26 @@ static bool read_manifest(const struct places *places, struct redis_state *state
         return true;
 }
 
-/* Where its files are, how much room is there, how much a load has to read. */
-static void read_files(const struct places *places, struct redis_state *state)
+/* Where its files are, how much room is there, how much a load has to read. On a thread of its own. */
+static void read_files(void *data)
 {
+        struct files_look *look = data;
+        const struct places *places = &look->places;
+        struct redis_state *state = &look->state;
         struct statvfs space;
 
         if (places->directory[0] == '/' && statvfs(places->directory, &space) == 0) {
                 text_copy_clean(state->directory, sizeof(state->directory), places->directory);
                 state->directory_available = space.f_bavail * space.f_frsize;
         }
-        /* INFO denies the AOF while it is being loaded, just when its sizes are wanted. */
-        if (state->loading && places->append_only)
-                state->aof_enabled = true;
-        if (!state->aof_enabled || (state->directory[0] && read_manifest(places, state)))
+        if (state->aof_enabled && state->directory[0])
+                (void)read_manifest(places, state);
+}
+
+/* The sizes that the files did not tell, by INFO. */
+static void fill_sizes(struct redis_state *state)
+{
+        if (!state->aof_enabled || state->base_bytes || state->incremental_bytes)
                 return;
         state->base_bytes = state->aof_base_size < state->aof_current_size ? state->aof_base_size
                                                                            : state->aof_current_size;
@@ -94,18 +110,19 @@ static void read_files(const struct places *places, struct redis_state *state)
 static void detail_sizes(struct service_state *state)
 {
         const struct redis_state *redis = &state->redis;
+        const char *hung = redis->directory_hung ? "; its folder does not answer" : "";
         char memory[32], base[32], incremental[32];
 
         text_bytes(memory, sizeof(memory), redis->used_memory);
         text_bytes(base, sizeof(base), redis->base_bytes);
         text_bytes(incremental, sizeof(incremental), redis->incremental_bytes);
         if (!redis->aof_enabled)
-                snprintf(state->detail, sizeof(state->detail), "%s, %" PRIu64 " keys, %s, AOF off",
-                         redis->role, redis->keys, memory);
+                snprintf(state->detail, sizeof(state->detail), "%s, %" PRIu64 " keys, %s, AOF off%s",
+                         redis->role, redis->keys, memory, hung);
         else
-                snprintf(state->detail, sizeof(state->detail), "%s, %" PRIu64 " keys, %s, AOF %s + %s%s",
+                snprintf(state->detail, sizeof(state->detail), "%s, %" PRIu64 " keys, %s, AOF %s + %s%s%s",
                          redis->role, redis->keys, memory, base, incremental,
-                         redis->aof_rewrite_in_progress ? ", rewriting" : "");
+                         redis->aof_rewrite_in_progress ? ", rewriting" : "", hung);
 }
 
 static void judge_loading(struct service_state *state)
@@ -182,6 +199,46 @@ static void judge_refusing(struct probe *probe, struct service_state *state)
         redis->link = redis_link_free(redis->link); /* the next one reads the passwords again */
 }
 
+static void on_files(int result, void *data, void *userdata)
+{
+        struct probe *probe = userdata;
+        struct redis_probe *redis = probe->state;
+        struct service_state state = redis->reading;
+        const struct files_look *look = data;
+
+        if (look)
+                state.redis = look->state;
+        state.redis.directory_hung = result == -ETIMEDOUT || result == -EBUSY;
+        if (state.redis.directory_hung)
+                text_copy_clean(state.redis.directory, sizeof(state.redis.directory),
+                                redis->places.directory);
+        fill_sizes(&state.redis);
+        judge_answering(probe, &state);
+        redis->reading = (struct service_state){0};
+        probe_done(probe, &state);
+}
+
+static void look_at_files(struct probe *probe)
+{
+        struct redis_probe *redis = probe->state;
+        struct redis_state *state = &redis->reading.redis;
+        struct files_look look = {.places = redis->places};
+        int r = 0;
+
+        state->answering = true;
+        state->save_points = redis->places.save_points;
+        /* INFO denies the AOF while it is being loaded, just when its sizes are wanted. */
+        if (state->loading && redis->places.append_only)
+                state->aof_enabled = true;
+        look.state = *state;
+        if (!redis->aside)
+                r = aside_new(&redis->aside, probe->event);
+        if (r == 0)
+                r = aside_run(redis->aside, &look, sizeof(look), read_files, FILES_USEC, on_files, probe);
+        if (r < 0)
+                on_files(r, NULL, probe);
+}
+
 static void finish(struct probe *probe)
 {
         struct redis_probe *redis = probe->state;
@@ -194,10 +251,8 @@ static void finish(struct probe *probe)
                 state.redis = (struct redis_state){0};
                 judge_silent(probe, &state, redis->failure);
         } else {
-                state.redis.answering = true;
-                state.redis.save_points = redis->places.save_points;
-                read_files(&redis->places, &state.redis);
-                judge_answering(probe, &state);
+                look_at_files(probe);
+                return;
         }
         redis->reading = (struct service_state){0};
         probe_done(probe, &state);
@@ -330,6 +385,7 @@ static void cancel_redis(struct probe *probe)
         if (!redis)
                 return;
         redis_link_free(redis->link);
+        aside_free(redis->aside);
         free(redis);
         probe->state = NULL;
 }

@@ -13,12 +13,22 @@
 #include "agent/probe/unit_phase.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
+#include "common/loop/aside.h"
 #include "common/loop/redis.h"
 
 #define DEADLINE_USEC (2 * USEC_PER_SEC)
+#define FILES_USEC    (2 * USEC_PER_SEC)
+
+/* What is looked at beside the loop: files that do not answer must not hold up the agent. */
+struct files_look {
+        struct tile38_state state;
+        pid_t pid;
+        bool has_file;
+};
 
 struct tile38_probe {
         redis_link *link;
+        aside *aside;
         struct service_state reading;
         uint64_t pid;         /* by SERVER; 0 not said */
         bool loading;         /* it said so */
@@ -34,9 +44,10 @@ static void detail_ready(struct service_state *state)
         char size[32];
 
         text_bytes(size, sizeof(size), tile38->aof_size);
-        snprintf(state->detail, sizeof(state->detail), "%" PRIu64 " objects, AOF %s%s%s", tile38->objects,
+        snprintf(state->detail, sizeof(state->detail), "%" PRIu64 " objects, AOF %s%s%s%s", tile38->objects,
                  size, tile38->aof_rewrite_in_progress ? ", shrinking" : "",
-                 tile38->leftover[0] ? ", leftover of a failed shrink" : "");
+                 tile38->leftover[0] ? ", leftover of a failed shrink" : "",
+                 tile38->directory_hung ? "; its files do not answer" : "");
 }
 
 static void judge_loading(struct service_state *state)
@@ -83,11 +94,9 @@ static void clean(char path[PATH_SIZE])
         text_copy_clean(path, PATH_SIZE, copy);
 }
 
-static void judge(struct probe *probe, struct service_state *state)
+static void judge(struct probe *probe, struct service_state *state, bool has_file)
 {
         struct tile38_probe *tile38 = probe->state;
-        pid_t pid = (pid_t)(tile38->pid ? tile38->pid : probe->unit.main_pid);
-        bool has_file = pid > 1 && tile38_files_read(&state->tile38, pid) == 0;
 
         clean(state->tile38.directory);
         clean(state->tile38.leftover);
@@ -111,21 +120,51 @@ static void judge(struct probe *probe, struct service_state *state)
         }
 }
 
+/* On a thread of its own. */
+static void read_files(void *data)
+{
+        struct files_look *look = data;
+
+        look->has_file = tile38_files_read(&look->state, look->pid) == 0;
+}
+
+static void on_files(int result, void *data, void *userdata)
+{
+        struct probe *probe = userdata;
+        struct tile38_probe *tile38 = probe->state;
+        struct service_state state = tile38->reading;
+        const struct files_look *look = data;
+
+        if (look)
+                state.tile38 = look->state;
+        state.tile38.directory_hung = result == -ETIMEDOUT || result == -EBUSY;
+        tile38->reading = (struct service_state){0};
+        judge(probe, &state, look && look->has_file);
+        if (tile38->refused)
+                tile38->link = redis_link_free(tile38->link);
+        probe_done(probe, &state);
+}
+
 static void answered(struct probe *probe, int failure)
 {
         struct tile38_probe *tile38 = probe->state;
-        struct service_state state;
+        struct files_look look = {0};
+        int r = 0;
 
         if (failure < 0 && tile38->failure == 0)
                 tile38->failure = failure;
         if (--tile38->pending > 0)
                 return;
-        state = tile38->reading;
-        tile38->reading = (struct service_state){0};
-        judge(probe, &state);
-        if (tile38->refused)
-                tile38->link = redis_link_free(tile38->link);
-        probe_done(probe, &state);
+        look.state = tile38->reading.tile38;
+        look.pid = (pid_t)(tile38->pid ? tile38->pid : probe->unit.main_pid);
+        if (look.pid <= 1)
+                r = -ESRCH;
+        else if (!tile38->aside)
+                r = aside_new(&tile38->aside, probe->event);
+        if (r == 0)
+                r = aside_run(tile38->aside, &look, sizeof(look), read_files, FILES_USEC, on_files, probe);
+        if (r < 0)
+                on_files(r, NULL, probe);
 }
 
 /* An error reply: loading, or what is wrong. The first that is heard counts; one for want of a login makes
@@ -277,6 +316,7 @@ static void cancel_tile38(struct probe *probe)
         if (!tile38)
                 return;
         redis_link_free(tile38->link);
+        aside_free(tile38->aside);
         free(tile38);
         probe->state = NULL;
 }

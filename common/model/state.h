@@ -101,6 +101,7 @@ struct redis_state {
         uint64_t loading_total_bytes, loading_loaded_bytes;
         char directory[PATH_SIZE];
         uint64_t directory_available;
+        bool directory_hung; /* it did not answer: a disk or a network file system that hangs */
         uint64_t incremental_bytes, base_bytes; /* of the manifest's files */
         char base_file[TEXT_SIZE];
 };
@@ -114,6 +115,7 @@ struct tile38_state {
         bool follower, caught_up, aof_rewrite_in_progress;
         char leftover[PATH_SIZE];
         char directory[PATH_SIZE];
+        bool directory_hung; /* its files did not answer */
 };
 
 struct pm2_app_state {

@@ -125,6 +125,7 @@ static Muster__V1__RedisState *wire_redis(struct wire_arena *arena, const struct
         message->save_points = state->save_points;
         message->directory = wire_text(arena, state->directory);
         message->directory_available = state->directory_available;
+        message->directory_hung = state->directory_hung;
         message->incremental_bytes = state->incremental_bytes;
         message->base_bytes = state->base_bytes;
         message->base_file = wire_text(arena, state->base_file);
@@ -152,6 +153,7 @@ static Muster__V1__Tile38State *wire_tile38(struct wire_arena *arena, const stru
         message->loaded_bytes = state->loaded_bytes;
         message->objects = state->objects;
         message->leftover = wire_text(arena, state->leftover);
+        message->directory_hung = state->directory_hung;
         message->directory = wire_text(arena, state->directory);
         return message;
 }
@@ -282,8 +284,8 @@ static int read_unit(struct unit_state *ret, const Muster__V1__UnitState *messag
             TEXT_COPY(ret->active_state, message->active_state) < 0 ||
             TEXT_COPY(ret->sub_state, message->sub_state) < 0 ||
             TEXT_COPY(ret->unit_file_state, message->unit_file_state) < 0 ||
-            TEXT_COPY(ret->id, message->id) < 0 ||
-            TEXT_COPY(ret->result, message->result) < 0 || TEXT_COPY(ret->type, message->type) < 0)
+            TEXT_COPY(ret->id, message->id) < 0 || TEXT_COPY(ret->result, message->result) < 0 ||
+            TEXT_COPY(ret->type, message->type) < 0)
                 return -EBADMSG;
         ret->present = message->present;
         ret->main_pid = message->main_pid;
@@ -324,6 +326,7 @@ static int read_redis(struct redis_state *ret, const Muster__V1__RedisState *mes
         ret->loading_loaded_bytes = message->loading_loaded_bytes;
         ret->save_points = message->save_points;
         ret->directory_available = message->directory_available;
+        ret->directory_hung = message->directory_hung;
         ret->incremental_bytes = message->incremental_bytes;
         ret->base_bytes = message->base_bytes;
         ret->replication_lag_bytes = message->replication_lag_bytes;
@@ -344,6 +347,7 @@ static int read_tile38(struct tile38_state *ret, const Muster__V1__Tile38State *
         ret->aof_rewrite_in_progress = message->aof_rewrite_in_progress;
         ret->aof_inode = message->aof_inode;
         ret->loaded_bytes = message->loaded_bytes;
+        ret->directory_hung = message->directory_hung;
         ret->objects = message->objects;
         return 0;
 }

@@ -192,6 +192,18 @@ void check_rewrite_disk(struct checking *checking)
         uint64_t least, most;
         struct finding *finding;
 
+        if (redis && redis->directory_hung) {
+                finding = finding_add(checking, SEVERITY_BLOCKS);
+                finding_evidence(
+                        finding,
+                        "the folder of %s, %s, does not answer: a save, a rewrite or a load would hang",
+                        checking->service->spec.name, redis->directory);
+                finding_advice(finding,
+                               "on %s: dmesg | tail; mount | grep -F %s; mend the disk or the network "
+                               "file system first",
+                               checking->host->name, check_plain(redis->directory, "FOLDER"));
+                return;
+        }
         if (!redis || !redis->aof_enabled || !redis->directory[0])
                 return;
         least = redis->base_bytes < redis->used_memory ? redis->base_bytes : redis->used_memory;

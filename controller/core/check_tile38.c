@@ -17,6 +17,14 @@ void check_tile38_aof(struct checking *checking)
         uint64_t low, high;
         struct finding *finding;
 
+        if (tile38->directory_hung) {
+                finding = finding_add(checking, SEVERITY_BLOCKS);
+                finding_evidence(finding, "the files of %s do not answer: a shrink or a load would hang",
+                                 checking->service->spec.name);
+                finding_advice(finding, "on %s: dmesg | tail; mend the disk or the network file system first",
+                               checking->host->name);
+                return;
+        }
         if (!tile38->ready)
                 return;
         if (tile38->follower && !tile38->caught_up) {

@@ -191,6 +191,15 @@ static void test_rewrite_disk(void **state)
         expect_nothing();
 }
 
+static void test_hung(void **state)
+{
+        state_of(BDS)->redis.directory_hung = true;
+        expect("rewrite-disk", SEVERITY_BLOCKS, "the folder of bds, /data, does not answer", "grep -F /data");
+        state_of(BDS)->redis.directory_hung = false;
+        state_of(GEO)->tile38.directory_hung = true;
+        expect("tile38-aof", SEVERITY_BLOCKS, "the files of geo do not answer", "dmesg");
+}
+
 static void test_rewrite_memory(void **state)
 {
         struct host_state *host = &w.agents[0].host;
@@ -376,13 +385,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, sound_fleet, end)
         const struct CMUnitTest tests[] = {
-                TEST(test_sound),        TEST(test_reported),     TEST(test_unit),
-                TEST(test_autostart),    TEST(test_ready),        TEST(test_role),
-                TEST(test_replica_link), TEST(test_persistence),  TEST(test_last_write),
-                TEST(test_aof_growth),   TEST(test_rewrite_disk), TEST(test_rewrite_memory),
-                TEST(test_reload_time),  TEST(test_budgets),      TEST(test_tile38),
-                TEST(test_pm2),          TEST(test_pm2_snapshot), TEST(test_pm2_dump),
-                TEST(test_order),
+                TEST(test_sound),          TEST(test_reported),     TEST(test_unit),
+                TEST(test_autostart),      TEST(test_ready),        TEST(test_role),
+                TEST(test_replica_link),   TEST(test_persistence),  TEST(test_last_write),
+                TEST(test_aof_growth),     TEST(test_rewrite_disk), TEST(test_hung),
+                TEST(test_rewrite_memory), TEST(test_reload_time),  TEST(test_budgets),
+                TEST(test_tile38),         TEST(test_pm2),          TEST(test_pm2_snapshot),
+                TEST(test_pm2_dump),       TEST(test_order),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
