@@ -36,7 +36,7 @@ planted() {
         fi
 }
 
-for lint in includes format shell words; do
+for lint in includes format shell words traps; do
         clean_tree
         status=0
         output=$("$here/$lint" "$tree" 2>&1) || status=$?
@@ -71,4 +71,5 @@ planted words agent/service.c '// TO''DO: later' 'unfinished'
 planted words deploy/demo '<<<<<<< HEAD' 'left from a merge'
 planted words deploy/demo 'cd /work''/main' 'speak of one machine'
 planted words agent/long.c "$(printf 'int a;\\n%.0s' {1..601})" '602 lines'
+planted traps docs/traps.md '| `tests/e2e/test_absent.sh` |' 'there is no tests/e2e/test_absent.sh'
 exit "$failed"
