@@ -183,9 +183,9 @@ bool session_open(session **ret, const struct cli *cli, int *ret_exit)
                                      "is muster-controller running there?",
                                      address);
         else if (r == -ECONNREFUSED)
-                *ret_exit = cli_fail(CLI_UNREACHABLE,
-                                     "cannot reach the controller at %s: %s (is muster-controller running?)",
-                                     address, session->why);
+                *ret_exit = cli_fail(
+                        CLI_UNREACHABLE, "cannot reach the controller at %s: %s%s", address, session->why,
+                        strstr(session->why, "it refused us: ") ? "" : " (is muster-controller running?)");
         else
                 *ret_exit = cli_fail(CLI_UNREACHABLE,
                                      "the controller at %s does not accept this identity (%s): %s", address,

@@ -4,17 +4,20 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <systemd/sd-daemon.h>
 
 #include "common/base/cleanup.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
+#include "common/base/time.h"
 #include "common/conf/fleet_file.h"
 #include "common/conf/settings.h"
 #include "common/loop/daemon.h"
 #include "controller/agents.h"
 #include "controller/api/api.h"
 #include "controller/entry.h"
+#include "controller/room.h"
 #include "controller/runner.h"
 #include "controller/store/store.h"
 
@@ -22,6 +25,8 @@
 #define DEFAULT_FLEET  "/etc/muster/fleet.yaml"
 #define DEFAULT_LISTEN "0.0.0.0:7117"
 #define DEFAULT_FOLDER "/var/lib/muster"
+
+#define LOOK_FOR_ROOM_US (500 * USEC_PER_MSEC)
 
 struct arguments {
         const char *config;                              /* NULL: the default file, if it is there */
@@ -40,6 +45,8 @@ struct controller {
         rpc_node *node;
         struct noise_keypair key;
         struct entry entry;
+        sd_event_source *waiting; /* for room for the journal: nobody is let in */
+        struct error why;         /* what whoever asks is told meanwhile */
 };
 
 static void usage(FILE *out)
@@ -78,6 +85,10 @@ static enum rpc_status on_admit(rpc_node *node, enum rpc_role role, const uint8_
 {
         struct controller *controller = userdata;
 
+        if (controller->waiting) {
+                *error = controller->why;
+                return RPC_UNAVAILABLE;
+        }
         return entry_admit(&controller->entry, role, key, token, ret_name, error);
 }
 
@@ -86,29 +97,33 @@ static int on_commit(void *userdata)
 {
         struct controller *controller = userdata;
         struct error error = {0};
-        int r = store_commit(controller->store, &error);
+        int r = controller->store ? store_commit(controller->store, &error) : 0;
 
         if (r < 0)
                 log_error("the journal cannot be written: %s", error_text(&error, r));
         return r;
 }
 
-static int open_state(struct controller *controller, struct error *error)
+static int open_key(struct controller *controller, struct error *error)
 {
-        const struct controller_settings *settings = &controller->settings;
         uint8_t secret[NOISE_KEY_SIZE];
         char path[PATH_SIZE + 32];
-        int r = file_make_folders(settings->state, 0700, error);
+        int r;
 
-        if (r < 0)
-                return r;
-        snprintf(path, sizeof(path), "%s/key", settings->state);
+        snprintf(path, sizeof(path), "%s/key", controller->settings.state);
         r = settings_key(secret, path, error);
         if (r == 0)
                 r = noise_keypair_from_secret(&controller->key, secret);
         sodium_memzero(secret, sizeof(secret));
-        if (r < 0)
-                return r;
+        return r;
+}
+
+static int open_store(struct controller *controller, struct error *error)
+{
+        const struct controller_settings *settings = &controller->settings;
+        char path[PATH_SIZE + 32];
+        int r;
+
         snprintf(path, sizeof(path), "%s/muster.db", settings->state);
         r = store_open(&controller->store, path, error);
         if (r < 0)
@@ -118,7 +133,7 @@ static int open_state(struct controller *controller, struct error *error)
                                 controller->key.public, error);
 }
 
-static int open_node(struct controller *controller, struct error *error)
+static int make_node(struct controller *controller)
 {
         struct rpc_node_events events = {
                 .admit = on_admit,
@@ -128,16 +143,21 @@ static int open_node(struct controller *controller, struct error *error)
         };
         size_t count;
         const struct rpc_method *methods = api_methods(&count);
-        int r;
 
-        r = agents_new(&controller->agents, controller->event, controller->fleet);
+        return rpc_node_new(&controller->node, controller->event, RPC_CONTROLLER, &controller->key, methods,
+                            count, &events, controller);
+}
+
+/* The journal, and all that rests on it. */
+static int begin(struct controller *controller, struct error *error)
+{
+        int r = open_store(controller, error);
+
+        if (r == 0)
+                r = agents_new(&controller->agents, controller->event, controller->fleet);
         if (r == 0)
                 r = runner_new(&controller->runner, controller->event, controller->store, controller->agents,
                                error);
-        if (r < 0)
-                return r;
-        r = rpc_node_new(&controller->node, controller->event, RPC_CONTROLLER, &controller->key, methods,
-                         count, &events, controller);
         if (r < 0)
                 return r;
         controller->api = (struct api_context){
@@ -150,10 +170,54 @@ static int open_node(struct controller *controller, struct error *error)
                 .controller_public_key = controller->key.public,
                 .advertised_address = controller->settings.advertise,
         };
-        r = api_start(&controller->api);
+        return api_start(&controller->api);
+}
+
+static int on_look_for_room(sd_event_source *source, uint64_t now_us, void *userdata)
+{
+        struct controller *controller = userdata;
+        struct error error = {0};
+        int r = room_probe(controller->settings.state, &error);
+
+        if (r < 0) {
+                r = sd_event_source_set_time_relative(source, LOOK_FOR_ROOM_US);
+                return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        }
+        controller->waiting = sd_event_source_disable_unref(source);
+        log_info("there is room for the journal again");
+        sd_notify(0, "STATUS=");
+        r = begin(controller, &error);
+        if (r < 0) {
+                log_error("%s", error_text(&error, r));
+                sd_event_exit(controller->event, r);
+        }
+        return 0;
+}
+
+/* What was under way stays as it is; whoever asks hears why. */
+static int wait_for_room(struct controller *controller)
+{
+        log_error("%s", controller->why.text);
+        sd_notifyf(0, "STATUS=%s", controller->why.text);
+        return sd_event_add_time_relative(controller->event, &controller->waiting, CLOCK_BOOTTIME,
+                                          LOOK_FOR_ROOM_US, 0, on_look_for_room, controller);
+}
+
+static int open_all(struct controller *controller, struct error *error)
+{
+        int r = file_make_folders(controller->settings.state, 0700, error), room;
+
         if (r < 0)
                 return r;
-        return rpc_node_listen(controller->node, controller->settings.listen, NULL, error);
+        room = room_probe(controller->settings.state, &controller->why);
+        if (room < 0 && room != -ENOSPC && room != -EDQUOT)
+                return error_set(error, room, "%s", error_text(&controller->why, room));
+        r = open_key(controller, error);
+        if (r == 0)
+                r = make_node(controller);
+        if (r == 0)
+                r = room < 0 ? wait_for_room(controller) : begin(controller, error);
+        return r < 0 ? r : rpc_node_listen(controller->node, controller->settings.listen, NULL, error);
 }
 
 static int set_up(struct controller *controller, struct error *error)
@@ -161,14 +225,13 @@ static int set_up(struct controller *controller, struct error *error)
         int r = daemon_event(&controller->event);
 
         if (r >= 0)
-                r = open_state(controller, error);
-        if (r >= 0)
-                r = open_node(controller, error);
+                r = open_all(controller, error);
         return r;
 }
 
 static void tear_down(struct controller *controller)
 {
+        sd_event_source_disable_unref(controller->waiting);
         rpc_node_free(controller->node);
         api_stop(&controller->api);
         runner_free(controller->runner);

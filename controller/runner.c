@@ -44,6 +44,7 @@ static int fatal(runner *runner, const char *what, const char *run, int code, co
 {
         log_error("run %s: %s: %s; the controller ends and goes on from its journal", run, what,
                   error_text(error, code));
+        runner->ended = true;
         sd_event_exit(runner->event, code);
         return code;
 }
@@ -202,6 +203,10 @@ int live_feed(struct live *live, struct run_input *input, struct error *error)
         struct error own = {0};
         int r;
 
+        /* At the end of the program calls end and hosts go down: no news to a run that others will go on
+         * with. */
+        if (runner->ended || sd_event_get_state(runner->event) == SD_EVENT_FINISHED)
+                return -ESHUTDOWN;
         input->now_us = time_monotonic_us();
         input->clock_us = time_realtime_us();
         r = run_apply(live->run, input, &effects, error ? error : &own);

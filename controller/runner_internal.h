@@ -39,6 +39,7 @@ struct runner {
         struct call *calls;
         uint64_t last_handle;
         unsigned telling; /* depth of loops over watches */
+        bool ended;       /* a run could not be written down: nothing goes on in this life */
 };
 
 /* --- runner.c --- */

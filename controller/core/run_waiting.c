@@ -39,15 +39,22 @@ static void say_held(const run *run, char *out, size_t size)
 }
 
 /* What is under way; where nothing is, what the first step that could begin waits for. */
+/* With why it has not begun, where its agent has said so: a full disk under a ledger holds a run up for long.
+ */
 static void say_running(const run *run, char *out, size_t size)
 {
         char line[2 * TEXT_SIZE] = "", why[WHY_SIZE];
         size_t used = 0;
 
-        for (size_t i = 0; i < run->plan->step_count && used < sizeof(line) - 1; i++)
-                if (run->steps[i].state == STEP_RUNNING)
-                        used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s", used ? ", " : "",
-                                                 run->plan->steps[i].name);
+        for (size_t i = 0; i < run->plan->step_count && used < sizeof(line) - 1; i++) {
+                const struct run_step *step = &run->steps[i];
+                const char *said = step->link == LINK_SENT ? "" : step->said;
+
+                if (step->state == STEP_RUNNING)
+                        used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s%s%s%s",
+                                                 used ? ", " : "", run->plan->steps[i].name,
+                                                 said[0] ? " (" : "", said, said[0] ? ")" : "");
+        }
         for (size_t h = 0; h < run->host_count && used < sizeof(line) - 1; h++)
                 if (host_is_compared_later(run, h) && !run->hosts[h].open)
                         used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s to settle",

@@ -316,6 +316,16 @@ static int check_schema(store *store, const char *path, struct error *error)
         return 0;
 }
 
+/* What an earlier life wrote may have been read from the page cache only: after an fsync that failed, Linux
+ * calls those pages clean. Copied into the file and synced there, it is on disk before anything rests on it.
+ */
+static int copy_log(store *store)
+{
+        int code = sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+
+        return code == SQLITE_OK ? 0 : errno_of(code);
+}
+
 /* WAL needs no shared memory when the lock is exclusive before the log is first touched: that order matters.
  * The lock is taken by the first transaction and kept until the file is closed. */
 static int set_up(store *store, const char *path, struct error *error)
@@ -329,7 +339,9 @@ static int set_up(store *store, const char *path, struct error *error)
                        "PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; BEGIN IMMEDIATE");
         if (r == 0)
                 r = check_schema(store, path, error);
-        return r == 0 ? run(store, "COMMIT") : r;
+        if (r == 0)
+                r = run(store, "COMMIT");
+        return r == 0 ? copy_log(store) : r;
 }
 
 /* What the file is made with: 0600, and its name durable in its folder. */

@@ -12,11 +12,18 @@ work=
 . "$root/tests/runner/sample.sh"
 
 before_down() {
+        if [[ $1 -ne 0 && -e $work/run ]]; then
+                echo "-- the last command's words:"
+                tail -n 30 "$work/run"
+                muster run ls || true
+        fi
         if [[ $1 -ne 0 && -e $TESTBED_DIR/control/log ]]; then
                 echo "-- the controller's log:"
                 tail -n 40 "$TESTBED_DIR/control/log"
         fi
+        [[ $(type -t light_before_down) != function ]] || light_before_down
         "$control" down
+        rm -f "$TESTBED_DIR"/fault*
         [[ -z $work ]] || rm -rf "$work"
 }
 
@@ -44,6 +51,49 @@ controller_fault() {
         rm -f "$order.hit" "$order.count"
         echo "$*" >"$order.new"
         mv "$order.new" "$order"
+}
+
+# The agents' disks can be made to fail as well, from now on.
+agents_faulty() {
+        local host
+        for host in db1 db2 app1; do
+                "$testbed" push "$host" "$write_fault" /srv/write_fault.so
+                printf '[Service]\nEnvironment=LD_PRELOAD=/srv/write_fault.so MUSTER_FAULT=/run/fault\n' >"$work/drop-in"
+                "$testbed" push "$host" "$work/drop-in" /etc/systemd/system/muster-agent.service.d/fault.conf
+                "$testbed" run "$host" systemctl daemon-reload
+        done
+        agents_anew
+}
+
+# An agent whose links have all been short dials ever more seldom: started anew it dials at once.
+agents_anew() {
+        local host
+        for host in db1 db2 app1; do "$testbed" run "$host" systemctl restart muster-agent.service; done
+        until_true 60 connected
+}
+
+connected() {
+        muster status --json | jq -e '[.hosts[].connected] | all'
+}
+
+agent_fault() { # HOST ENDING WHICH WHEN WHAT
+        # shellcheck disable=SC2016 # the host's shell
+        "$testbed" run "$1" sh -c 'rm -f /run/fault.hit; echo "$*" >/run/fault.new; mv /run/fault.new /run/fault' sh "${@:2}"
+}
+
+agent_hit() { # HOST
+        "$testbed" run "$1" test -e /run/fault.hit
+}
+
+# begin SCOPE...: a restart (or $verb) in the background; its words are in $work/run, its exit in $work/exit.
+begin() {
+        rm -f "$work/exit"
+        (
+                status=0
+                muster "${verb:-restart}" --yes "$@" >"$work/run" 2>&1 || status=$?
+                echo "$status" >"$work/exit"
+        ) &
+        begun=$!
 }
 
 # What the hosts have noted since deeds_remember, one line a deed.
@@ -86,4 +136,19 @@ assert_ledgers() {
                         /var/lib/muster-agent/ledger | sort | uniq -d)
                 [[ -z $twice ]] || fail "accepted twice on $host: $twice"
         done
+}
+
+# Nothing was sent that was not written down first: every operation that an agent has accepted is in the journal.
+# The controller must not run, or it must be waiting for room.
+assert_announced() {
+        local host id
+        rm -rf "$work/journal" && mkdir "$work/journal"
+        cp "$TESTBED_DIR"/control/state/muster.db* "$work/journal"
+        sqlite3 "$work/journal/muster.db" 'SELECT json FROM journal' | grep '"intent"' >"$work/intents" || true
+        for host in db1 db2 app1; do
+                "$testbed" run "$host" grep '"state":"accepted"' /var/lib/muster-agent/ledger || true
+        done | sed 's/.*"id":"\([0-9a-f]*\)".*/\1/' >"$work/accepted"
+        while read -r id; do
+                grep -q "$id" "$work/intents" || fail "operation $id was begun, and the journal does not hold it"
+        done <"$work/accepted"
 }

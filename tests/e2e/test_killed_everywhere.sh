@@ -15,17 +15,12 @@ fleet_light ke- 10.91.61
 quick=(cache geo web front)
 all=(cache geo web front one two)
 
-# begin KIND: in the background; its words are in $work/run, its exit in $work/exit.
-begin() {
-        local scope=()
-        [[ $1 != quick ]] || scope=('!apps')
-        rm -f "$work/exit"
-        (
-                status=0
-                muster "${1/quick/restart}" --yes "${scope[@]}" >"$work/run" 2>&1 || status=$?
-                echo "$status" >"$work/exit"
-        ) &
-        begun=$!
+begin_kind() {
+        case $1 in
+        quick) begin '!apps' ;;
+        restart) begin ;;
+        reboot) verb=reboot begin ;;
+        esac
 }
 
 # The run itself, by the controller: the command may have lost it before it knew its name.
@@ -45,23 +40,12 @@ assert_done() { # KIND
         esac
 }
 
-connected() {
-        muster status --json | jq -e '[.hosts[].connected] | all'
-}
-
-# An agent whose links have all been short dials ever more seldom; the next case is not to wait for that.
-agents_anew() {
-        local host
-        for host in db1 db2 app1; do "$testbed" run "$host" systemctl restart muster-agent.service; done
-        until_true 60 connected
-}
-
 # An undisturbed run of each kind; how many writes it makes.
 count() { # KIND
         until_true 60 connected
         deeds_remember
         controller_fault muster.db-wal 1000000 before kill
-        begin "$1"
+        begin_kind "$1"
         wait "$begun"
         equal "exit of an undisturbed $1" 0 "$(cat "$work/exit")"
         assert_done "$1"
@@ -71,6 +55,7 @@ count() { # KIND
 # The controller again, to be killed once more at its next write where the case says so.
 rise() { # WHEN
         "$control" gone || fail "the controller outlived its kill"
+        assert_announced
         rm -f "$order.hit"
         if [[ $1 == twice ]]; then
                 controller_fault muster.db-wal 1 before kill
@@ -88,7 +73,7 @@ case_of() { # KIND WRITE WHEN
         before=$(runs)
         deeds_remember
         controller_fault muster.db-wal "$2" "$when" kill
-        begin "$1"
+        begin_kind "$1"
         until_true 120 over
         if [[ ! -e $order.hit ]]; then
                 wait "$begun"
@@ -103,7 +88,7 @@ case_of() { # KIND WRITE WHEN
                 wait "$begun" # with an error: nothing has begun
                 [[ $(cat "$work/exit") -ne 0 ]] || fail "$*: no run is in the journal, and its command says that all is well"
                 equal "what was done by a run that was never begun" "" "$(deeds_since)"
-                begin "$1"
+                begin_kind "$1"
         fi
         wait "$begun"
         follow "$*"
@@ -120,7 +105,6 @@ follow() {
         equal "$1: the run" 'done' "$(runs | head -n 1 | cut -d' ' -f2)"
 }
 
-trap 'cat "$work/run" 2>/dev/null || true' ERR
 declare -A writes
 for kind in quick restart reboot; do
         writes[$kind]=$(count "$kind" | tail -n 1)

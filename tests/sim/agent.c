@@ -116,6 +116,41 @@ static bool dies(struct sim *sim, size_t index, const char *when)
         return true;
 }
 
+/* The agent accepts nothing that it cannot write down, and tells no result that it has not written down. */
+static bool ledger_is_full(struct sim *sim, size_t index)
+{
+        struct sim_host *host = &sim->hosts[index];
+
+        if (sim->now_us >= host->full_until_us && sim_fault(sim, sim->odds.ledger_full))
+                host->full_until_us = sim->now_us + sim_between(sim, 1, 600) * USEC_PER_SEC;
+        return sim->now_us < host->full_until_us;
+}
+
+static void records(struct sim *sim, size_t index, uint64_t done, void *data)
+{
+        const struct work *work = data;
+        struct sim_host *host = &sim->hosts[index];
+        struct ledger_entry *entry = &host->ledger[work->entry];
+
+        if (!host->up || host->boot != work->boot || !host->agent_up || host->agent_life != work->life)
+                return;
+        if (ledger_is_full(sim, index)) {
+                struct work *again = malloc(sizeof(*again));
+
+                if (!again)
+                        abort();
+                *again = *work;
+                sim_later(sim, USEC_PER_SEC, records, index, done, again);
+                return;
+        }
+        entry->state = done ? OPERATION_DONE : OPERATION_FAILED;
+        sim_say(sim, "  h%zu: %s %.32s %s", index, operation_type(entry->kind)->name, entry->id,
+                operation_state_name(entry->state));
+        if (dies(sim, index, "after its result is written, before it answers"))
+                return;
+        answer(sim, index, entry);
+}
+
 static void finishes(struct sim *sim, size_t index, uint64_t tag, void *data)
 {
         const struct work *work = data;
@@ -136,12 +171,7 @@ static void finishes(struct sim *sim, size_t index, uint64_t tag, void *data)
         done = !sim_fault(sim, sim->odds.failed) && take_effect(sim, index, entry);
         if (dies(sim, index, "after an operation, before its result is written"))
                 return;
-        entry->state = done ? OPERATION_DONE : OPERATION_FAILED;
-        sim_say(sim, "  h%zu: %s %.32s %s", index, operation_type(entry->kind)->name, entry->id,
-                operation_state_name(entry->state));
-        if (dies(sim, index, "after its result is written, before it answers"))
-                return;
-        answer(sim, index, entry);
+        records(sim, index, done, data);
 }
 
 static uint64_t length_of(struct sim *sim, enum operation_kind kind)
@@ -167,6 +197,14 @@ static void execute(struct sim *sim, size_t index, const struct operation_reques
                 sim_fail(sim, "h%zu was sent %d operations", index, SIM_LEDGER);
         if (dies(sim, index, "before it accepts"))
                 return;
+        if (ledger_is_full(sim, index)) {
+                struct message message = {.kind = FROM_AGENT_NOT_NOW};
+
+                sim_say(sim, "! h%zu has no room in its ledger for %.32s", index, request->id);
+                TEXT_COPY(message.operation, request->id);
+                link_from_agent(sim, index, &message);
+                return;
+        }
         *entry = (struct ledger_entry){
                 .kind = request->kind,
                 .service = fleet_service_find(&sim->fleet, request->service.name),

@@ -46,15 +46,25 @@ static run *fold_journal(struct sim *sim)
         return folded;
 }
 
+/* Without room for the journal it waits, lets nobody in and begins nothing. */
 static void rises(struct sim *sim, size_t host, uint64_t tag, void *data)
 {
         struct sim_controller *controller = &sim->controller;
 
+        if (sim->now_us < controller->full_until_us) {
+                sim_later(sim, controller->full_until_us - sim->now_us, rises, 0, 0, NULL);
+                return;
+        }
         controller->alive = true;
         controller->life++;
         controller->wake_us = UINT64_MAX;
         controller->run = fold_journal(sim);
         sim_say(sim, "  the controller is up again, %zu events", controller->durable);
+        /* Its end and its state are of one turn: a run whose end was kept is not taken up again. */
+        if (run_finished(controller->run)) {
+                controller->finished = true;
+                return;
+        }
         if (controller->durable == 0)
                 controller_feed(sim, &(struct run_input){
                                              .kind = INPUT_START, .user = "sim", .seed = "0123456789abcdef"});
@@ -100,11 +110,24 @@ static void write_event(struct sim *sim, const struct run_effect *effect)
         check_event(sim, effect->event);
 }
 
-static void commit(struct sim *sim)
+/* False: the disk failed, and the controller has ended with nothing of the turn sent. Of a write that could
+ * not be synced, what the next life reads is there or it is not: all of a turn, or nothing. */
+static bool commit(struct sim *sim)
 {
         struct sim_controller *controller = &sim->controller;
         unsigned further = 0;
+        bool full = controller->pending_count > 0 && sim_fault(sim, sim->odds.disk_full);
+        bool unsynced = !full && controller->pending_count > 0 && sim_fault(sim, sim->odds.sync_fails);
 
+        if (full) {
+                controller->full_until_us = sim->now_us + sim_between(sim, 1, 1200) * USEC_PER_SEC;
+                dies(sim, "by a disk that is full");
+                return false;
+        }
+        if (unsynced && sim_random(sim, 2)) {
+                dies(sim, "by an fsync that fails, its write lost");
+                return false;
+        }
         for (size_t i = 0; i < controller->pending_count; i++) {
                 controller->journal[controller->durable++] = controller->pending[i];
                 further += strstr(controller->pending[i], "\"kind\":\"batch\"") != NULL;
@@ -112,6 +135,9 @@ static void commit(struct sim *sim)
         controller->pending_count = 0;
         while (further-- > 0)
                 check_batch_begins(sim);
+        if (unsynced)
+                dies(sim, "by an fsync that fails, its write kept");
+        return !unsynced;
 }
 
 static struct stream *stream_find(struct sim *sim, const char *operation)
@@ -228,8 +254,7 @@ void controller_feed(struct sim *sim, struct run_input *input)
                         write_event(sim, &effects.items[i]);
         if (effects.count > 0 && sim_fault(sim, sim->odds.crash)) {
                 dies(sim, "before its commit");
-        } else {
-                commit(sim);
+        } else if (commit(sim)) {
                 send_all(sim, &effects);
         }
         run_effects_clear(&effects);
@@ -287,7 +312,8 @@ static void take_report(struct sim *sim, const struct message *message)
                 .reports = reports_of(sim, message),
                 .report_count = message->report_count,
                 .refused = message->kind == FROM_AGENT_ENDED,
-                .text = "refused: it was meant for another boot",
+                .text = message->kind == FROM_AGENT_ENDED ? "refused: it was meant for another boot"
+                                                          : "no room",
         };
 
         if (stream)
@@ -329,6 +355,7 @@ void controller_take(struct sim *sim, size_t host, uint64_t link, const struct m
                 return;
         case FROM_AGENT_REPORT:
         case FROM_AGENT_ENDED:
+        case FROM_AGENT_NOT_NOW:
                 take_report(sim, message);
                 return;
         default:

@@ -118,15 +118,18 @@ void faults_begin(struct sim *sim)
                 &sim->odds.link_cut,   &sim->odds.lost_answer,   &sim->odds.doubled,
                 &sim->odds.late,       &sim->odds.failed,        &sim->odds.service_crash,
                 &sim->odds.stall,      &sim->odds.slow_shutdown, &sim->odds.never_back,
-                &sim->odds.unreadable, &sim->odds.clock_jump,
+                &sim->odds.unreadable, &sim->odds.clock_jump,    &sim->odds.disk_full,
+                &sim->odds.sync_fails, &sim->odds.ledger_full,
         };
+        double *ends[] = {&sim->odds.crash, &sim->odds.disk_full, &sim->odds.sync_fails};
         static const double steps[] = {0, 0, 0.01, 0.05, 0.2};
 
         for (size_t i = 0; i < sizeof(odds) / sizeof(odds[0]); i++)
                 *odds[i] = steps[sim_random(sim, sizeof(steps) / sizeof(steps[0]))];
         if (sim_random(sim, 20) == 0)
                 sim->odds = (struct odds){0}; /* a fine day */
-        if (sim->odds.crash > 0.05)
-                sim->odds.crash = 0.05;
+        for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+                if (*ends[i] > 0.05)
+                        *ends[i] = 0.05;
         sim_later(sim, USEC_PER_SEC, pulls, 0, 0, NULL);
 }

@@ -2,10 +2,11 @@
  *
  * One seed is one world: a random fleet, a plan for it, a run of the plan, and faults: the controller killed
  * between any two effects, agents killed at any point of an operation, power cuts, links cut, answers lost,
- * late and doubled, slow shutdowns, hosts that do not come back, loads that stall, services that crash, a
- * realtime clock that jumps. A person sits by and does what the paused run says. The core is the one that
- * ships; what stands in for the runner here keeps to the same order: a turn's events are durable before
- * anything of the turn leaves. Everything is drawn from the seed: a failure replays alone. */
+ * late and doubled, disks full under the journal
+ * and under ledgers, an fsync that fails, slow shutdowns, hosts that do not come back, loads that stall,
+ * services that crash, a realtime clock that jumps. A person sits by and does what the paused run says. The
+ * core is the one that ships; what stands in for the runner here keeps to the same order: a turn's events are
+ * durable before anything of the turn leaves. Everything is drawn from the seed: a failure replays alone. */
 #pragma once
 
 #include <setjmp.h>
@@ -36,7 +37,8 @@ enum message_kind {
         FROM_AGENT_STATE,
         FROM_AGENT_REPORT,
         FROM_AGENT_PROGRESS,
-        FROM_AGENT_ENDED, /* the stream, refused */
+        FROM_AGENT_ENDED,   /* the stream, refused */
+        FROM_AGENT_NOT_NOW, /* the stream, for want of room */
         FROM_AGENT_LEDGER,
 };
 
@@ -117,8 +119,9 @@ struct sim_host {
         struct ledger_entry ledger[SIM_LEDGER];
         size_t ledger_count;
         unsigned reboots_done, reboots_retried;
-        bool lost;           /* down until a person comes */
-        struct message view; /* what its agent last looked at */
+        bool lost;              /* down until a person comes */
+        uint64_t full_until_us; /* no room under the ledger */
+        struct message view;    /* what its agent last looked at */
         uint64_t viewed_us;
 };
 
@@ -142,11 +145,12 @@ struct sim_controller {
         struct stream streams[SIM_STREAMS];
         unsigned inputs;
         bool finished;
+        uint64_t full_until_us; /* no room under the journal */
 };
 
 struct odds {
         double crash, agent_kill, power_cut, link_cut, lost_answer, doubled, late, failed, service_crash,
-                stall, slow_shutdown, never_back, unreadable, clock_jump;
+                stall, slow_shutdown, never_back, unreadable, clock_jump, disk_full, sync_fails, ledger_full;
 };
 
 struct sim {
