@@ -1,0 +1,153 @@
+#!/bin/bash
+# timeout: 420
+# timeout-all: 14400
+# Operations whose fate the controller cannot know: for each kind, at each of its four moments (before it is accepted,
+# when it is and has not begun, when it has ended and is not yet written down, when it is and has not been told), its
+# agent is killed, its host loses power, or the network is cut while the answer is on its way. The run ends well, by
+# looking; what only may be done once was done once, by the hosts' own notes.
+# A cut lasts until the controller calls the host down; under --all a minute.
+# shellcheck disable=SC2154,SC2034 # the parts set them
+set -euo pipefail
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=light.sh
+. "$(dirname "$0")/light.sh"
+quick=(cache geo web front)
+all=(cache geo web front one two)
+
+host_of() { # KIND
+        case $1 in
+        redis.* | unit.*) echo db1 ;;
+        tile38.*) echo db2 ;;
+        *) echo app1 ;;
+        esac
+}
+
+cases() { # FAULT
+        local kind moment
+        for kind in redis.rewrite tile38.shrink unit.stop unit.start pm2.save pm2.stop pm2.restore pm2.verify; do
+                for moment in before-accept accepted ended told; do echo "$1 $kind $moment"; done
+        done
+        # A reboot has no end that its agent sees.
+        for moment in before-accept accepted; do echo "$1 host.reboot $moment"; done
+}
+
+order_of() { # KIND MOMENT WHAT
+        case $2 in
+        before-accept) echo "/ledger ~$1 before $3" ;;
+        accepted) echo "/ledger ~$1 after $3" ;;
+        ended) echo "/ledger ~$1,\"done\" before $3" ;;
+        told) echo "/ledger ~$1,\"done\" after $3" ;;
+        esac
+}
+
+host_is_down() { # HOST
+        muster host ls --json | jq -e ".hosts[] | select(.name == \"$1\") | .connected | not"
+}
+
+strike() { # FAULT HOST
+        case $1 in
+        power)
+                "$testbed" crash "$2"
+                "$testbed" start "$2"
+                ;;
+        cut)
+                "$testbed" cut "$2"
+                "$testbed" run "$2" systemctl kill --kill-whom=main --signal=CONT muster-agent
+                until_true 60 host_is_down "$2"
+                [[ $MUSTER_TEST_ALL -eq 0 ]] || sleep 45 # a minute in all: the controller notices after 15 s
+                "$testbed" heal "$2"
+                ;;
+        esac
+}
+
+# A kill may have what is idempotent done again; a power cut starts and stops the host's services its own way.
+twice_of() { # FAULT KIND
+        case $1-$2 in
+        power-*) echo "^$(host_of "$2") " ;;
+        kill-redis.rewrite | kill-tile38.shrink) echo ' rewrite$' ;;
+        kill-pm2.*) echo ' (one|two) (start|stop)$' ;;
+        *) echo '^never$' ;;
+        esac
+}
+
+assert_once() { # FAULT KIND SERVICE...
+        local verb=restart expected got twice
+        [[ $2 != host.reboot ]] || verb=reboot
+        expected=$(deeds_of "$verb" "${@:3}" | sort)
+        got=$(deeds_since)
+        twice=$(twice_of "$1" "$2")
+        if [[ $1 == power ]]; then
+                expected=$(grep -vE "$twice" <<<"$expected" || true)
+                got=$(grep -vE "$twice" <<<"$got" || true)
+        else
+                got=$( (grep -vE "$twice" <<<"$got" || true; grep -E "$twice" <<<"$got" | sort -u || true) | sort)
+        fi
+        [[ $got == "$expected" ]] || fail "what the hosts noted (>) is not what one run does (<):
+$(diff <(echo "$expected") <(echo "$got") | grep '^[<>]')"
+}
+
+# A reboot that was accepted and never seen to begin is a person's to decide, with the command that the run names.
+decided() {
+        local command
+        [[ $(cat "$work/exit") -ne 0 ]] || return 0
+        [[ $(cat "$work/exit") -eq 4 && $1 == host.reboot ]] || fail "$1: exit $(cat "$work/exit")"
+        command=$(muster run ls --json | jq -r '.runs[0].waiting_for' | grep -o 'run retry [^ ]* [0-9]*' | head -n 1)
+        [[ -n $command ]] || fail "$1: the paused run names no command that moves it"
+        # shellcheck disable=SC2086 # words
+        muster $command
+        muster run watch >>"$work/run" 2>&1 || fail "$1: after the retry exit $?"
+}
+
+ready() {
+        muster status --json | jq -e '([.hosts[].connected] | all) and ([.hosts[].services[].phase] | all(. == "ready"))'
+}
+
+case_of() { # FAULT KIND MOMENT
+        local host scope=('!apps') what=stop services=("${quick[@]}") started=$SECONDS
+        host=$(host_of "$2")
+        [[ $1 != kill ]] || what='kill'
+        if [[ $2 == pm2.* || $2 == host.* ]]; then scope=() services=("${all[@]}"); fi
+        agents_anew
+        deeds_remember
+        # shellcheck disable=SC2046 # words
+        agent_fault "$host" $(order_of "$2" "$3" "$what")
+        verb=restart
+        [[ $2 != host.reboot ]] || verb=reboot
+        begin "${scope[@]}"
+        until_true 90 agent_hit "$host"
+        strike "$1" "$host"
+        until_true 240 test -e "$work/exit"
+        wait "$begun"
+        decided "$2"
+        assert_ledgers
+        assert_once "$1" "$2" "${services[@]}"
+        until_true 60 ready
+        echo "$*: fine after $((SECONDS - started)) s"
+}
+
+# Outside of runs: a repair whose agent dies says that it is not known to be done, and is done when asked again.
+enable_case() { # MOMENT
+        agents_anew
+        "$testbed" run db1 systemctl disable --quiet cache
+        # shellcheck disable=SC2046 # words
+        agent_fault db1 $(order_of unit.enable "$1" kill)
+        muster check --fix cache >"$work/run" 2>&1 || true
+        agent_hit db1 || fail "the fault was never met"
+        until_true 60 connected
+        muster check --fix cache >>"$work/run" 2>&1 || fail "check --fix does not end well the second time"
+        equal "cache at boot" enabled "$("$testbed" run db1 systemctl is-enabled cache)"
+        echo "kill unit.enable $1: fine"
+}
+
+fleet_light id- 10.91.63
+agents_faulty
+while read -r moment; do enable_case "$moment" </dev/null; done < <(printf '%s\n' before-accept accepted ended told | sample 1)
+while read -r case; do
+        # shellcheck disable=SC2086 # words
+        case_of $case </dev/null
+done < <(
+        cases kill | sample 4
+        cases power | sample 1
+        cases cut | sample 1
+)
