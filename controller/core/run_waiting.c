@@ -38,8 +38,8 @@ static void say_held(const run *run, char *out, size_t size)
         text_copy_cut(out, size, line);
 }
 
-/* What is under way; where nothing is, what the first step that could begin waits for. */
-/* With why it has not begun, where its agent has said so: a full disk under a ledger holds a run up for long.
+/* What is under way, and why it has not begun where its agent has said so (a full disk under its ledger);
+ * where nothing is, what the first step that could begin waits for.
  */
 static void say_running(const run *run, char *out, size_t size)
 {
