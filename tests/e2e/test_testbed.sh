@@ -36,6 +36,8 @@ echo "up: fine"
 for service in redis-server haproxy ssh cron; do
         ! "$testbed" run h1 systemctl is-enabled --quiet "$service" 2>/dev/null || fail "$service would start in a host"
 done
+TESTBED_PREFIX=t TESTBED_NET=10.93.9 TESTBED_DIR=$TESTBED_DIR/other "$testbed" down
+equal "state after another testbed went down" up "$("$testbed" list | awk '$1 == "h1" { print $3 }')"
 echo "separate: fine"
 
 "$testbed" reboot h1

@@ -15,8 +15,9 @@ cgroup_roots() {
         return 0
 }
 
-cgroup_name() { # HOST
-        echo "muster-testbed/$TESTBED_PREFIX$1"
+# One folder a testbed: what one of them ends is never another's.
+cgroup_name() { # [HOST]
+        echo "muster-testbed/of-$TESTBED_PREFIX${1:+/$1}"
 }
 
 # Moves the calling shell into the host's cgroup.
@@ -62,7 +63,7 @@ cgroup_end() { # HOST
 cgroup_remove_all() {
         local root unit folder
         if outer_has_systemd; then
-                systemctl list-units --all --plain --no-legend "muster-testbed-$TESTBED_PREFIX*.service" |
+                systemctl list-units --all --plain --no-legend "muster-testbed-$TESTBED_PREFIX.*.service" |
                         while read -r unit _; do
                                 systemctl kill --signal=KILL "$unit" 2>/dev/null || true
                                 systemctl stop "$unit" 2>/dev/null || true
@@ -70,9 +71,9 @@ cgroup_remove_all() {
                 return 0
         fi
         for root in $(cgroup_roots); do
-                for folder in "$root/muster-testbed/$TESTBED_PREFIX"*/; do
+                for folder in "$root/$(cgroup_name)"/*/; do
                         [[ -d $folder ]] && cgroup_kill "${folder%/}"
                 done
-                rmdir "$root/muster-testbed" 2>/dev/null || true
+                rmdir "$root/$(cgroup_name)" "$root/muster-testbed" 2>/dev/null || true
         done
 }

@@ -8,7 +8,7 @@ host_dir() {
 }
 
 host_unit() {
-        echo "muster-testbed-$TESTBED_PREFIX$1.service"
+        echo "muster-testbed-$TESTBED_PREFIX.$1.service"
 }
 
 host_names() {
