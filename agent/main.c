@@ -14,11 +14,16 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
+#include "common/base/time.h"
 #include "common/conf/settings.h"
 #include "common/loop/daemon.h"
 #include "common/rpc/join.h"
 
 #define DEFAULT_FOLDER "/var/lib/muster-agent"
+
+#define LOOK_US        (2 * USEC_PER_SEC)  /* to see why the agent is to end */
+#define LINGER_STEP_US (10 * USEC_PER_SEC) /* without news of a shutdown it is not waited for any longer */
+#define LINGER_MOST_US (15 * 60 * USEC_PER_SEC)
 
 struct agent {
         struct agent_service service; /* first: what the node's handlers take their userdata for */
@@ -31,6 +36,9 @@ struct agent {
         operations *operations;
         rpc_node *node;
         char boot_id[ID_SIZE];
+        sd_event_source *patience; /* while the end waits for what the probes see */
+        uint64_t ending_us;        /* when the agent was told to end; monotonic, 0 not */
+        bool connected;
         bool refused; /* already said so: the controller does not know us */
 };
 
@@ -46,11 +54,52 @@ static void usage(FILE *out)
               out);
 }
 
+static int on_impatience(sd_event_source *source, uint64_t now_us, void *userdata)
+{
+        return sd_event_exit(sd_event_source_get_event(source), 0);
+}
+
+/* An agent that ends because its host goes down stays for as long as stops of others are running, and says
+ * so: a shutdown that hangs is one that its controller can see. Nothing waits for it that would not wait
+ * anyway, for what has to end after it has no running stop. */
+static void end_or_linger(struct agent *agent)
+{
+        const struct host_state *host = &probe_set_state(agent->probes)->host;
+
+        if (agent->connected && host->stopping && host->facts.stopping_count &&
+            time_monotonic_us() - agent->ending_us < LINGER_MOST_US) {
+                sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%llu\nSTATUS=waiting for %s, like the shutdown",
+                           LINGER_STEP_US, host->facts.stopping[0]);
+                agent->patience = sd_event_source_disable_unref(agent->patience);
+                if (sd_event_add_time_relative(agent->event, &agent->patience, CLOCK_BOOTTIME, LINGER_STEP_US,
+                                               USEC_PER_SEC, on_impatience, agent) >= 0)
+                        return;
+        }
+        sd_event_exit(agent->event, 0);
+}
+
+/* Why it is to end, the probes tell; the second time it ends at once. */
+static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+        struct agent *agent = userdata;
+
+        if (agent->ending_us || !agent->bus || !agent->connected ||
+            sd_event_add_time_relative(agent->event, &agent->patience, CLOCK_BOOTTIME, LOOK_US, USEC_PER_MSEC,
+                                       on_impatience, agent) < 0)
+                return sd_event_exit(agent->event, 0);
+        agent->ending_us = time_monotonic_us();
+        sd_notify(0, "STOPPING=1");
+        probe_set_look_at_host(agent->probes);
+        return 0;
+}
+
 static void on_changed(probe_set *set, void *userdata)
 {
         struct agent *agent = userdata;
 
         agent_service_changed(&agent->service);
+        if (agent->ending_us)
+                end_or_linger(agent);
 }
 
 static void on_up(rpc_peer *peer, void *userdata)
@@ -58,12 +107,16 @@ static void on_up(rpc_peer *peer, void *userdata)
         struct agent *agent = userdata;
 
         agent->refused = false;
+        agent->connected = true;
         log_info("connected to the controller as %s", rpc_peer_name(peer));
         sd_notifyf(0, "STATUS=connected as %s", rpc_peer_name(peer));
 }
 
 static void on_down(rpc_peer *peer, const char *reason, void *userdata)
 {
+        struct agent *agent = userdata;
+
+        agent->connected = false;
         log_info("the link to the controller ended: %s", reason);
         sd_notify(0, "STATUS=not connected");
 }
@@ -166,7 +219,7 @@ static int release_boot_units(struct agent *agent)
 
 static int set_up(struct agent *agent, struct error *error)
 {
-        int r = daemon_event(&agent->event);
+        int r = daemon_event(&agent->event, on_terminate, agent);
 
         if (r >= 0)
                 r = open_bus(agent, error);
@@ -195,6 +248,7 @@ static int set_up(struct agent *agent, struct error *error)
 
 static void tear_down(struct agent *agent)
 {
+        sd_event_source_disable_unref(agent->patience);
         agent_service_stop(&agent->service);
         rpc_node_free(agent->node);
         probe_set_free(agent->probes);

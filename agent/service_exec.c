@@ -100,6 +100,10 @@ void service_exec(rpc_call *call, const ProtobufCMessage *request, void *userdat
                 rpc_call_end(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
                 return;
         }
+        if (probe_set_state(service->probes)->host.stopping) {
+                rpc_call_end(call, RPC_UNAVAILABLE, "the host is shutting down; nothing new is begun");
+                return;
+        }
         if (service->exec_count >= EXECS_MOST) {
                 rpc_call_end(call, RPC_RESOURCE_EXHAUSTED, "%zu commands are running on this host already",
                              service->exec_count);

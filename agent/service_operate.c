@@ -93,8 +93,7 @@ void service_operate(rpc_call *call, const ProtobufCMessage *request, void *user
                 return;
         }
         if (probe_set_state(service->probes)->host.stopping && !ledger_find(service->ledger, operation.id)) {
-                rpc_call_end(call, RPC_FAILED_PRECONDITION,
-                             "the host is shutting down; nothing new is begun");
+                rpc_call_end(call, RPC_UNAVAILABLE, "the host is shutting down; nothing new is begun");
                 return;
         }
         follower = calloc(1, sizeof(*follower));

@@ -24,6 +24,7 @@ struct agent {
         sd_event_source *patience; /* owned; while the first state is awaited */
         bool connected;
         uint64_t last_seen_us;
+        uint64_t came_us; /* when state came; monotonic */
         struct agent_state state;
         uint64_t state_us; /* realtime, when it came */
         bool seen;
@@ -90,6 +91,7 @@ void agents_view(const agents *agents, size_t index, struct agent_view *ret)
                 .name = agent->host->name,
                 .connected = agent->connected,
                 .last_seen_us = agent->connected ? time_realtime_us() : agent->last_seen_us,
+                .came_us = agent->came_us,
                 .state = agent->seen ? &agent->state : NULL,
                 .state_us = agent->state_us,
                 .peer = agent->connected ? agent->peer : NULL,
@@ -165,6 +167,7 @@ static void take_state(struct agent *agent, rpc_call *call, const ProtobufCMessa
         agent->state = state;
         agent->seen = true;
         agent->last_seen_us = agent->state_us = time_realtime_us();
+        agent->came_us = time_monotonic_us();
         if (agent->connected) {
                 tell(agent, NEWS_CHANGED);
                 return;

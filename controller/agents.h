@@ -15,6 +15,7 @@ struct agent_view {
         const char *name;
         bool connected;                  /* a link is up and its first state has come */
         uint64_t last_seen_us;           /* realtime, 0 never */
+        uint64_t came_us;                /* when state came; monotonic */
         const struct agent_state *state; /* NULL if never seen; the newest, perhaps of before a reboot */
         uint64_t state_us;               /* realtime, when that state came */
         rpc_peer *peer;                  /* NULL unless connected */

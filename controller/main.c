@@ -222,7 +222,7 @@ static int open_all(struct controller *controller, struct error *error)
 
 static int set_up(struct controller *controller, struct error *error)
 {
-        int r = daemon_event(&controller->event);
+        int r = daemon_event(&controller->event, NULL, NULL);
 
         if (r >= 0)
                 r = open_all(controller, error);

@@ -295,6 +295,7 @@ int live_feed_hosts(struct live *live)
                         continue;
                 input.host = view.name;
                 input.state = view.state;
+                input.age_us = time_monotonic_us() - view.came_us;
                 r = live_feed(live, &input, NULL);
                 if (r < 0)
                         return r;

@@ -1,10 +1,13 @@
 /* host.reboot: asks for a reboot and never finishes when it is granted: the next boot's id is the only proof,
  * and only the next life of this agent can tell it. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/op/op.h"
 #include "agent/op/table.h"
+#include "agent/probe/host_bus.h"
 #include "agent/probe/probe.h"
 #include "common/base/cleanup.h"
 #include "common/base/log.h"
@@ -30,6 +33,7 @@ static const struct way ways[] = {
 struct reboot {
         sd_bus_slot *call;
         size_t way;
+        char delays[TEXT_SIZE]; /* who asked logind for a delay; "" nobody */
 };
 
 static struct reboot *reboot_free(struct reboot *self)
@@ -54,7 +58,8 @@ static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *unused
         int r;
 
         if (!cause) {
-                op_progress(op, 0, 0, "reboot requested (%s)", way->name);
+                op_progress(op, 0, 0, "reboot requested (%s)%s%s", way->name,
+                            self->delays[0] ? "; delayed by " : "", self->delays);
                 return 0;
         }
         why = cause->message ? cause->message : cause->name;
@@ -96,6 +101,53 @@ static int call_way(struct op *op)
         return r < 0 ? r : 0;
 }
 
+/* root's own request would go through whatever is inhibited: it is this operation that respects it. */
+static int on_inhibitors(sd_bus_message *reply, void *userdata, sd_bus_error *unused)
+{
+        struct op *op = userdata;
+        struct reboot *self = op->state;
+        struct host_state host = {0};
+        char blocks[TEXT_SIZE] = "";
+        int r;
+
+        if (!sd_bus_message_is_method_error(reply, NULL))
+                host_take_inhibitors(&host.facts, reply);
+        for (size_t i = 0; i < host.facts.inhibitor_count; i++) {
+                const struct inhibitor_state *inhibitor = &host.facts.inhibitors[i];
+                char *list = text_equal(inhibitor->mode, "delay") ? self->delays : blocks;
+                size_t used = strlen(list);
+
+                snprintf(list + used, TEXT_SIZE - used, "%s%s (%s)", used ? ", " : "", inhibitor->who,
+                         inhibitor->why);
+        }
+        host_state_clear(&host);
+        if (blocks[0]) {
+                op->state = reboot_free(self);
+                op_finish(op, -EBUSY,
+                          "a shutdown of this host is inhibited by %s; there: systemd-inhibit --list; when "
+                          "that "
+                          "has ended, try again",
+                          blocks);
+                return 0;
+        }
+        r = call_way(op);
+        if (r < 0) {
+                op->state = reboot_free(self);
+                op_finish(op, r, "cannot ask for a reboot: %s", strerror(-r));
+        }
+        return 0;
+}
+
+/* A host without logind has no inhibitors. */
+static int ask_inhibitors(struct op *op)
+{
+        struct reboot *self = op->state;
+        int r = sd_bus_call_method_async(op->bus, &self->call, LOGIND, LOGIND_PATH, LOGIND ".Manager",
+                                         "ListInhibitors", on_inhibitors, op, "");
+
+        return r < 0 ? r : 0;
+}
+
 /* The request must be meant for this boot: a repeated one must never reboot the host that has come back. */
 static int check_boot(const struct op *op, struct error *error)
 {
@@ -127,7 +179,7 @@ static int start(struct op *op, struct error *error)
                 return r;
         log_info("rebooting this host, as operation %s asks", op->request.id);
         op->state = self;
-        r = call_way(op);
+        r = ask_inhibitors(op);
         if (r < 0) {
                 op->state = NULL;
                 return error_prefix(error, r, "cannot ask for a reboot");

@@ -37,7 +37,7 @@ struct host_reader {
         char boot_checked[ID_SIZE]; /* the boot id that was compared with the last boot's */
         char boot_repeated[TEXT_SIZE];
         struct asked asked[HOST_QUESTIONS];
-        sd_bus_slot *shutdown_slot, *stopping_slot;
+        sd_bus_slot *shutdown_slot, *stopping_slot, *begun_slot, *ended_slot;
         struct host_state state, reading;
         uint64_t looked_us; /* when the reading that is state's began; monotonic */
         uint64_t begun_us;
@@ -219,17 +219,23 @@ static int ask(host_reader *reader, size_t index)
                                          &reader->asked[index], DEADLINE_USEC);
 }
 
+static void note_shutdown(host_reader *reader, bool begun)
+{
+        if (reader->stopping == begun)
+                return;
+        reader->stopping = begun;
+        reader->state.stopping = begun;
+        reader->read(true, reader->userdata);
+        host_reader_start(reader);
+}
+
 /* logind says when a shutdown begins, and says false should it be taken back. */
 static int on_shutdown(sd_bus_message *message, void *userdata, sd_bus_error *unused)
 {
-        host_reader *reader = userdata;
         int begins = 0;
 
-        if (sd_bus_message_read(message, "b", &begins) < 0)
-                return 0;
-        reader->stopping = begins;
-        reader->state.stopping = begins;
-        reader->read(true, reader->userdata);
+        if (sd_bus_message_read(message, "b", &begins) >= 0)
+                note_shutdown(userdata, begins);
         return 0;
 }
 
@@ -246,11 +252,39 @@ static int on_shutdown_known(sd_bus_message *reply, void *userdata, sd_bus_error
         return 0;
 }
 
+/* Every way down has a job for this target: also the one that does not go through logind. */
+static int on_shutdown_job(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+        note_shutdown(userdata, true);
+        return 0;
+}
+
+static int on_shutdown_job_ended(sd_bus_message *message, void *userdata, sd_bus_error *unused)
+{
+        const char *result;
+
+        if (sd_bus_message_read(message, "uoss", NULL, NULL, NULL, &result) >= 0 &&
+            text_equal(result, "canceled"))
+                note_shutdown(userdata, false);
+        return 0;
+}
+
 static int watch_shutdown(host_reader *reader)
 {
+        static const char job[] = "type='signal',sender='" SYSTEMD "',path='" SYSTEMD_PATH
+                                  "',interface='" SYSTEMD ".Manager',member='%s',arg2='shutdown.target'";
+        char match[512];
         int r = sd_bus_match_signal_async(reader->bus, &reader->shutdown_slot, LOGIND, LOGIND_PATH,
                                           LOGIND ".Manager", "PrepareForShutdown", on_shutdown, NULL, reader);
 
+        snprintf(match, sizeof(match), job, "JobNew");
+        if (r >= 0)
+                r = sd_bus_add_match_async(reader->bus, &reader->begun_slot, match, on_shutdown_job, NULL,
+                                           reader);
+        snprintf(match, sizeof(match), job, "JobRemoved");
+        if (r >= 0)
+                r = sd_bus_add_match_async(reader->bus, &reader->ended_slot, match, on_shutdown_job_ended,
+                                           NULL, reader);
         if (r < 0)
                 return r;
         return sd_bus_call_method_async(reader->bus, &reader->stopping_slot, LOGIND, LOGIND_PATH,
@@ -292,6 +326,8 @@ host_reader *host_reader_free(host_reader *reader)
         sd_bus_slot_unref(reader->shutdown_slot);
         sd_bus_slot_unref(reader->stopping_slot);
         aside_free(reader->aside);
+        sd_bus_slot_unref(reader->begun_slot);
+        sd_bus_slot_unref(reader->ended_slot);
         host_state_clear(&reader->state);
         host_state_clear(&reader->reading);
         free(reader);
@@ -329,7 +365,7 @@ int host_reader_start(host_reader *reader)
         host_facts_read(&reader->reading.facts, reader->reading.kernel);
         reader->pending = 1;
         for (size_t i = 0; reader->bus && i < HOST_QUESTIONS; i++)
-                if ((!host_questions[i].at_shutdown || reader->state.stopping) && ask(reader, i) >= 0)
+                if (ask(reader, i) >= 0)
                         reader->pending++;
         if (aside_run(reader->aside, &nothing, sizeof(nothing), read_disks, DEADLINE_USEC, on_disks,
                       reader) >= 0)

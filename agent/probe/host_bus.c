@@ -69,12 +69,11 @@ static void take_system(struct host_state *state, sd_bus_message *reply)
 /* --- who holds a shutdown back ----------------------------------------------------------------------------
  */
 
-static void take_inhibitors(struct host_state *state, sd_bus_message *reply)
+void host_take_inhibitors(struct host_facts *facts, sd_bus_message *reply)
 {
-        struct host_facts *facts = &state->facts;
         const char *what, *who, *why, *mode;
 
-        if (!reply || sd_bus_message_enter_container(reply, 'a', "(ssssuu)") < 0)
+        if (sd_bus_message_enter_container(reply, 'a', "(ssssuu)") < 0)
                 return;
         facts->inhibitors = calloc(INHIBITORS_MOST, sizeof(*facts->inhibitors));
         while (facts->inhibitors && facts->inhibitor_count < INHIBITORS_MOST &&
@@ -93,6 +92,12 @@ static void take_inhibitors(struct host_state *state, sd_bus_message *reply)
                 text_copy_clean(inhibitor->mode, sizeof(inhibitor->mode), mode);
                 facts->inhibitor_count++;
         }
+}
+
+static void take_inhibitors(struct host_state *state, sd_bus_message *reply)
+{
+        if (reply)
+                host_take_inhibitors(&state->facts, reply);
 }
 
 /* --- how far a shutdown is --------------------------------------------------------------------------------
@@ -115,11 +120,9 @@ static void take_jobs(struct host_state *state, sd_bus_message *reply)
 }
 
 const struct host_question host_questions[HOST_QUESTIONS] = {
-        {SYSTEMD, SYSTEMD_PATH, SYSTEMD ".Manager", "ListUnitsFiltered", false, failed_arguments,
-         take_failed},
-        {SYSTEMD, SYSTEMD_PATH, SYSTEMD ".Manager", "GetUnitFileState", false, enabled_arguments,
-         take_enabled},
-        {SYSTEMD, SYSTEMD_PATH, PROPERTIES, "Get", false, system_arguments, take_system},
-        {LOGIND, LOGIND_PATH, LOGIND ".Manager", "ListInhibitors", false, NULL, take_inhibitors},
-        {SYSTEMD, SYSTEMD_PATH, SYSTEMD ".Manager", "ListJobs", true, NULL, take_jobs},
+        {SYSTEMD, SYSTEMD_PATH, SYSTEMD ".Manager", "ListUnitsFiltered", failed_arguments, take_failed},
+        {SYSTEMD, SYSTEMD_PATH, SYSTEMD ".Manager", "GetUnitFileState", enabled_arguments, take_enabled},
+        {SYSTEMD, SYSTEMD_PATH, PROPERTIES, "Get", system_arguments, take_system},
+        {LOGIND, LOGIND_PATH, LOGIND ".Manager", "ListInhibitors", NULL, take_inhibitors},
+        {SYSTEMD, SYSTEMD_PATH, SYSTEMD ".Manager", "ListJobs", NULL, take_jobs},
 };

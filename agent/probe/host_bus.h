@@ -13,12 +13,14 @@
 
 struct host_question {
         const char *service, *path, *interface, *member;
-        bool at_shutdown; /* asked only while the host shuts down */
         /* Adds the arguments. < 0: a negative errno. NULL: there are none. */
         int (*arguments)(sd_bus_message *call);
         /* Takes the answer into the state; NULL for reply: there was none, or an error. */
         void (*take)(struct host_state *state, sd_bus_message *reply);
 };
+
+/* Who holds a shutdown back, by the answer to ListInhibitors; facts owns the list. */
+void host_take_inhibitors(struct host_facts *facts, sd_bus_message *reply);
 
 #define HOST_QUESTIONS 5
 extern const struct host_question host_questions[HOST_QUESTIONS];

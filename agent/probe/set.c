@@ -323,6 +323,8 @@ static int on_job(sd_bus_message *message, void *userdata, sd_bus_error *unused)
                 if (text_equal(set->entries[i]->probe.spec.unit, unit) ||
                     text_equal(set->entries[i]->probe.unit.id, unit))
                         read_soon(set->entries[i]);
+        if (host_reader_state(set->host)->stopping)
+                probe_set_look_at_host(set); /* one thing less that the shutdown waits for */
         return 0;
 }
 

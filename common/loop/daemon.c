@@ -84,13 +84,13 @@ void daemon_block_signals(void)
         signal(SIGPIPE, SIG_IGN);
 }
 
-int daemon_event(sd_event **ret)
+int daemon_event(sd_event **ret, sd_event_signal_handler_t terminate, void *userdata)
 {
         sd_event *event = NULL;
         int r = sd_event_default(&event);
 
         if (r >= 0)
-                r = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL);
+                r = sd_event_add_signal(event, NULL, SIGTERM, terminate, userdata);
         if (r >= 0)
                 r = sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
         if (r >= 0)

@@ -27,8 +27,9 @@ bool daemon_options(const char *program, void (*usage)(FILE *out), const struct 
  * nothing. */
 void daemon_block_signals(void);
 
-/* The program's loop: SIGTERM and SIGINT end it well, systemd's watchdog is fed. 0 or negative errno. */
-int daemon_event(sd_event **ret);
+/* The program's loop: SIGTERM and SIGINT end it well, systemd's watchdog is fed. terminate: what SIGTERM does
+ * instead; NULL ends the loop. 0 or negative errno. */
+int daemon_event(sd_event **ret, sd_event_signal_handler_t terminate, void *userdata);
 
 /* Runs the loop to its end, with READY before and STOPPING after. What ends it badly is logged. */
 enum daemon_exit daemon_run(sd_event *event);

@@ -79,15 +79,15 @@ struct blockers {
         size_t count;
 };
 
-/* Whether a finding is in the way of this kind of plan: units that do not start at boot only matter to a
- * boot. */
+/* Whether a finding is in the way of this kind of plan: units that do not start at boot, and who holds a
+ * shutdown back, only matter to a boot. */
 static bool is_blocker(const struct finding *finding, enum plan_kind kind)
 {
         if (finding->severity != SEVERITY_BLOCKS)
                 return false;
         return kind == PLAN_REBOOT ||
                (!text_equal(finding->id, "autostart") && !text_equal(finding->id, "agent-autostart") &&
-                !text_equal(finding->id, "boot-constant"));
+                !text_equal(finding->id, "boot-constant") && !text_equal(finding->id, "inhibitors"));
 }
 
 /* 0 or a negative errno. */

@@ -72,6 +72,7 @@ void check_clock(struct checking *checking);
 void check_disk(struct checking *checking);
 void check_failed_units(struct checking *checking);
 void check_memory(struct checking *checking);
+void check_inhibitors(struct checking *checking);
 void check_reported(struct checking *checking);
 void check_unit(struct checking *checking);
 void check_autostart(struct checking *checking);

@@ -27,6 +27,7 @@ static const struct check checks[] = {
         {"disk", 0, false, check_disk},
         {"memory", 0, false, check_memory},
         {"failed-units", 0, false, check_failed_units},
+        {"inhibitors", 0, false, check_inhibitors},
         {"reported", UNIT | REDIS | TILE38 | PM2, true, check_reported},
         {"unit", UNIT | REDIS | TILE38, false, check_unit},
         {"autostart", UNIT | REDIS | TILE38, false, check_autostart},

@@ -13,7 +13,7 @@
 #include "common/base/time.h"
 
 /* How far a clock may be from where it was: states take a moment to come. */
-#define CLOCK_JUMP_MS 2000
+#define CLOCK_JUMP_MS 5000
 
 enum list { LIST_FAILED, LIST_MOUNT, LIST_PORT, LIST_END };
 

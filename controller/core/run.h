@@ -58,6 +58,7 @@ struct run_input {
         uint64_t clock_us; /* realtime, only written into events */
         const char *host;
         const struct agent_state *state;
+        uint64_t age_us; /* of the state */
         const char *operation;
         const char (*asked)[ID_SIZE];
         size_t asked_count;

@@ -229,6 +229,18 @@ int check_above(struct turn *turn, size_t index, bool *ret_open, char why[WHY_SI
         return 0;
 }
 
+/* A host that was seen to shut down has the time for that, and then the time that any host has. */
+static uint64_t out_of_patience_us(const struct turn *turn, const struct run_step *step)
+{
+        const struct run_host *host = &turn->run->hosts[step->host];
+
+        if (host->connected && host->stopping)
+                return step->since_us + SHUTDOWN_US;
+        if (!host->connected && host->shutdown[0] && host->down_since_us > step->since_us)
+                return host->down_since_us + UNREACHABLE_US;
+        return step->since_us + UNREACHABLE_US;
+}
+
 static int try_begin(struct turn *turn, size_t index)
 {
         struct run_step *step = &turn->run->steps[index];
@@ -250,8 +262,8 @@ static int try_begin(struct turn *turn, size_t index)
                 step->since_us = turn->now_us;
         if (host->connected && !host->boot_now[0])
                 return decide_failed(turn, index, false, why, NULL);
-        return is_due(turn, step->since_us + UNREACHABLE_US) ? decide_failed(turn, index, false, why, NULL)
-                                                             : 0;
+        return is_due(turn, out_of_patience_us(turn, step)) ? decide_failed(turn, index, false, why, NULL)
+                                                            : 0;
 }
 
 static int advance_retry(struct turn *turn, size_t index)
@@ -272,19 +284,23 @@ static int advance_operation(struct turn *turn, size_t index)
         const struct run_host *host = &turn->run->hosts[step->host];
         const struct step *plan = &turn->run->plan->steps[index];
         bool is_known = plan->operation == OPERATION_HOST_REBOOT && host->connected && !host->stopping;
-        char limit[64], text[TEXT_SIZE * 2];
+        char limit[64], text[TEXT_SIZE * 2], seen[TEXT_SIZE];
 
         if (!step->since_us)
                 step->since_us = step->opened_us = turn->now_us;
         if (!is_due(turn, step->since_us + plan->deadline_us + DEADLINE_SLACK))
                 return 0;
         time_duration_text(limit, sizeof(limit), plan->deadline_us);
+        host_last_seen(turn, step->host, seen, sizeof(seen));
         if (plan->operation == OPERATION_HOST_REBOOT && !host->connected)
-                snprintf(text, sizeof(text), "%s has not come back within %s; look at its console",
-                         host->name, limit);
+                snprintf(
+                        text, sizeof(text),
+                        "%s has not come back within %s, %s; look at its console: is it on, and what does it "
+                        "show?",
+                        host->name, limit, seen);
         else if (plan->operation == OPERATION_HOST_REBOOT)
-                snprintf(text, sizeof(text), "%s is still up on the boot of before after %s", host->name,
-                         limit);
+                snprintf(text, sizeof(text), "%s is still up on the boot of before after %s%s%s", host->name,
+                         limit, host->shutdown[0] ? ", " : "", host->shutdown);
         else
                 snprintf(text, sizeof(text),
                          "no result within %s; %s is %s, whether it happened is not known%s%s", limit,

@@ -88,6 +88,11 @@ static int take_missing(struct turn *turn, size_t index)
                 return is_reboot ? 0
                                  : decide_interrupted(turn, index,
                                                       "it never began, and its host has been booted anew");
+        if (host->stopping) { /* it takes nothing: the boot that follows, or its staying up, settles it */
+                step->link = LINK_LOST;
+                step->ask_at_us = turn->now_us + ASK_MAX_US;
+                return 0;
+        }
         if (!step_may_begin(turn->run, index))
                 return decide_interrupted(turn, index, "it never began, and the run has been stopped since");
         r = check_above(turn, index, &open, why);
@@ -340,6 +345,7 @@ int run_apply(run *run, const struct run_input *input, struct run_effects *effec
                 .run = run,
                 .now_us = input->now_us,
                 .clock_us = input->clock_us,
+                .age_us = input->age_us,
                 .effects = effects,
                 .error = error,
         };

@@ -34,12 +34,12 @@ void host_look(struct turn *turn, size_t index, const struct host_state *state)
 {
         struct run_host *host = &turn->run->hosts[index];
         struct host_note note;
-        uint64_t age_us = state->facts.looked_ms * USEC_PER_MSEC;
+        uint64_t age_us = turn->age_us + state->facts.looked_ms * USEC_PER_MSEC;
 
         if (!state->facts.known || turn->run->final ||
             !(is_noted_later(turn->run, host) || host_is_compared_later(turn->run, index)))
                 return;
-        if (host_note_take(&note, state, turn->clock_us) < 0)
+        if (host_note_take(&note, state, turn->clock_us - turn->age_us) < 0)
                 return; /* the one of before stands */
         host_note_clear(&host->now);
         host->now = note;

@@ -88,6 +88,8 @@ int decide_intent(struct turn *turn, size_t index)
         struct run_event event = turn_event(EVENT_INTENT, (int)index);
         const struct run_step *step = &turn->run->steps[index];
         const struct step *plan = &turn->run->plan->steps[index];
+        const struct run_host *host = &turn->run->hosts[step->host];
+        bool is_held = plan->operation == OPERATION_HOST_REBOOT && host->held_by[0];
         char more[32] = "";
         int r;
 
@@ -100,7 +102,8 @@ int decide_intent(struct turn *turn, size_t index)
                               turn->run->services[step->service].identity);
         if (event.attempt > 1)
                 snprintf(more, sizeof(more), " (attempt %" PRIu32 ")", event.attempt);
-        event_say(&event, "%s%s", plan->name, more);
+        event_say(&event, "%s%s%s%s", plan->name, more, is_held ? ", held back by " : "",
+                  is_held ? host->held_by : "");
         r = turn_record(turn, &event);
         turn->run->steps[index].intent_us = turn->now_us;
         return r < 0 ? r : decide_send(turn, index);

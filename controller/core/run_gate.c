@@ -88,6 +88,7 @@ void host_observe(struct turn *turn, size_t index, const struct agent_state *sta
         text_copy_cut(host->boot_now, sizeof(host->boot_now), state->host.boot_id);
         text_copy_cut(host->boot_error, sizeof(host->boot_error), state->host.boot_error);
         host_look(turn, index, &state->host);
+        host_note_shutdown(turn, index, &state->host);
         for (size_t s = 0; s < host->service_count; s++) {
                 struct run_service *service = &turn->run->services[host->first_service + s];
                 const struct service_state *seen = agent_state_service(state, service->name);
@@ -103,8 +104,10 @@ void host_forget(run *run, size_t index, uint64_t now_us)
 {
         struct run_host *host = &run->hosts[index];
 
-        if (host->connected)
+        if (host->connected) {
                 host->down_since_us = now_us;
+                host->was_seen = true;
+        }
         host->connected = host->stopping = host->asked = false;
         host->boot_now[0] = '\0';
         host->looked_us = 0;

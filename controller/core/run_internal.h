@@ -9,6 +9,7 @@
 /* How long a service or a host may be out of sight before that counts. */
 #define DOWN_GRACE_US   (20 * USEC_PER_SEC)  /* a passed gate's host */
 #define UNREACHABLE_US  (120 * USEC_PER_SEC) /* the host of a step that could start */
+#define SHUTDOWN_US     (900 * USEC_PER_SEC) /* the same while it is seen to shut down */
 #define DOUBT_GRACE_US  (30 * USEC_PER_SEC)  /* an interrupted reboot may still happen */
 #define UPTIME_SLACK_US (5 * USEC_PER_SEC)   /* between two machines' looks at their clocks */
 #define DEADLINE_SLACK                                                                                       \
@@ -46,6 +47,10 @@ struct run_host {
         char boot_error[TEXT_SIZE];
         uint64_t uptime_us; /* how long its PID 1 had run when it last spoke */
         uint64_t down_since_us;
+        bool was_seen;            /* in this life: down_since_us is of when it was last seen */
+        char shutdown[TEXT_SIZE]; /* how far its shutdown was when it last spoke; "" it was not shutting down
+                                   */
+        char held_by[TEXT_SIZE];  /* who asked its logind to hold a shutdown back; "" nobody */
 };
 
 /* Where a load stood at one moment. */
@@ -131,6 +136,7 @@ struct run {
 struct turn {
         run *run;
         uint64_t now_us, clock_us;
+        uint64_t age_us; /* of the state that came */
         struct run_effects *effects;
         struct error *error;
         uint64_t moves; /* events recorded */
@@ -180,6 +186,12 @@ int run_note_hosts(struct turn *turn);
 int run_compare_hosts(struct turn *turn, bool *ret_waiting);
 /* Whether the host still has to be compared. */
 bool host_is_compared_later(const run *run, size_t host);
+
+/* --- run_reboot.c: what is known of a host that goes down and comes back --- */
+/* Keeps what its agent says of its shutdown, and tells those who watch. */
+void host_note_shutdown(struct turn *turn, size_t host, const struct host_state *state);
+/* "last seen 2 min 05 s ago, while it shut down and waited for slow.service". */
+void host_last_seen(const struct turn *turn, size_t host, char *out, size_t size);
 
 /* --- run_advance.c --- */
 /* Whether the time has come; if not, the run is woken then. */

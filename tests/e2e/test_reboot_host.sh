@@ -12,6 +12,7 @@ before_down() {
         if [[ $1 -ne 0 && -e $TESTBED_DIR/control/log ]]; then
                 echo "-- the controller's log:"
                 tail -n 40 "$TESTBED_DIR/control/log"
+                tail -n 20 "$work"/watch "$TESTBED_DIR"/hosts/h1/console.log
         fi
         "$control" down
         rm -rf "$work"
@@ -86,3 +87,53 @@ muster run show --json "$run" | jq -se '[.[] | select(.event_kind == "compared" 
 muster report "$run" --format json | jq -e '.deviations | any(contains("second.service"))' >/dev/null ||
         fail "the difference is not in the JSON of the report"
 echo "differences: named"
+
+# A shutdown that takes its time: for as long as this test wants it to.
+unit slow.service '[Service]' 'Type=oneshot' 'RemainAfterExit=yes' 'ExecStart=/bin/true' \
+        "ExecStop=/bin/sh -c 'until test -e /run/go; do sleep 0.1; done'" 'TimeoutStopSec=300'
+on rm -f /var/lib/booted "/boot/vmlinuz-99.0.0$flavour"
+on systemctl start slow.service
+
+# Who holds it back is said before, and respected.
+on systemd-run --quiet --unit=blocker systemd-inhibit --what=shutdown --who=backup --why='the nightly one runs' \
+        --mode=block sleep infinity
+on systemd-run --quiet --unit=delayer systemd-inhibit --what=shutdown:sleep --who=saver --why='saves its papers' \
+        --mode=delay sleep infinity
+on systemd-run --quiet --unit=other systemd-inhibit --what=sleep --who=sleeper --why=dreams --mode=block sleep infinity
+until_true 30 on sh -c '[ $(systemd-inhibit --list | grep -cE "backup|saver") -eq 2 ]'
+until_true 30 sh -c "'$control' muster check | grep -q 'saver delays a shutdown of h1: saves its papers'"
+muster check >"$work/check" || true
+said "$work/check" '^blocks +h1 inhibitors'
+said "$work/check" 'backup blocks a shutdown of h1: the nightly one runs'
+said "$work/check" '^informs +h1 inhibitors'
+! grep -q dreams "$work/check" || fail "who only holds sleep back is in the way"
+status=0
+muster reboot --yes >"$work/refused" 2>&1 || status=$?
+equal "exit of a reboot that is blocked" 1 "$status"
+second=$(boot)
+status=0
+muster reboot --yes --force >"$work/run" || status=$?
+equal "exit of a run that meets a block" 4 "$status"
+said "$work/run" 'h1 host.reboot failed: a shutdown of this host is inhibited by backup \(the nightly one runs\)'
+equal "boot id" "$second" "$(boot)"
+echo "inhibitors: said and respected"
+
+on systemctl stop blocker.service
+run=$(muster run ls --json | jq -r '[.runs // .][0][0].run')
+muster run retry "$run" 1 >/dev/null
+muster run watch --json "$run" >"$work/watch" &
+watching=$!
+until_true 60 grep -q 'shutting down, which waits for slow.service' "$work/watch"
+said "$work/watch" 'h1 host.reboot \(attempt 2\), held back by .*saver \(delay: saves its papers\)'
+muster exec h1 -- true >"$work/exec" 2>&1 && fail "a command was begun on a host that shuts down"
+said "$work/exec" 'the host is shutting down'
+equal "boot id" "$second" "$(boot)"
+muster run show "$run" >"$work/show"
+! grep -q 'host.reboot: up on a new boot' "$work/show" || fail "it was called rebooted before it was"
+on touch /run/go
+wait "$watching" || fail "the run ended with $?"
+muster run show "$run" >"$work/show"
+said "$work/show" 'host.reboot: up on a new boot'
+[[ $(boot) != "$second" ]] || fail "h1 was not rebooted"
+equal "boots that h1 noted" 3 "$(on sh -c 'wc -l </var/log/boots')"
+echo "slow shutdown: seen, and waited for"

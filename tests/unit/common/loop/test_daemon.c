@@ -99,7 +99,7 @@ static enum daemon_exit run_with(sd_event_handler_t once)
         sd_event *event = NULL;
         enum daemon_exit code;
 
-        assert_int_equal(daemon_event(&event), 0);
+        assert_int_equal(daemon_event(&event, NULL, NULL), 0);
         assert_true(sd_event_add_defer(event, &source, once, NULL) >= 0);
         code = daemon_run(event);
         sd_event_source_unref(source);

@@ -159,6 +159,74 @@ static void test_reboot_in_doubt(void **state)
         }
 }
 
+static char stopping[1][UNIT_SIZE];
+
+static void shuts_down(struct lab *lab, size_t host, const char *unit)
+{
+        struct host_facts *facts = &lab->in.states[host].host.facts;
+
+        TEXT_COPY(stopping[0], unit);
+        facts->stopping = stopping;
+        facts->stopping_count = 1;
+        lab->in.states[host].host.stopping = true;
+        lab_changed(lab, host);
+}
+
+/* A host that somebody else shuts down takes nothing more: that is no failure of what it was asked for, which
+ * is done when it is back, however long it takes. */
+static void test_refused_by_a_shutdown(void **state)
+{
+        struct lab lab;
+        char id[ID_SIZE];
+
+        lab_start(&lab, PLAN_REBOOT);
+        lab_done(&lab, SAVE); /* or it would fail before long */
+        TEXT_COPY(id, lab_step(&lab, "db2/bull00 redis.rewrite").operation);
+        shuts_down(&lab, DB2, "slow.service");
+        lab_apply(&lab, (struct run_input){.kind = INPUT_ENDED,
+                                           .operation = id,
+                                           .text = "the host is shutting down; nothing new is begun"});
+        for (int i = 0; i < 20; i++) {
+                if (lab_effect(&lab, EFFECT_LEDGER, NULL))
+                        lab_ledger(&lab, DB2, "db2/bull00 redis.rewrite", OPERATION_UNKNOWN);
+                assert_null(lab_effect(&lab, EFFECT_OPERATE, NULL));
+                lab_wait(&lab, 10 * USEC_PER_SEC);
+        }
+        assert_step(&lab, "db2/bull00 redis.rewrite", STEP_RUNNING);
+        assert_string_equal(lab_step(&lab, "db2/bull00 redis.rewrite").operation, id);
+        lab_down(&lab, DB2);
+        lab.in.states[DB2].host.stopping = false;
+        lab_new_boot(&lab, DB2);
+        lab_up(&lab, DB2);
+        lab_ledger(&lab, DB2, "db2/bull00 redis.rewrite", OPERATION_UNKNOWN);
+        lab_wait(&lab, USEC_PER_SEC);
+        assert_step(&lab, "db2/bull00 redis.rewrite", STEP_RUNNING);
+        assert_string_not_equal(lab_step(&lab, "db2/bull00 redis.rewrite").operation, id);
+        assert_run(&lab, RUN_RUNNING);
+        lab_end(&lab);
+}
+
+/* The same for what has not been asked for yet: it waits for the host to come back. */
+static void test_step_waits_for_a_shutdown(void **state)
+{
+        struct lab lab;
+
+        lab_start(&lab, PLAN_REBOOT);
+        lab_done(&lab, SAVE);
+        shuts_down(&lab, DB2, "slow.service");
+        lab_done(&lab, "db2/bull00 redis.rewrite");
+        lab_wait(&lab, 600 * USEC_PER_SEC);
+        assert_step(&lab, "db2/bull01 redis.rewrite", STEP_WAITING);
+        lab_down(&lab, DB2);
+        lab_wait(&lab, 100 * USEC_PER_SEC);
+        assert_step(&lab, "db2/bull01 redis.rewrite", STEP_WAITING);
+        lab.in.states[DB2].host.stopping = false;
+        lab_new_boot(&lab, DB2);
+        lab_up(&lab, DB2);
+        assert_step(&lab, "db2/bull01 redis.rewrite", STEP_RUNNING);
+        lab_end(&lab);
+}
+
 static void test_reboot_never_returns(void **state)
 {
         char waiting[512];
@@ -168,13 +236,25 @@ static void test_reboot_never_returns(void **state)
         lab_reboot(&lab, APP1);
         lab_reboot(&lab, DB2);
         lab_start_units(&lab, DB2);
+        shuts_down(&lab, DB1, "slow.service");
+        assert_string_equal(lab_effect(&lab, EFFECT_PROGRESS, "db1 host.reboot")->text,
+                            "shutting down, which waits for slow.service");
+        lab_wait(&lab, 60 * USEC_PER_SEC);
+        lab_changed(&lab, DB1);
+        assert_null(lab_effect(&lab, EFFECT_PROGRESS, NULL)); /* said once */
+        assert_step(&lab, "db1 host.reboot", STEP_RUNNING);
         lab_down(&lab, DB1);
-        lab_wait(&lab, 900 * USEC_PER_SEC);
+        lab_wait(&lab, 840 * USEC_PER_SEC);
         assert_step(&lab, "db1 host.reboot", STEP_RUNNING);
         lab_wait(&lab, 60 * USEC_PER_SEC);
         assert_step(&lab, "db1 host.reboot", STEP_FAILED);
         run_waiting_for(lab.run, waiting, sizeof(waiting));
-        assert_non_null(strstr(waiting, "console"));
+        assert_non_null(strstr(waiting,
+                               "last seen 14 min 30 s ago shutting down, which waits for slow.service; "
+                               "look at its console"));
+        assert_non_null(strstr(waiting, "muster run retry r1 "));
+        assert_non_null(strstr(waiting, "muster run abort r1"));
+        lab.in.states[DB1].host.stopping = false;
         lab_new_boot(&lab, DB1);
         lab_up(&lab, DB1);
         assert_step(&lab, "db1 host.reboot", STEP_DONE);
@@ -367,6 +447,8 @@ int main(void)
                 cmocka_unit_test(test_reboot_called_failed_and_tried_again),
                 cmocka_unit_test(test_reboot_unreadable_boot),
                 cmocka_unit_test(test_reboot_in_doubt),
+                cmocka_unit_test(test_refused_by_a_shutdown),
+                cmocka_unit_test(test_step_waits_for_a_shutdown),
                 cmocka_unit_test(test_reboot_never_returns),
                 cmocka_unit_test(test_reboot_that_did_not_happen),
                 cmocka_unit_test(test_reboot_never_asked_for),
