@@ -147,6 +147,24 @@ static int learn(struct live *live, const struct run_effect *effect)
         return store_rate_put(live->runner->store, effect->service, &rate);
 }
 
+/* The newest reboot counts as much as all before it. */
+static int learn_reboot(struct live *live, const struct run_effect *effect)
+{
+        struct store_reboot reboot = {.mean_us = effect->took_us, .spread_us = effect->took_us / 4};
+        int r = store_reboot_get(live->runner->store, effect->host, &reboot);
+        uint64_t mean_us = reboot.mean_us, took_us = effect->took_us;
+
+        if (r < 0 && r != -ENOENT)
+                return r;
+        if (r == 0) {
+                reboot.spread_us =
+                        (reboot.spread_us + (took_us > mean_us ? took_us - mean_us : mean_us - took_us)) / 2;
+                reboot.mean_us = (mean_us + took_us) / 2;
+        }
+        reboot.reboots++;
+        return store_reboot_put(live->runner->store, effect->host, &reboot);
+}
+
 static int carry_out(struct live *live, const struct run_effect *effect)
 {
         switch (effect->kind) {
@@ -159,6 +177,8 @@ static int carry_out(struct live *live, const struct run_effect *effect)
                 return 0;
         case EFFECT_RATE:
                 return learn(live, effect);
+        case EFFECT_REBOOT:
+                return learn_reboot(live, effect);
         case EFFECT_FINISHED:
                 log_info("run %s has ended: %s", run_id(live->run), run_state_name(run_state(live->run)));
                 return store_run_finish(live->runner->store, run_id(live->run),

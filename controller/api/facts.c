@@ -3,6 +3,22 @@
 
 #include "controller/api/handlers.h"
 
+/* A host that was never rebooted under these eyes has taught nothing. */
+static int take_reboot(const struct api_context *context, const char *host, struct plan_host_fact *fact)
+{
+        struct store_reboot reboot;
+        int r = store_reboot_get(context->store, host, &reboot);
+
+        if (r == -ENOENT)
+                return 0;
+        if (r == 0) {
+                fact->reboot_us = reboot.mean_us;
+                fact->reboot_spread_us = reboot.spread_us;
+                fact->reboots = reboot.reboots;
+        }
+        return r;
+}
+
 int api_facts_get(const struct api_context *context, struct api_facts *ret)
 {
         const struct fleet *fleet = context->fleet;
@@ -17,10 +33,16 @@ int api_facts_get(const struct api_context *context, struct api_facts *ret)
         }
         for (size_t i = 0; i < fleet->host_count; i++) {
                 struct agent_view view;
+                int r;
 
                 agents_view(context->agents, i, &view);
                 facts.hosts[i] = (struct plan_host_fact){
                         .connected = view.connected, .state = view.state, .state_us = view.state_us};
+                r = take_reboot(context, view.name, &facts.hosts[i]);
+                if (r < 0) {
+                        api_facts_clear(&facts);
+                        return r;
+                }
         }
         for (size_t i = 0; i < fleet->service_count; i++) {
                 struct store_rate rate = {0};

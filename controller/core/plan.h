@@ -77,6 +77,8 @@ struct plan_host_fact {
         const struct agent_state *state; /* NULL if never seen */
         uint64_t state_us;               /* realtime by the controller's clock when it came; 0 not known */
         bool late;                       /* asked to look anew, it did not answer in time */
+        uint64_t reboot_us, reboot_spread_us; /* learned */
+        unsigned reboots;                     /* from how many; 0: not learned */
 };
 struct plan_rate {
         double base_bytes_per_s, incremental_bytes_per_s; /* 0: not learned */

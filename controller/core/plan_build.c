@@ -183,6 +183,8 @@ static int add_operation(struct builder *b, enum plan_phase phase, size_t host, 
         step->deadline_us = type->deadline_us;
         name_step(b, step, host, type->name);
         plan_estimate_operation(step, state);
+        if (kind == OPERATION_HOST_REBOOT)
+                plan_estimate_reboot(step, &b->facts->hosts[host]);
         if (kind == OPERATION_UNIT_STOP && state)
                 step->deadline_us = above_unit(type->deadline_us, state->unit.timeout_stop_us);
         else if (kind == OPERATION_UNIT_START && state)

@@ -1,6 +1,6 @@
 /* How long a step will take: always a range, with what it rests on. A load is base bytes / base rate +
  * incremental bytes / incremental rate; rates are learned from the loads that were watched, and until the
- * first one the range is as wide as what has been seen anywhere. */
+ * first one the range is as wide as what has been seen anywhere. Reboots likewise, a host. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -22,6 +22,7 @@
 #define SAVE_SLOWEST    (30 * MB) /* an RDB written at SHUTDOWN */
 #define SAVE_FASTEST    (500 * MB)
 #define RESYNC_SLOWEST  (50 * MB)
+#define REBOOT_LONGEST  (6 * 3600 * USEC_PER_SEC) /* what lasted longer waited for a person */
 
 static uint64_t span(double bytes, double bytes_per_s)
 {
@@ -106,6 +107,21 @@ void plan_estimate_operation(struct step *step, const struct service_state *stat
         default:
                 set_range(step, 50 * USEC_PER_MSEC, 10 * USEC_PER_SEC, "a job of systemd");
         }
+}
+
+/* Hosts with a memory test, and those that wait for a disk, take what they took before. */
+void plan_estimate_reboot(struct step *step, const struct plan_host_fact *fact)
+{
+        uint64_t twice = 2 * fact->reboot_spread_us, mean = fact->reboot_us;
+        char text[32], basis[TEXT_SIZE];
+
+        if (!fact->reboots || !mean || mean > REBOOT_LONGEST || fact->reboot_spread_us > REBOOT_LONGEST)
+                return;
+        time_duration_text(text, sizeof(text), mean);
+        snprintf(basis, sizeof(basis), "%s learned from %u reboot%s", text, fact->reboots,
+                 fact->reboots == 1 ? "" : "s");
+        set_range(step, mean > 2 * twice ? mean - twice : mean / 2,
+                  mean + (twice > mean / 2 ? twice : mean / 2), basis);
 }
 
 /* What will have to be loaded: a range of base bytes, and the incremental bytes. */

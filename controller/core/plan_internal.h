@@ -14,6 +14,8 @@ int plan_add_warning(struct plan *plan, const char *text);
 /* Fill in low_us, high_us and basis of a step. state is what the agent said of its service (NULL: nothing).
  * compacted: the plan rewrites this service's AOF before it is stopped. */
 void plan_estimate_operation(struct step *step, const struct service_state *state);
+/* Of a reboot: by what was learned of the host, if anything. */
+void plan_estimate_reboot(struct step *step, const struct plan_host_fact *fact);
 void plan_estimate_gate(struct step *step, const struct service_state *state, const struct plan_rate *rate,
                         bool compacted);
 

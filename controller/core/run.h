@@ -79,6 +79,7 @@ enum run_effect_kind {
         EFFECT_LEDGER = 3,   /* host: ask for run_pending(host) */
         EFFECT_PROGRESS = 4, /* step, done, total, text: tell watchers, no more */
         EFFECT_RATE = 5,     /* service, base_rate, incremental_rate: a load was watched */
+        EFFECT_REBOOT = 7,   /* host, took_us: a reboot was watched from its intent to its proof */
         EFFECT_FINISHED = 6, /* the run has ended: its locks end */
 };
 
@@ -91,6 +92,7 @@ struct run_effect {
         char host[NAME_SIZE];
         char service[NAME_SIZE];
         uint64_t done, total;
+        uint64_t took_us;
         double base_rate, incremental_rate; /* bytes a second; 0: not seen */
         char text[TEXT_SIZE];
 };

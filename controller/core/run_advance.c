@@ -84,6 +84,26 @@ static int doubt_machine(struct turn *turn, size_t index)
         return turn_record(turn, &event);
 }
 
+/* What this life of the controller saw whole is learnt from. */
+static int decide_rebooted(struct turn *turn, size_t index, const char *text)
+{
+        bool is_usual = turn->run->steps[index].state == STEP_RUNNING; /* nobody had to help it */
+        uint64_t intent_us = is_usual ? turn->run->steps[index].intent_us : 0;
+        struct run_effect *effect;
+        int r = decide_done(turn, index, NULL, text);
+
+        if (r < 0 || !intent_us)
+                return r;
+        r = turn_effect(turn, EFFECT_REBOOT, &effect);
+        if (r < 0)
+                return r;
+        effect->step = (int)index;
+        text_copy_cut(effect->host, sizeof(effect->host),
+                      turn->run->hosts[turn->run->steps[index].host].name);
+        effect->took_us = turn->now_us - intent_us;
+        return 0;
+}
+
 static int advance_reboot(struct turn *turn, size_t index)
 {
         struct run_step *step = &turn->run->steps[index];
@@ -97,7 +117,7 @@ static int advance_reboot(struct turn *turn, size_t index)
 
                 snprintf(text, sizeof(text), "up on a new boot (%.8s…, before %.8s…)", host->boot_now,
                          step->boot_id);
-                return decide_done(turn, index, NULL, text);
+                return decide_rebooted(turn, index, text);
         }
         if (step->state != STEP_RUNNING || !host->connected)
                 return 0;

@@ -49,6 +49,10 @@ static const char schema[] = "PRAGMA application_id=" QUOTE(
                                          "NOT NULL,"
                                          " incremental REAL NOT NULL, loads INTEGER NOT NULL) STRICT, "
                                          "WITHOUT ROWID;"
+                                         "CREATE TABLE reboots (host TEXT NOT NULL PRIMARY KEY, mean_us "
+                                         "INTEGER NOT NULL,"
+                                         " spread_us INTEGER NOT NULL, reboots INTEGER NOT NULL) STRICT, "
+                                         "WITHOUT ROWID;"
                                          "CREATE TABLE audit (number INTEGER PRIMARY KEY, time_us INTEGER "
                                          "NOT NULL, user TEXT NOT NULL,"
                                          " action TEXT NOT NULL, text TEXT NOT NULL, hash BLOB NOT NULL) "
@@ -85,6 +89,9 @@ static const char *const texts[STATEMENT_END] = {
         [STATEMENT_RATE_GET] = "SELECT base, incremental, loads FROM rates WHERE service=?1",
         [STATEMENT_RATE_PUT] = "INSERT OR REPLACE INTO rates (service, base, incremental, loads)"
                                " VALUES (?1, ?2, ?3, ?4)",
+        [STATEMENT_REBOOT_GET] = "SELECT mean_us, spread_us, reboots FROM reboots WHERE host=?1",
+        [STATEMENT_REBOOT_PUT] = "INSERT OR REPLACE INTO reboots (host, mean_us, spread_us, reboots)"
+                                 " VALUES (?1, ?2, ?3, ?4)",
         [STATEMENT_AUDIT_LAST] = "SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1",
         [STATEMENT_AUDIT_ADD] = "INSERT INTO audit (number, time_us, user, action, text, hash)"
                                 " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",

@@ -1,4 +1,4 @@
-/* See store.h: runs, their locks and journal, learned rates. */
+/* See store.h: runs, their locks and journal, what was learned. */
 #include <math.h>
 #include <string.h>
 
@@ -256,6 +256,45 @@ int store_rate_put(store *store, const char *service, const struct store_rate *r
         sqlite3_bind_double(statement, 2, rate->base_bytes_per_s);
         sqlite3_bind_double(statement, 3, rate->incremental_bytes_per_s);
         store_bind_u64(statement, 4, rate->loads);
+        r = store_write(store, statement);
+        return r < 0 ? r : 0;
+}
+
+int store_reboot_get(store *store, const char *host, struct store_reboot *ret)
+{
+        int r = 0;
+        sqlite3_stmt *statement = store_begin_read(store, STATEMENT_REBOOT_GET, &r);
+        struct store_reboot reboot = {0};
+        uint64_t reboots = 0;
+
+        if (!statement)
+                return r;
+        store_bind_text(statement, 1, host);
+        r = store_step(store, statement);
+        r = r == 0 ? -ENOENT : r < 0 ? r : store_column_u64(statement, 0, &reboot.mean_us);
+        if (r == 0)
+                r = store_column_u64(statement, 1, &reboot.spread_us);
+        if (r == 0)
+                r = store_column_u64(statement, 2, &reboots);
+        if (r == 0) {
+                reboot.reboots = reboots > UINT32_MAX ? UINT32_MAX : (unsigned)reboots;
+                *ret = reboot;
+        }
+        store_end(statement);
+        return r;
+}
+
+int store_reboot_put(store *store, const char *host, const struct store_reboot *reboot)
+{
+        int r = 0;
+        sqlite3_stmt *statement = store_begin_write(store, STATEMENT_REBOOT_PUT, &r);
+
+        if (!statement)
+                return r;
+        store_bind_text(statement, 1, host);
+        store_bind_u64(statement, 2, reboot->mean_us);
+        store_bind_u64(statement, 3, reboot->spread_us);
+        store_bind_u64(statement, 4, reboot->reboots);
         r = store_write(store, statement);
         return r < 0 ? r : 0;
 }

@@ -88,6 +88,15 @@ struct store_rate {
 int store_rate_get(store *store, const char *service, struct store_rate *ret); /* -ENOENT */
 int store_rate_put(store *store, const char *service, const struct store_rate *rate);
 
+/* --- how long reboots take, a host -----------------------------------------------------------------------
+ */
+struct store_reboot {
+        uint64_t mean_us, spread_us;
+        unsigned reboots; /* how many were learned from */
+};
+int store_reboot_get(store *store, const char *host, struct store_reboot *ret); /* -ENOENT */
+int store_reboot_put(store *store, const char *host, const struct store_reboot *reboot);
+
 /* --- audit: who did what; each entry carries the hash of the one before ----------------------------------
  */
 struct store_audit {

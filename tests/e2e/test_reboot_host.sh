@@ -137,3 +137,5 @@ said "$work/show" 'host.reboot: up on a new boot'
 [[ $(boot) != "$second" ]] || fail "h1 was not rebooted"
 equal "boots that h1 noted" 3 "$(on sh -c 'wc -l </var/log/boots')"
 echo "slow shutdown: seen, and waited for"
+muster plan reboot >"$work/plan"
+said "$work/plan" 'learned from 1 reboot'

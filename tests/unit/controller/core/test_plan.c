@@ -203,6 +203,29 @@ static void test_refusals(void **state)
         refused(&in, "nothing", "reboot");
 }
 
+static void test_estimated_reboots(void **state)
+{
+        struct incident in;
+        struct plan *plan;
+        const struct step *one, *other;
+        struct error error;
+
+        incident_init(&in);
+        in.facts[DB1].reboot_us = 100 * USEC_PER_SEC;
+        in.facts[DB1].reboot_spread_us = 10 * USEC_PER_SEC;
+        in.facts[DB1].reboots = 2;
+        in.facts[DB2].reboot_us = UINT64_MAX; /* no length that a reboot has */
+        in.facts[DB2].reboots = 1;
+        assert_int_equal(incident_plan(&in, PLAN_REBOOT, &plan, &error), 0);
+        one = &plan->steps[step_named(plan, "db1 host.reboot")];
+        other = &plan->steps[step_named(plan, "db2 host.reboot")];
+        assert_string_equal(one->basis, "1 min 40 s learned from 2 reboots");
+        assert_int_equal(one->low_us, 80 * USEC_PER_SEC);
+        assert_int_equal(one->high_us, 150 * USEC_PER_SEC);
+        assert_non_null(strstr(other->basis, "not learned"));
+        plan_free(plan);
+}
+
 static void test_estimates(void **state)
 {
         struct step *bds, *copy;
@@ -344,6 +367,7 @@ int main(void)
                 cmocka_unit_test(test_without_a_unit),
                 cmocka_unit_test(test_refusals),
                 cmocka_unit_test(test_estimates),
+                cmocka_unit_test(test_estimated_reboots),
                 cmocka_unit_test(test_deadlines),
                 cmocka_unit_test(test_json_roundtrip),
                 cmocka_unit_test(test_json_refusals),

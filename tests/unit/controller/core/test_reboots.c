@@ -27,10 +27,13 @@ static void test_reboot_is_proven_by_its_boot(void **state)
         assert_step(&lab, "db1 host.reboot", STEP_RUNNING);
         assert_null(lab_effect(&lab, EFFECT_OPERATE, NULL));
         lab_down(&lab, DB1);
+        lab_wait(&lab, 33 * USEC_PER_SEC);
         lab_new_boot(&lab, DB1);
         lab_up(&lab, DB1);
         assert_step(&lab, "db1 host.reboot", STEP_DONE);
         assert_null(lab_effect(&lab, EFFECT_LEDGER, NULL));
+        assert_int_equal(lab_effect(&lab, EFFECT_REBOOT, "db1 host.reboot")->took_us, 93 * USEC_PER_SEC);
+        assert_string_equal(lab_effect(&lab, EFFECT_REBOOT, NULL)->host, "db1");
         lab_end(&lab);
 }
 
@@ -72,6 +75,7 @@ static void test_reboot_called_failed_too_early(void **state)
         lab_new_boot(&lab, DB1);
         lab_up(&lab, DB1);
         assert_step(&lab, "db1 host.reboot", STEP_DONE);
+        assert_null(lab_effect(&lab, EFFECT_REBOOT, NULL)); /* nothing to learn from */
         lab_end(&lab);
 }
 

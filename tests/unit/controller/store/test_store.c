@@ -272,6 +272,25 @@ static void test_journal(void **state)
         store_close(store);
 }
 
+static void test_reboots(void **state)
+{
+        store *store = open_store();
+        struct store_reboot reboot = {30000000, 5000000, 2}, found;
+
+        assert_int_equal(store_reboot_get(store, "db1", &found), -ENOENT);
+        assert_int_equal(store_reboot_put(store, "db1", &reboot), 0);
+        reboot.reboots = 3;
+        assert_int_equal(store_reboot_put(store, "db1", &reboot), 0);
+        assert_int_equal(store_commit(store, NULL), 0);
+        store_close(store);
+        store = open_store();
+        assert_int_equal(store_reboot_get(store, "db1", &found), 0);
+        assert_int_equal(found.mean_us, 30000000);
+        assert_int_equal(found.spread_us, 5000000);
+        assert_int_equal(found.reboots, 3);
+        store_close(store);
+}
+
 static void test_rates(void **state)
 {
         struct store_rate rate = {1e6 / 3, 0, 2}, found;
@@ -419,9 +438,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         const struct CMUnitTest tests[] = {
-                TEST(test_open),        TEST(test_open_refusals), TEST(test_keys),  TEST(test_invitations),
-                TEST(test_runs),        TEST(test_journal),       TEST(test_rates), TEST(test_audit),
-                TEST(test_audit_known), TEST(test_damaged_rows),
+                TEST(test_open),  TEST(test_open_refusals), TEST(test_keys),         TEST(test_invitations),
+                TEST(test_runs),  TEST(test_journal),       TEST(test_rates),        TEST(test_reboots),
+                TEST(test_audit), TEST(test_audit_known),   TEST(test_damaged_rows),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
