@@ -222,6 +222,8 @@ static void host_notes(const Muster__V1__HostStatus *host, char *out, size_t siz
         out[0] = '\0';
         if (host->held_by[0])
                 add(out, size, "; ", "run %s", host->held_by);
+        if (host->another[0])
+                add(out, size, "; ", "%s", host->another);
         if (!state || !host->connected)
                 return;
         if (!state->boot_id[0] || state->boot_error[0])

@@ -10,33 +10,11 @@
 #include "common/base/text.h"
 #include "common/base/time.h"
 #include "common/rpc/wire.h"
+#include "controller/agents_internal.h"
 
-#define LISTENERS_MOST     8u
 #define LEDGER_DEADLINE_US (10 * USEC_PER_SEC)
-/* How long a link may be up without saying how its host is. */
-#define FIRST_STATE_US (60 * USEC_PER_SEC)
-
-struct agent {
-        agents *agents;
-        const struct fleet_host *host;
-        size_t index;
-        rpc_peer *peer;
-        sd_event_source *patience; /* owned; while the first state is awaited */
-        bool connected;
-        uint64_t last_seen_us;
-        uint64_t came_us; /* when state came; monotonic */
-        struct agent_state state;
-        uint64_t state_us; /* realtime, when it came */
-        bool seen;
-};
-
-struct agents {
-        sd_event *event;
-        const struct fleet *fleet;
-        struct agent *list; /* one a host of the fleet, same order */
-        struct agents_listener listeners[LISTENERS_MOST];
-        size_t listener_count;
-};
+/* How long a machine that was kept out is spoken of after it last tried. */
+#define ANOTHER_US (600 * USEC_PER_SEC)
 
 int agents_new(agents **ret, sd_event *event, const struct fleet *fleet)
 {
@@ -64,6 +42,7 @@ agents *agents_free(agents *agents)
         for (size_t i = 0; i < agents->fleet->host_count; i++) {
                 sd_event_source_disable_unref(agents->list[i].patience);
                 agent_state_clear(&agents->list[i].state);
+                agent_state_clear(&agents->list[i].candidate_state);
         }
         free(agents->list);
         free(agents);
@@ -95,6 +74,9 @@ void agents_view(const agents *agents, size_t index, struct agent_view *ret)
                 .state = agent->seen ? &agent->state : NULL,
                 .state_us = agent->state_us,
                 .peer = agent->connected ? agent->peer : NULL,
+                .another = agent->another_us && time_monotonic_us() - agent->another_us < ANOTHER_US
+                                   ? agent->another
+                                   : "",
         };
 }
 
@@ -103,9 +85,7 @@ int agents_find(const agents *agents, const char *host)
         return fleet_host_find(agents->fleet, host);
 }
 
-enum news { NEWS_UP, NEWS_DOWN, NEWS_CHANGED };
-
-static void tell(const struct agent *agent, enum news news)
+void agents_tell(const struct agent *agent, enum agents_news news)
 {
         struct agent_view view;
 
@@ -119,169 +99,6 @@ static void tell(const struct agent *agent, enum news news)
                 if (told)
                         told(&view, listener->userdata);
         }
-}
-
-/* --- the stream of states --- */
-
-/* Checked and complete, or nothing. */
-static int read_state(struct agent_state *ret, const Muster__V1__AgentState *message)
-{
-        struct agent_state state = {0};
-        int r;
-
-        if (!message->host || message->n_services > FLEET_SERVICES_MAX)
-                return -EBADMSG;
-        state.services = calloc(message->n_services + 1, sizeof(*state.services));
-        if (!state.services)
-                return -ENOMEM;
-        r = wire_read_host(&state.host, message->host);
-        for (size_t i = 0; r == 0 && i < message->n_services; i++) {
-                r = wire_read_service(&state.services[i], message->services[i]);
-                if (r == 0)
-                        state.service_count++;
-        }
-        if (r < 0) {
-                agent_state_clear(&state);
-                return r;
-        }
-        *ret = state;
-        return 0;
-}
-
-static void take_state(struct agent *agent, rpc_call *call, const ProtobufCMessage *message)
-{
-        struct agent_state state;
-        int r;
-
-        if (rpc_call_peer(call) != agent->peer)
-                return; /* a link that was replaced by a newer one */
-        r = read_state(&state, (const Muster__V1__AgentState *)message);
-
-        if (r < 0) {
-                log_warning("host %s sent a state that cannot be read (%s); its link is closed",
-                            agent->host->name, strerror(-r));
-                rpc_peer_close(agent->peer, "unreadable state");
-                return;
-        }
-        agent_state_clear(&agent->state);
-        agent->state = state;
-        agent->seen = true;
-        agent->last_seen_us = agent->state_us = time_realtime_us();
-        agent->came_us = time_monotonic_us();
-        if (agent->connected) {
-                tell(agent, NEWS_CHANGED);
-                return;
-        }
-        agent->connected = true;
-        agent->patience = sd_event_source_disable_unref(agent->patience);
-        log_info("host %s is up, boot %s", agent->host->name, state.host.boot_id);
-        tell(agent, NEWS_UP);
-}
-
-static void on_state(rpc_call *call, const ProtobufCMessage *message, void *userdata)
-{
-        take_state(userdata, call, message);
-}
-
-static void on_watch_end(rpc_call *call, enum rpc_status code, const char *text, void *userdata)
-{
-        struct agent *agent = userdata;
-
-        if (rpc_call_peer(call) != agent->peer || code == RPC_UNAVAILABLE)
-                return; /* the link went down: agents_peer_down says so */
-        if (code == RPC_UNIMPLEMENTED)
-                return; /* it is only joining: its agent comes on a link of its own */
-        log_warning("host %s stopped reporting: %s: %s; its link is closed", agent->host->name,
-                    rpc_status_name(code), text);
-        rpc_peer_close(agent->peer, "its reports ended");
-}
-
-static int watch(struct agent *agent)
-{
-        const struct fleet *fleet = agent->agents->fleet;
-        Muster__V1__WatchRequest request = MUSTER__V1__WATCH_REQUEST__INIT;
-        struct wire_arena arena = {0};
-        int r = -ENOMEM;
-
-        request.services = wire_alloc(&arena, fleet->service_count * sizeof(*request.services));
-        for (size_t i = 0; request.services && i < fleet->service_count; i++)
-                if (fleet->services[i].host == agent->index)
-                        request.services[request.n_services++] = wire_spec(&arena, &fleet->services[i].spec);
-        if (!arena.failed)
-                r = rpc_call_start(NULL, agent->peer, &muster__v1__agent__descriptor, "Watch", &request.base,
-                                   0, on_state, on_watch_end, agent);
-        wire_arena_clear(&arena);
-        return r;
-}
-
-static int on_impatience(sd_event_source *source, uint64_t usec, void *userdata)
-{
-        struct agent *agent = userdata;
-
-        agent->patience = sd_event_source_disable_unref(agent->patience);
-        log_warning("host %s has not said how it is within a minute of connecting; its link is closed",
-                    agent->host->name);
-        if (agent->peer)
-                rpc_peer_close(agent->peer, "no state came within a minute");
-        return 0;
-}
-
-void agents_peer_up(agents *agents, rpc_peer *peer)
-{
-        int index = agents_find(agents, rpc_peer_name(peer));
-        struct agent *agent;
-        int r;
-
-        if (index < 0) {
-                log_warning("host %s is not in the fleet file; its link is closed", rpc_peer_name(peer));
-                rpc_peer_close(peer, "not in the fleet file");
-                return;
-        }
-        agent = &agents->list[index];
-        if (agent->peer) {
-                /* The newer link wins: after a power cut the old one is still waiting for its heartbeat. */
-                rpc_peer *old = agent->peer;
-
-                agents_peer_down(agents, old);
-                rpc_peer_close(old, "the host connected again");
-        }
-        agent->peer = peer;
-        rpc_peer_set_data(peer, agent);
-        r = sd_event_add_time_relative(agents->event, &agent->patience, CLOCK_BOOTTIME, FIRST_STATE_US,
-                                       USEC_PER_SEC, on_impatience, agent);
-        if (r >= 0)
-                r = watch(agent);
-        if (r < 0) {
-                log_warning("host %s cannot be watched: %s", agent->host->name, strerror(-r));
-                rpc_peer_close(peer, "cannot be watched");
-        }
-}
-
-void agents_peer_down(agents *agents, rpc_peer *peer)
-{
-        struct agent *agent = rpc_peer_data(peer);
-        bool was_connected;
-
-        if (!agent || agent->peer != peer)
-                return;
-        was_connected = agent->connected;
-        if (was_connected)
-                agent->last_seen_us = time_realtime_us();
-        agent->peer = NULL;
-        agent->patience = sd_event_source_disable_unref(agent->patience);
-        agent->connected = false;
-        if (was_connected) {
-                log_info("host %s is down", agent->host->name);
-                tell(agent, NEWS_DOWN);
-        }
-}
-
-void agents_close(agents *agents, const char *host, const char *reason)
-{
-        int index = agents_find(agents, host);
-
-        if (index >= 0 && agents->list[index].peer)
-                rpc_peer_close(agents->list[index].peer, reason);
 }
 
 /* --- calls to agents --- */
@@ -367,7 +184,7 @@ static void on_look(rpc_call *call, const ProtobufCMessage *message, void *userd
         struct look *look = userdata;
 
         look->answered = true;
-        take_state(look->agent, call, message);
+        agents_take_state(look->agent, call, message);
 }
 
 static void on_look_end(rpc_call *call, enum rpc_status code, const char *text, void *userdata)

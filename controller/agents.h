@@ -18,6 +18,7 @@ struct agent_view {
         uint64_t came_us;                /* when state came; monotonic */
         const struct agent_state *state; /* NULL if never seen; the newest, perhaps of before a reboot */
         uint64_t state_us;               /* realtime, when that state came */
+        const char *another;             /* a machine with the same key that was kept out of late; "" none */
         rpc_peer *peer;                  /* NULL unless connected */
 };
 

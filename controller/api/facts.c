@@ -36,8 +36,10 @@ int api_facts_get(const struct api_context *context, struct api_facts *ret)
                 int r;
 
                 agents_view(context->agents, i, &view);
-                facts.hosts[i] = (struct plan_host_fact){
-                        .connected = view.connected, .state = view.state, .state_us = view.state_us};
+                facts.hosts[i] = (struct plan_host_fact){.connected = view.connected,
+                                                         .state = view.state,
+                                                         .state_us = view.state_us,
+                                                         .another = view.another};
                 r = take_reboot(context, view.name, &facts.hosts[i]);
                 if (r < 0) {
                         api_facts_clear(&facts);

@@ -112,6 +112,7 @@ static Muster__V1__HostStatus *host_message(const struct api_context *context, s
         if (r < 0 && r != -ENOENT)
                 return NULL;
         message->held_by = wire_text(arena, holder);
+        message->another = wire_text(arena, view.another);
         if (view.state)
                 message->host = wire_host(arena, &view.state->host);
         if (add_groups(arena, &context->fleet->hosts[index], message) < 0 ||

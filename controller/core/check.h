@@ -73,6 +73,7 @@ void check_disk(struct checking *checking);
 void check_failed_units(struct checking *checking);
 void check_memory(struct checking *checking);
 void check_inhibitors(struct checking *checking);
+void check_two_machines(struct checking *checking);
 void check_reported(struct checking *checking);
 void check_unit(struct checking *checking);
 void check_autostart(struct checking *checking);

@@ -27,6 +27,7 @@ static const struct check checks[] = {
         {"disk", 0, false, check_disk},
         {"memory", 0, false, check_memory},
         {"failed-units", 0, false, check_failed_units},
+        {"two-machines", 0, true, check_two_machines},
         {"inhibitors", 0, false, check_inhibitors},
         {"reported", UNIT | REDIS | TILE38 | PM2, true, check_reported},
         {"unit", UNIT | REDIS | TILE38, false, check_unit},

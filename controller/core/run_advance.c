@@ -74,7 +74,7 @@ static int doubt_machine(struct turn *turn, size_t index)
         struct run_event event = turn_event(EVENT_DOUBT, (int)index);
         char span[64];
 
-        if (turn->run->steps[index].state != STEP_RUNNING)
+        if (turn->run->steps[index].state == STEP_DOUBT)
                 return 0;
         time_duration_text(span, sizeof(span), host->uptime_us);
         event_say(&event,

@@ -29,7 +29,7 @@ static const struct move {
         [EVENT_ATTEMPT] = {IN(STEP_RUNNING), FOR_OPERATION, STEP_RETRYING},
         [EVENT_FAILED] = {IN(STEP_WAITING) | IN(STEP_RUNNING) | IN(STEP_RETRYING), FOR_OPERATION | FOR_GATE,
                           STEP_FAILED},
-        [EVENT_DOUBT] = {IN(STEP_RUNNING), FOR_OPERATION, STEP_DOUBT},
+        [EVENT_DOUBT] = {IN(STEP_RUNNING) | IN(STEP_RETRYING) | IN(STEP_FAILED), FOR_OPERATION, STEP_DOUBT},
         [EVENT_LOST] = {IN(STEP_DONE), FOR_OPERATION | FOR_GATE, -1},
         [EVENT_RETRIED] = {IN(STEP_FAILED) | IN(STEP_DOUBT) | IN(STEP_RETRYING), FOR_OPERATION | FOR_GATE,
                            -1},
@@ -73,6 +73,9 @@ static const char *objection(const run *run, const struct run_event *event)
                     !is_reboot)
                         return "comes after a failure that was known";
                 return NULL;
+        case EVENT_DOUBT:
+                return step->state == STEP_RUNNING || (is_reboot && step->attempt) ? NULL
+                                                                                   : "is doubted too late";
         case EVENT_ATTEMPT:
                 return event->attempt == step->attempt ? NULL : "is not about the present attempt";
         case EVENT_LOST:

@@ -59,6 +59,7 @@ flavour=$(uname -r | sed -n 's/^[^a-z]*-\([a-z].*\)/-\1/p')
 on touch "/boot/vmlinuz-99.0.0$flavour"
 "$control" start
 "$control" join
+"$testbed" up h2 # what for: the end of this test
 until_true 30 sh -c "'$control' muster status --json | jq -e '.hosts[0].host.facts.listeners | any(. == \"127.0.0.1:7001\" or . == \"0.0.0.0:7001\")'"
 
 first=$(boot)
@@ -139,3 +140,22 @@ equal "boots that h1 noted" 3 "$(on sh -c 'wc -l </var/log/boots')"
 echo "slow shutdown: seen, and waited for"
 muster plan reboot >"$work/plan"
 said "$work/plan" 'learned from 1 reboot'
+
+# A copy of the host, key and all, that is up too: kept out, and that is said; also while the host is away.
+"$testbed" pull h1 /var/lib/muster-agent "$work/copy"
+"$testbed" push h2 "$TESTBED_DIR/control/tree" /
+"$testbed" push h2 "$work/copy" /var/lib/muster-agent
+until_true 60 "$testbed" run h2 sh -c '[ $(ps -o etimes= -p 1) -gt 40 ]' # longer than a word may be on its way
+"$testbed" run h2 systemctl daemon-reload
+"$testbed" run h2 systemctl start muster-agent.service
+until_true 60 sh -c "'$control' muster status --json | jq -e '.hosts[0].another | contains(\"another machine has its key\")'"
+third=$(boot)
+equal "whose boot is shown" "${third//-/}" "$(muster status --json | jq -r '.hosts[0].host.boot_id')"
+muster check >"$work/check" || true
+said "$work/check" '^blocks +h1 two-machines'
+on touch /run/go # slowness has been seen
+muster reboot --yes --force >"$work/run" || { cat "$work/run"; fail "the run with a copy about ended with $?"; }
+equal "boots that h1 noted" 4 "$(on sh -c 'wc -l </var/log/boots')"
+equal "boots that h2 noted" 1 "$("$testbed" run h2 sh -c 'wc -l </var/log/boots')"
+! grep -q 'booted anew' "$work/run" || fail "the copy was taken for the host"
+echo "a copy: kept out"

@@ -18,6 +18,7 @@ struct rpc_peer {
         const char *name;
         void *data;
         const char *closed; /* the reason */
+        uint8_t key[32];
 };
 
 struct rpc_call {
@@ -28,7 +29,7 @@ struct rpc_call {
         void *userdata;
 };
 
-static struct rpc_call calls[4];
+static struct rpc_call calls[8];
 static size_t call_count;
 static uint64_t patience_us;
 
@@ -53,6 +54,16 @@ void *rpc_peer_data(const rpc_peer *peer)
 void rpc_peer_close(rpc_peer *peer, const char *reason)
 {
         peer->closed = reason;
+}
+
+const uint8_t *rpc_peer_key(const rpc_peer *peer)
+{
+        return peer->key;
+}
+
+const char *rpc_peer_address(const rpc_peer *peer)
+{
+        return "10.0.0.9";
 }
 
 rpc_peer *rpc_call_peer(const rpc_call *call)
@@ -168,6 +179,144 @@ static void test_a_state_ends_the_wait(void **state)
         assert_null(bench->peer.closed);
 }
 
+/* --- two machines with one key --- */
+
+static void say_boot(const struct rpc_call *call, const char *boot, uint64_t uptime_ms)
+{
+        Muster__V1__HostState host = MUSTER__V1__HOST_STATE__INIT;
+        Muster__V1__AgentState state = MUSTER__V1__AGENT_STATE__INIT;
+
+        host.boot_id = (char *)boot;
+        host.uptime_ms = uptime_ms;
+        state.host = &host;
+        call->on_message((rpc_call *)call, &state.base, call->userdata);
+}
+
+#define BOOT_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define BOOT_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+/* The host is up on boot A by bench->peer; another link of the same key is up by the other. */
+static void two_links(struct bench *bench, rpc_peer *other)
+{
+        agents_peer_up(bench->agents, &bench->peer);
+        say_boot(&calls[0], BOOT_A, 1000);
+        *other = (rpc_peer){.name = "one"};
+        agents_peer_up(bench->agents, other);
+        assert_string_equal(calls[1].method, "Watch");
+        assert_ptr_equal(calls[1].peer, other);
+        assert_null(bench->peer.closed); /* not before the newer one has proven itself */
+}
+
+static void expect_host(struct bench *bench, const rpc_peer *peer, const char *boot, bool another)
+{
+        struct agent_view view;
+
+        agents_view(bench->agents, 0, &view);
+        assert_true(view.connected);
+        assert_ptr_equal(view.peer, peer);
+        assert_string_equal(view.state->host.boot_id, boot);
+        assert_int_equal(view.another[0] != '\0', another);
+}
+
+static void test_same_machine_again(void **state)
+{
+        struct bench *bench = *state;
+        rpc_peer other;
+
+        two_links(bench, &other);
+        say_boot(&calls[1], BOOT_A, 1000000000);
+        assert_string_equal(bench->peer.closed, "the host connected again");
+        expect_host(bench, &other, BOOT_A, false);
+        agents_peer_down(bench->agents, &bench->peer); /* late */
+        expect_host(bench, &other, BOOT_A, false);
+}
+
+/* Up for days, while the other spoke a moment ago: no reboot explains that. */
+static void test_copy_that_was_up(void **state)
+{
+        struct bench *bench = *state;
+        struct agent_view view;
+        rpc_peer other;
+
+        two_links(bench, &other);
+        say_boot(&calls[1], BOOT_B, 86400000);
+        assert_non_null(other.closed);
+        agents_peer_down(bench->agents, &other);
+        expect_host(bench, &bench->peer, BOOT_A, true);
+        agents_view(bench->agents, 0, &view);
+        assert_non_null(strstr(view.another, "10.0.0.9, on boot bbbbbbbb"));
+        /* also when the right one is away, as for its reboot */
+        agents_peer_down(bench->agents, &bench->peer);
+        other = (rpc_peer){.name = "one"};
+        agents_peer_up(bench->agents, &other);
+        say_boot(&calls[call_count - 1], BOOT_B, 86400000);
+        assert_non_null(other.closed);
+        agents_peer_down(bench->agents, &other);
+        agents_view(bench->agents, 0, &view);
+        assert_false(view.connected);
+        bench->peer = (rpc_peer){.name = "one"};
+        agents_peer_up(bench->agents, &bench->peer);
+        say_boot(&calls[call_count - 1], "cccccccccccccccccccccccccccccccc", 500);
+        expect_host(bench, &bench->peer, "cccccccccccccccccccccccccccccccc", true);
+}
+
+/* Booted a moment ago, on another boot: the host after a power cut, if the machine of before is silent. */
+static void test_boot_while_the_old_link_is_up(void **state)
+{
+        struct bench *bench = *state;
+        rpc_peer other;
+
+        for (int answers = 0; answers < 2; answers++) {
+                call_count = 0;
+                two_links(bench, &other);
+                say_boot(&calls[1], BOOT_B, 500);
+                assert_string_equal(calls[2].method, "Describe");
+                assert_ptr_equal(calls[2].peer, &bench->peer);
+                say_boot(&calls[1], BOOT_B, 1500);
+                assert_int_equal(call_count, 3); /* asked once */
+                expect_host(bench, &bench->peer, BOOT_A, false);
+                if (answers) {
+                        say_boot(&calls[2], BOOT_A, 2000);
+                        calls[2].on_end(&calls[2], RPC_OK, "", calls[2].userdata);
+                        assert_null(bench->peer.closed);
+                        assert_non_null(other.closed);
+                        agents_peer_down(bench->agents, &other);
+                        expect_host(bench, &bench->peer, BOOT_A, true);
+                } else {
+                        calls[2].on_end(&calls[2], RPC_DEADLINE_EXCEEDED, "", calls[2].userdata);
+                        assert_non_null(bench->peer.closed);
+                        expect_host(bench, &other, BOOT_B, false);
+                        agents_peer_down(bench->agents, &other);
+                        bench->peer = (rpc_peer){.name = "one"};
+                }
+        }
+}
+
+static void test_old_link_ends_meanwhile(void **state)
+{
+        struct bench *bench = *state;
+        rpc_peer other;
+
+        two_links(bench, &other);
+        say_boot(&calls[1], BOOT_B, 500);
+        agents_peer_down(bench->agents, &bench->peer);
+        expect_host(bench, &other, BOOT_B, false);
+        calls[2].on_end(&calls[2], RPC_UNAVAILABLE, "", calls[2].userdata);
+        expect_host(bench, &other, BOOT_B, false);
+}
+
+/* A machine that took the host's place, with a key of its own: no copy. */
+static void test_new_key(void **state)
+{
+        struct bench *bench = *state;
+        rpc_peer other;
+
+        two_links(bench, &other);
+        other.key[0] = 1;
+        say_boot(&calls[1], BOOT_B, 86400000);
+        expect_host(bench, &other, BOOT_B, false);
+}
+
 struct heard {
         bool ended;
         enum rpc_status code;
@@ -222,6 +371,11 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_close_before_the_first_state, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_silence_ends_the_link, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_a_state_ends_the_wait, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_same_machine_again, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_copy_that_was_up, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_boot_while_the_old_link_is_up, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_old_link_ends_meanwhile, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_new_key, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_ledger, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_ledger_of_more_than_was_asked, set_up, tear_down),
         };

@@ -61,6 +61,39 @@ static void test_reboot_answered_by_another_machine(void **state)
         lab_end(&lab);
 }
 
+/* The same while the reboot is called failed, or is to be tried again: the other machine is not taken for the
+ * host, booted anew, and nothing is done on it. */
+static void test_failed_reboot_answered_by_another_machine(void **state)
+{
+        struct lab lab;
+
+        for (int retries = 0; retries < 2; retries++) {
+                lab_start(&lab, PLAN_REBOOT);
+                ((struct plan *)run_plan(lab.run))
+                        ->steps[step_named(run_plan(lab.run), "db1 host.reboot")]
+                        .retries = (uint32_t)retries;
+                free(lab.plan_json);
+                assert_int_equal(plan_to_json(run_plan(lab.run), &lab.plan_json), 0);
+                lab_take_down(&lab);
+                lab_report(&lab, "db1 host.reboot", OPERATION_FAILED, "still up after 15 min");
+                assert_step(&lab, "db1 host.reboot", retries ? STEP_RETRYING : STEP_FAILED);
+                lab_down(&lab, DB1);
+                lab_new_boot(&lab, DB1);
+                lab.in.states[DB1].host.uptime_ms = 86400 * 1000;
+                lab_up(&lab, DB1);
+                assert_step(&lab, "db1 host.reboot", STEP_DOUBT);
+                assert_null(strstr(lab.journal[lab.events - 1], "booted anew"));
+                lab_wait(&lab, 60 * USEC_PER_SEC);
+                assert_step(&lab, "db1 host.reboot", STEP_DOUBT);
+                assert_int_equal(run_state(lab.run), RUN_PAUSED);
+                lab_down(&lab, DB1);
+                lab_new_boot(&lab, DB1); /* the right one */
+                lab_up(&lab, DB1);
+                assert_step(&lab, "db1 host.reboot", STEP_DONE);
+                lab_end(&lab);
+        }
+}
+
 /* An agent gave a slow shutdown up before its end came: the boot that follows is the reboot's all the same,
  * and nobody has to ask for a second one. */
 static void test_reboot_called_failed_too_early(void **state)
@@ -447,6 +480,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_reboot_is_proven_by_its_boot),
                 cmocka_unit_test(test_reboot_answered_by_another_machine),
+                cmocka_unit_test(test_failed_reboot_answered_by_another_machine),
                 cmocka_unit_test(test_reboot_called_failed_too_early),
                 cmocka_unit_test(test_reboot_called_failed_and_tried_again),
                 cmocka_unit_test(test_reboot_unreadable_boot),
