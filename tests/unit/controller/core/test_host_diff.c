@@ -120,6 +120,11 @@ static void test_bounds(void **state)
         host.facts.listener_count = 600;
         after = note_of(&host);
         EXPECT(before, after, false, "not-compared", "too many or too long ports", );
+        host.facts.listener_count = 3; /* some before, too many after: none of them is gone */
+        before = note_of(&host);
+        host.facts.listener_count = 600;
+        after = note_of(&host);
+        EXPECT(before, after, false, "not-compared", "too many or too long ports", );
         host.facts.listener_count = 0;
         before = note_of(&host);
         host.facts.listener_count = 100;
