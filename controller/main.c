@@ -17,6 +17,7 @@
 #include "controller/agents.h"
 #include "controller/api/api.h"
 #include "controller/entry.h"
+#include "controller/loads.h"
 #include "controller/room.h"
 #include "controller/runner.h"
 #include "controller/store/store.h"
@@ -42,6 +43,8 @@ struct controller {
         store *store;
         agents *agents;
         runner *runner;
+        loads *loads;
+        struct agents_listener loads_listener;
         rpc_node *node;
         struct noise_keypair key;
         struct entry entry;
@@ -77,6 +80,40 @@ static void on_down(rpc_peer *peer, const char *reason, void *userdata)
 
         if (rpc_peer_role(peer) == RPC_AGENT)
                 agents_peer_down(controller->agents, peer);
+}
+
+/* --- loads: whatever agents speak of ------------------------------------------------------------------- */
+
+static void on_agent_state(const struct agent_view *agent, void *userdata)
+{
+        struct controller *controller = userdata;
+        int host = agents_find(controller->agents, agent->name);
+        int r = host < 0 || !agent->state
+                        ? 0
+                        : loads_observe(controller->loads, (size_t)host, agent->state, time_monotonic_us());
+
+        if (r < 0)
+                log_error("what the loads on %s teach cannot be kept: %s", agent->name, strerror(-r));
+}
+
+static void on_agent_down(const struct agent_view *agent, void *userdata)
+{
+        struct controller *controller = userdata;
+        int host = agents_find(controller->agents, agent->name);
+
+        if (host >= 0)
+                loads_forget(controller->loads, (size_t)host);
+}
+
+static int open_loads(struct controller *controller)
+{
+        int r = loads_new(&controller->loads, controller->fleet, controller->store);
+
+        controller->loads_listener = (struct agents_listener){.up = on_agent_state,
+                                                              .down = on_agent_down,
+                                                              .changed = on_agent_state,
+                                                              .userdata = controller};
+        return r < 0 ? r : agents_listen(controller->agents, &controller->loads_listener);
 }
 
 static enum rpc_status on_admit(rpc_node *node, enum rpc_role role, const uint8_t key[NOISE_KEY_SIZE],
@@ -156,6 +193,8 @@ static int begin(struct controller *controller, struct error *error)
         if (r == 0)
                 r = agents_new(&controller->agents, controller->event, controller->fleet);
         if (r == 0)
+                r = open_loads(controller);
+        if (r == 0)
                 r = runner_new(&controller->runner, controller->event, controller->store, controller->agents,
                                error);
         if (r < 0)
@@ -166,6 +205,7 @@ static int begin(struct controller *controller, struct error *error)
                 .store = controller->store,
                 .agents = controller->agents,
                 .runner = controller->runner,
+                .loads = controller->loads,
                 .node = controller->node,
                 .controller_public_key = controller->key.public,
                 .advertised_address = controller->settings.advertise,
@@ -236,6 +276,7 @@ static void tear_down(struct controller *controller)
         api_stop(&controller->api);
         runner_free(controller->runner);
         agents_free(controller->agents);
+        loads_free(controller->loads);
         store_close(controller->store);
         fleet_free(controller->fleet);
         sd_event_unref(controller->event);

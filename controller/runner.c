@@ -126,27 +126,6 @@ static void tell_progress(struct live *live, const struct run_effect *effect)
         runner_tell(live->runner, &news);
 }
 
-/* The newest load counts as much as all before it: data grows, disks change. */
-static int learn(struct live *live, const struct run_effect *effect)
-{
-        struct store_rate rate = {0};
-        int r = store_rate_get(live->runner->store, effect->service, &rate);
-
-        if (r < 0 && r != -ENOENT)
-                return r;
-        if (effect->base_rate > 0)
-                rate.base_bytes_per_s = rate.base_bytes_per_s > 0
-                                                ? (rate.base_bytes_per_s + effect->base_rate) / 2
-                                                : effect->base_rate;
-        if (effect->incremental_rate > 0)
-                rate.incremental_bytes_per_s =
-                        rate.incremental_bytes_per_s > 0
-                                ? (rate.incremental_bytes_per_s + effect->incremental_rate) / 2
-                                : effect->incremental_rate;
-        rate.loads++;
-        return store_rate_put(live->runner->store, effect->service, &rate);
-}
-
 /* The newest reboot counts as much as all before it. */
 static int learn_reboot(struct live *live, const struct run_effect *effect)
 {
@@ -175,8 +154,6 @@ static int carry_out(struct live *live, const struct run_effect *effect)
         case EFFECT_PROGRESS:
                 tell_progress(live, effect);
                 return 0;
-        case EFFECT_RATE:
-                return learn(live, effect);
         case EFFECT_REBOOT:
                 return learn_reboot(live, effect);
         case EFFECT_FINISHED:

@@ -21,11 +21,12 @@ def run(options):
         with _redis.Redis(rewritten) as redis:
             # The one load that is watched before the promise: rates come from it, as in a fleet's life.
             _, samples, _ = redis.load()
-            base_rate, more_rate = _redis.rates(samples, base)
+            _, learned = _redis.foretell(0, samples, base, _redis.NOTHING_LEARNED)
+            base_rate, more_rate = float(learned[0]), float(learned[1])
             redis.rewrite()
             new_base, _ = redis.sizes()
-        promise = harness.client([harness.BUILD / "bench" / "bench_load", "promise", base, more, memory, base_rate,
-                                  more_rate], 10)
+        promise = harness.client([harness.BUILD / "bench" / "bench_load", "promise", base, more, memory, *learned],
+                                 10)
 
         def load(folder):
             with _redis.Redis(folder) as redis:

@@ -12,6 +12,7 @@
 #include "common/model/fleet.h"
 #include "common/rpc/rpc.h"
 #include "controller/agents.h"
+#include "controller/loads.h"
 #include "controller/runner.h"
 #include "controller/store/store.h"
 
@@ -22,6 +23,7 @@ struct api_context {
         store *store;
         agents *agents;
         runner *runner;
+        loads *loads;
         rpc_node *node;
         const uint8_t *controller_public_key; /* NOISE_KEY_SIZE bytes */
         const char *advertised_address;       /* what invitations name, HOST:PORT */

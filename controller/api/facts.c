@@ -47,20 +47,12 @@ int api_facts_get(const struct api_context *context, struct api_facts *ret)
                 }
         }
         for (size_t i = 0; i < fleet->service_count; i++) {
-                struct store_rate rate = {0};
-                int r = store_rate_get(context->store, fleet->services[i].spec.name, &rate);
+                int r = loads_rate(context->store, fleet->services[i].spec.name, &facts.rates[i]);
 
-                if (r == -ENOENT)
-                        continue;
-                if (r < 0) {
+                if (r < 0 && r != -ENOENT) {
                         api_facts_clear(&facts);
                         return r;
                 }
-                facts.rates[i] = (struct plan_rate){
-                        .base_bytes_per_s = rate.base_bytes_per_s,
-                        .incremental_bytes_per_s = rate.incremental_bytes_per_s,
-                        .loads = rate.loads,
-                };
         }
         facts.facts = (struct plan_facts){.hosts = facts.hosts, .rates = facts.rates};
         *ret = facts;

@@ -32,6 +32,15 @@ enum step_kind {
 };
 
 #define STEP_NAME_SIZE 192
+#define LOAD_COURSE    3
+
+/* What was learned of the loads of one service. */
+struct plan_rate {
+        double base_bytes_per_s, incremental_bytes_per_s; /* 0: not learned */
+        unsigned loads;
+        double course[LOAD_COURSE]; /* share of the base's time after each quarter of its bytes; 0: not
+                                       learned */
+};
 
 struct step {
         char name[STEP_NAME_SIZE]; /* "db1/bds redis.rewrite", "db1/bds ready", "db1 host.reboot": unique in a
@@ -54,6 +63,7 @@ struct step {
         char same_as_host[NAME_SIZE];
         uint64_t low_us, high_us; /* estimate */
         char basis[TEXT_SIZE];    /* what the estimate rests on, for people */
+        struct plan_rate rate;    /* gates of loads: what was learned before */
 };
 
 struct plan {
@@ -80,10 +90,6 @@ struct plan_host_fact {
         const char *another;             /* a machine with the same key that was kept out; NULL or "" none */
         uint64_t reboot_us, reboot_spread_us; /* learned */
         unsigned reboots;                     /* from how many; 0: not learned */
-};
-struct plan_rate {
-        double base_bytes_per_s, incremental_bytes_per_s; /* 0: not learned */
-        unsigned loads;
 };
 /* How what a PM2 home runs now stands to something that was saved of it. */
 struct pm2_saved {

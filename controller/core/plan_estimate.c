@@ -177,6 +177,8 @@ static void estimate_load(struct step *step, struct load load, const struct plan
 void plan_estimate_gate(struct step *step, const struct service_state *state, const struct plan_rate *rate,
                         bool compacted)
 {
+        if (rate && step->phase == PHASE_LOAD)
+                step->rate = *rate;
         if (step->phase == PHASE_CHECK) {
                 set_range(step, 0, step->hold_us, "is not touched, only has to be ready");
         } else if (state && step->service.kind == SERVICE_REDIS) {

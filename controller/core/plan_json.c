@@ -6,6 +6,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "controller/core/json.h"
+#include "controller/core/load_eta.h"
 #include "controller/core/plan_internal.h"
 
 static json_t *service_to_json(const struct service_spec *spec, int *result)
@@ -41,6 +42,20 @@ static json_t *after_to_json(const struct step *step, int *result)
         return array;
 }
 
+static json_t *rate_to_json(const struct plan_rate *rate, int *result)
+{
+        json_t *object = json_object(), *course = json_array();
+
+        for (size_t i = 0; i < LOAD_COURSE; i++)
+                if (json_array_append_new(course, json_real(rate->course[i])) < 0)
+                        *result = -ENOMEM;
+        json_put(object, "base", json_real(rate->base_bytes_per_s), result);
+        json_put(object, "incremental", json_real(rate->incremental_bytes_per_s), result);
+        json_put_number(object, "loads", rate->loads, result);
+        json_put(object, "course", course, result);
+        return object;
+}
+
 static json_t *step_to_json(const struct step *step, int *result)
 {
         const struct operation_type *type = operation_type(step->operation);
@@ -68,6 +83,8 @@ static json_t *step_to_json(const struct step *step, int *result)
         json_put_number(object, "low_us", step->low_us, result);
         json_put_number(object, "high_us", step->high_us, result);
         json_put_text(object, "basis", step->basis, result);
+        if (step->rate.loads)
+                json_put(object, "rate", rate_to_json(&step->rate, result), result);
         return object;
 }
 
@@ -144,6 +161,24 @@ static int service_from_json(struct service_spec *spec, json_t *object, const ch
         return json_reader_end(&reader);
 }
 
+static int rate_from_json(struct plan_rate *rate, json_t *object, const char *what, struct error *error)
+{
+        struct json_reader reader = json_reader_begin(object, what, error);
+        json_t *course;
+        int r;
+
+        json_take_real(&reader, "base", &rate->base_bytes_per_s);
+        json_take_real(&reader, "incremental", &rate->incremental_bytes_per_s);
+        rate->loads = (unsigned)take_bounded(&reader, "loads", UINT32_MAX);
+        course = json_take(&reader, "course", JSON_ARRAY);
+        r = json_reader_end(&reader);
+        for (size_t i = 0; i < LOAD_COURSE && r >= 0; i++)
+                rate->course[i] = json_real_value(json_array_get(course, i));
+        return r >= 0 && !load_rate_is_sound(rate)
+                       ? error_set(error, -EINVAL, "%s: 'rate' holds what no load could teach", what)
+                       : r;
+}
+
 static int after_from_json(struct step *step, json_t *array, const char *what, struct error *error)
 {
         size_t count = json_array_size(array);
@@ -177,7 +212,7 @@ static int step_from_json(struct step *step, json_t *object, const char *what, s
         struct json_reader reader = json_reader_begin(object, what, error);
         char phase[NAME_SIZE] = "", operation[NAME_SIZE] = "", policy[NAME_SIZE] = "";
         const struct operation_type *type;
-        json_t *service, *after;
+        json_t *service, *after, *rate;
         int r;
 
         json_take_text(&reader, "name", step->name, sizeof(step->name));
@@ -198,6 +233,7 @@ static int step_from_json(struct step *step, json_t *object, const char *what, s
         json_take_number(&reader, "low_us", &step->low_us);
         json_take_number(&reader, "high_us", &step->high_us);
         json_take_text(&reader, "basis", step->basis, sizeof(step->basis));
+        rate = json_take(&reader, "rate", JSON_OBJECT);
         r = json_reader_end(&reader);
         if (r >= 0 && (plan_phase_parse(phase) < 0 || policy_from_name(&step->on_failure, policy) < 0))
                 r = error_set(error, -EINVAL, "%s has a phase or a policy that is not known", what);
@@ -205,6 +241,8 @@ static int step_from_json(struct step *step, json_t *object, const char *what, s
                 r = service_from_json(&step->service, service, what, error);
         if (r >= 0 && after)
                 r = after_from_json(step, after, what, error);
+        if (r >= 0 && rate)
+                r = rate_from_json(&step->rate, rate, what, error);
         if (r < 0)
                 return r;
         type = operation_type_named(operation);

@@ -177,6 +177,8 @@ static int index_steps(run *run)
                 step->stop = step->service >= 0 ? stops[step->service] : -1;
                 if (step->stop >= 0 && run->plan->steps[step->stop].batch != plan->batch)
                         step->stop = -1;
+                if (plan->rate.loads && step->service >= 0)
+                        run->services[step->service].rate = &plan->rate;
                 if (plan->operation == OPERATION_UNIT_STOP || plan->operation == OPERATION_PM2_STOP)
                         stops[step->service] = (int)i;
                 if (plan->operation == OPERATION_HOST_REBOOT)

@@ -78,8 +78,7 @@ enum run_effect_kind {
         EFFECT_OPERATE = 2,  /* step, operation: call it on the step's host (run_request has the request) */
         EFFECT_LEDGER = 3,   /* host: ask for run_pending(host) */
         EFFECT_PROGRESS = 4, /* step, done, total, text: tell watchers, no more */
-        EFFECT_RATE = 5,     /* service, base_rate, incremental_rate: a load was watched */
-        EFFECT_REBOOT = 7,   /* host, took_us: a reboot was watched from its intent to its proof */
+        EFFECT_REBOOT = 5,   /* host, took_us: a reboot was watched from its intent to its proof */
         EFFECT_FINISHED = 6, /* the run has ended: its locks end */
 };
 
@@ -90,10 +89,8 @@ struct run_effect {
         int step;
         char operation[ID_SIZE];
         char host[NAME_SIZE];
-        char service[NAME_SIZE];
         uint64_t done, total;
         uint64_t took_us;
-        double base_rate, incremental_rate; /* bytes a second; 0: not seen */
         char text[TEXT_SIZE];
 };
 

@@ -10,10 +10,6 @@
 #include "common/base/time.h"
 #include "controller/core/run_internal.h"
 
-/* Loads shorter than this teach nothing. */
-#define LEARN_LEAST_US    (1 * USEC_PER_SEC)
-#define LEARN_LEAST_BYTES 1000000u
-
 /* The instance: a Redis names itself; other processes are known by their id and when they began. */
 static void identity_of(const struct service_state *state, char out[IDENTITY_SIZE])
 {
@@ -25,13 +21,6 @@ static void identity_of(const struct service_state *state, char out[IDENTITY_SIZ
                          state->unit.active_enter_us);
 }
 
-static void sample_put(struct sample *first, struct sample *last, uint64_t now_us, uint64_t bytes)
-{
-        if (!first->time_us)
-                *first = (struct sample){now_us, bytes};
-        *last = (struct sample){now_us, bytes};
-}
-
 /* Follows a load through the base file and the incremental files, each with its own rate. */
 static void sample_load(struct run_service *service, uint64_t now_us)
 {
@@ -40,22 +29,15 @@ static void sample_load(struct run_service *service, uint64_t now_us)
         if (!service->eta) {
                 service->eta = malloc(sizeof(*service->eta));
                 if (service->eta) /* without it the plan's estimate stands */
-                        load_eta_begin(service->eta,
-                                       service->base_bytes ? service->base_bytes : service->progress_total,
-                                       service->progress_total, NULL);
+                        load_eta_begin(service->eta, service->base_bytes, service->progress_total,
+                                       service->rate);
         }
         if (service->eta)
                 load_eta_sample(service->eta, now_us, service->progress_done);
-        if (!service->base_bytes || service->progress_done < service->base_bytes)
-                sample_put(&service->base_first, &service->base_last, now_us, service->progress_done);
-        else
-                sample_put(&service->more_first, &service->more_last, now_us, service->progress_done);
 }
 
-static void forget_samples(struct run_service *service)
+static void forget_load(struct run_service *service)
 {
-        service->base_first = service->base_last = (struct sample){0};
-        service->more_first = service->more_last = (struct sample){0};
         free(service->eta);
         service->eta = NULL;
 }
@@ -66,13 +48,13 @@ static void service_observe(struct run_service *service, const struct service_st
 
         if (service->known &&
             (service->progress_done > state->progress_done || service->progress_total != total))
-                forget_samples(service);
+                forget_load(service);
         service->known = true;
         service->phase = state->phase;
         service->ready_for_us = state->ready_for_ms * USEC_PER_MSEC;
         service->progress_done = state->progress_done;
         service->progress_total = total;
-        service->base_bytes = state->kind == SERVICE_REDIS ? state->redis.base_bytes : 0;
+        service->base_bytes = load_base(state);
         text_copy_cut(service->run_id, sizeof(service->run_id), state->redis.run_id);
         identity_of(state, service->identity);
         text_copy_cut(service->detail, sizeof(service->detail), state->detail);
@@ -113,7 +95,7 @@ void host_forget(run *run, size_t index, uint64_t now_us)
         host->looked_us = 0;
         for (size_t s = 0; s < host->service_count; s++) {
                 run->services[host->first_service + s].known = false;
-                forget_samples(&run->services[host->first_service + s]);
+                forget_load(&run->services[host->first_service + s]);
         }
 }
 
@@ -186,33 +168,4 @@ bool gate_is_ready(const run *run, size_t index, char *why, size_t size)
         if (service->ready_for_us < hold_us)
                 return say(why, size, "ready, but not long enough yet");
         return true;
-}
-
-static double rate_between(const struct sample *first, const struct sample *last)
-{
-        uint64_t span_us = last->time_us - first->time_us, bytes = last->bytes - first->bytes;
-
-        if (span_us < LEARN_LEAST_US || bytes < LEARN_LEAST_BYTES)
-                return 0;
-        return (double)bytes * (double)USEC_PER_SEC / (double)span_us;
-}
-
-int gate_learn(struct turn *turn, size_t index)
-{
-        struct run_service *service = &turn->run->services[turn->run->steps[index].service];
-        double base = rate_between(&service->base_first, &service->base_last);
-        double more = rate_between(&service->more_first, &service->more_last);
-        struct run_effect *effect;
-        int r;
-
-        forget_samples(service);
-        if (base <= 0 && more <= 0)
-                return 0;
-        r = turn_effect(turn, EFFECT_RATE, &effect);
-        if (r < 0)
-                return r;
-        text_copy_cut(effect->service, sizeof(effect->service), service->name);
-        effect->base_rate = base;
-        effect->incremental_rate = more;
-        return 0;
 }

@@ -53,11 +53,6 @@ struct run_host {
         char held_by[TEXT_SIZE];  /* who asked its logind to hold a shutdown back; "" nobody */
 };
 
-/* Where a load stood at one moment. */
-struct sample {
-        uint64_t time_us, bytes;
-};
-
 /* A service as its agent last described it; all of it lived. */
 struct run_service {
         char name[NAME_SIZE];
@@ -68,8 +63,8 @@ struct run_service {
         char run_id[48];
         char identity[IDENTITY_SIZE];
         char detail[TEXT_SIZE];
-        struct sample base_first, base_last, more_first, more_last; /* of the load being watched */
-        struct load_eta *eta; /* owned: of the same load; NULL while there is none */
+        const struct plan_rate *rate; /* the plan's: learned before; NULL nothing */
+        struct load_eta *eta;         /* owned: of the load being watched; NULL while there is none */
 };
 
 struct run_step {
@@ -174,8 +169,6 @@ void host_observe(struct turn *turn, size_t host, const struct agent_state *stat
 void host_forget(run *run, size_t host, uint64_t now_us);
 /* Whether the gate's service is ready as the step asks; if not, why. */
 bool gate_is_ready(const run *run, size_t step, char *why, size_t size);
-/* What was learnt of the rates of the load that has just ended; an effect if anything. */
-int gate_learn(struct turn *turn, size_t step);
 
 /* --- run_compare.c: hosts before and after their reboots --- */
 /* Keeps what the host is like, while that is to be noted or compared. */

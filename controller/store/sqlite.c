@@ -13,7 +13,7 @@
 #include "common/base/text.h"
 
 #define APPLICATION_ID 0x4d535452 /* "MSTR" */
-#define VERSION        1
+#define VERSION        2
 
 DEFINE_CLEANUP(store *, store_close);
 
@@ -47,7 +47,9 @@ static const char schema[] = "PRAGMA application_id=" QUOTE(
                                          "event)) STRICT, WITHOUT ROWID;"
                                          "CREATE TABLE rates (service TEXT NOT NULL PRIMARY KEY, base REAL "
                                          "NOT NULL,"
-                                         " incremental REAL NOT NULL, loads INTEGER NOT NULL) STRICT, "
+                                         " incremental REAL NOT NULL, loads INTEGER NOT NULL, course1 REAL "
+                                         "NOT "
+                                         "NULL, course2 REAL NOT NULL, course3 REAL NOT NULL) STRICT, "
                                          "WITHOUT ROWID;"
                                          "CREATE TABLE reboots (host TEXT NOT NULL PRIMARY KEY, mean_us "
                                          "INTEGER NOT NULL,"
@@ -86,9 +88,10 @@ static const char *const texts[STATEMENT_END] = {
                                      " AND ?2=(SELECT coalesce(max(event), 0)+1 FROM journal WHERE run=?1)",
         [STATEMENT_JOURNAL_READ] = "SELECT event, time_us, json FROM journal WHERE run=?1 AND event>=?2"
                                    " ORDER BY event",
-        [STATEMENT_RATE_GET] = "SELECT base, incremental, loads FROM rates WHERE service=?1",
-        [STATEMENT_RATE_PUT] = "INSERT OR REPLACE INTO rates (service, base, incremental, loads)"
-                               " VALUES (?1, ?2, ?3, ?4)",
+        [STATEMENT_RATE_GET] =
+                "SELECT base, incremental, loads, course1, course2, course3 FROM rates WHERE service=?1",
+        [STATEMENT_RATE_PUT] = "INSERT OR REPLACE INTO rates (service, base, incremental, loads,"
+                               " course1, course2, course3) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         [STATEMENT_REBOOT_GET] = "SELECT mean_us, spread_us, reboots FROM reboots WHERE host=?1",
         [STATEMENT_REBOOT_PUT] = "INSERT OR REPLACE INTO reboots (host, mean_us, spread_us, reboots)"
                                  " VALUES (?1, ?2, ?3, ?4)",
@@ -317,9 +320,10 @@ static int check_schema(store *store, const char *path, struct error *error)
                                  path);
         if (version != VERSION)
                 return error_set(error, -EPROTO,
-                                 "%s was made by a newer muster (its format is %lld, this one knows %d); run "
-                                 "that one, or restore an older copy",
-                                 path, (long long)version, VERSION);
+                                 "%s was made by %s muster (its format is %lld, this one knows %d); run "
+                                 "that one, or restore %s copy",
+                                 path, version < VERSION ? "an older" : "a newer", (long long)version,
+                                 VERSION, version < VERSION ? "a newer" : "an older");
         return 0;
 }
 

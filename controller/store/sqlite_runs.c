@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "controller/store/sqlite.h"
 
@@ -231,6 +232,8 @@ int store_rate_get(store *store, const char *service, struct store_rate *ret)
                 rate.base_bytes_per_s = sqlite3_column_double(statement, 0);
                 rate.incremental_bytes_per_s = sqlite3_column_double(statement, 1);
                 rate.loads = loads > UINT32_MAX ? UINT32_MAX : (unsigned)loads;
+                for (int i = 0; i < (int)ELEMENTS(rate.course); i++)
+                        rate.course[i] = sqlite3_column_double(statement, 3 + i);
                 *ret = rate;
         }
         store_end(statement);
@@ -249,6 +252,9 @@ int store_rate_put(store *store, const char *service, const struct store_rate *r
 
         if (!sound_rate(rate->base_bytes_per_s) || !sound_rate(rate->incremental_bytes_per_s))
                 return -EINVAL;
+        for (size_t i = 0; i < ELEMENTS(rate->course); i++)
+                if (!sound_rate(rate->course[i]))
+                        return -EINVAL;
         statement = store_begin_write(store, STATEMENT_RATE_PUT, &r);
         if (!statement)
                 return r;
@@ -256,6 +262,8 @@ int store_rate_put(store *store, const char *service, const struct store_rate *r
         sqlite3_bind_double(statement, 2, rate->base_bytes_per_s);
         sqlite3_bind_double(statement, 3, rate->incremental_bytes_per_s);
         store_bind_u64(statement, 4, rate->loads);
+        for (int i = 0; i < (int)ELEMENTS(rate->course); i++)
+                sqlite3_bind_double(statement, 5 + i, rate->course[i]);
         r = store_write(store, statement);
         return r < 0 ? r : 0;
 }

@@ -84,6 +84,7 @@ struct store_rate {
         double base_bytes_per_s;        /* 0: not known */
         double incremental_bytes_per_s; /* 0: not known */
         unsigned loads;                 /* how many were watched */
+        double course[3]; /* of the base's time, after each quarter of its bytes; 0: not known */
 };
 int store_rate_get(store *store, const char *service, struct store_rate *ret); /* -ENOENT */
 int store_rate_put(store *store, const char *service, const struct store_rate *rate);

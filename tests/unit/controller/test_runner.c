@@ -513,37 +513,6 @@ static void test_unwatch_from_within(void **state)
         assert_int_equal(runner_watch(bench->runner, "r0", 1, on_news, NULL, &other), -ENOENT);
 }
 
-static void test_learns_rates(void **state)
-{
-        struct service_state *bds = incident_said(&bench->in, BDS);
-        struct store_rate rate;
-
-        start(PLAN_RESTART);
-        while (!sent_to("bds", OPERATION_UNIT_START))
-                for (size_t i = 0; i < bench->agents.sent_count; i++)
-                        if (!bench->agents.sent[i].ended &&
-                            bench->agents.sent[i].request.kind != OPERATION_UNIT_START)
-                                answer(&bench->agents.sent[i], OPERATION_DONE);
-        answer(sent_to("bds", OPERATION_UNIT_START), OPERATION_DONE);
-        TEXT_COPY(bds->redis.run_id, "another");
-        bds->phase = PHASE_LOADING;
-        bds->progress_total = bds->redis.base_bytes = 4000000000;
-        bds->progress_done = 1000000000;
-        tell(DB1, bench->agents.listener.changed);
-        /* The rate is between two looks at least a second apart: wait for the clock itself. */
-        for (uint64_t from = time_monotonic_us(); time_monotonic_us() < from + 1100 * USEC_PER_MSEC;)
-                assert_true(sd_event_run(bench->event, 50 * USEC_PER_MSEC) >= 0);
-        bds->progress_done = 3000000000;
-        tell(DB1, bench->agents.listener.changed);
-        bds->phase = PHASE_READY;
-        bds->ready_for_ms = 3000;
-        tell(DB1, bench->agents.listener.changed);
-        assert_int_equal(store_rate_get(bench->store, "bds", &rate), 0);
-        assert_int_equal(rate.loads, 1);
-        assert_true(rate.base_bytes_per_s > 1e6 && rate.base_bytes_per_s < 2e9);
-        assert_true(rate.incremental_bytes_per_s < 1);
-}
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -557,7 +526,6 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_paused_and_steered, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_unreadable_run, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_unwatch_from_within, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_learns_rates, set_up, tear_down),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -288,6 +288,7 @@ static void test_json_roundtrip(void **state)
 
         incident_init(&in);
         incident_said(&in, GEO)->phase = PHASE_LOADING; /* a warning */
+        in.rates[BDS] = (struct plan_rate){1e6 / 3, 2e6, 4, {0.2, 0.4, 0.7}};
         assert_int_equal(incident_plan(&in, PLAN_REBOOT, &plan, NULL), 0);
         assert_int_equal(plan_to_json(plan, &first), 0);
         assert_int_equal(plan_from_json(&again, first, &error), 0);
@@ -295,6 +296,8 @@ static void test_json_roundtrip(void **state)
         assert_string_equal(first, second);
         assert_int_equal(again->step_count, plan->step_count);
         assert_true(again->warning_count > 0);
+        assert_memory_equal(&again->steps[step_named(again, "db1/bds ready")].rate, &in.rates[BDS],
+                            sizeof(in.rates[BDS]));
         assert_int_equal(again->steps[0].deadline_us, plan->steps[0].deadline_us);
         plan_free(plan);
         plan_free(again);

@@ -180,7 +180,6 @@ static void reboot_all(struct lab *lab)
 
 static void test_gate_waits_while_it_moves(void **state)
 {
-        const struct run_effect *rate;
         struct lab lab;
 
         lab_start(&lab, PLAN_REBOOT);
@@ -198,11 +197,6 @@ static void test_gate_waits_while_it_moves(void **state)
         lab_phase(&lab, BDS, PHASE_READY, 2000);
         lab_changed(&lab, DB1);
         assert_step(&lab, "db1/bds ready", STEP_DONE);
-        rate = lab_effect(&lab, EFFECT_RATE, NULL);
-        assert_non_null(rate);
-        assert_string_equal(rate->service, "bds");
-        assert_true(rate->base_rate > 19e6 && rate->base_rate < 21e6);
-        assert_true(rate->incremental_rate > 9e6 && rate->incremental_rate < 11e6);
         lab_end(&lab);
 }
 
@@ -442,6 +436,7 @@ static void test_forecast_of_two_files(void **state)
 
         lab_start(&lab, PLAN_REBOOT);
         incident_said(&lab.in, BDS)->redis.base_bytes = 5000;
+        incident_said(&lab.in, BDS)->redis.incremental_bytes = 5000;
         loading(&lab, BDS, 0, 10000);
         reboot_all(&lab);
         for (size_t h = 0; h < HOSTS; h++) {
@@ -457,6 +452,29 @@ static void test_forecast_of_two_files(void **state)
         run_left(lab.run, lab.now_us, &low, &high);
         /* Behind it: the replica, the router, the apps. */
         assert_true(low >= left_us * 8 / 10 && low < left_us + 120 * USEC_PER_SEC);
+        assert_true(high > left_us);
+        lab_end(&lab);
+}
+
+/* What earlier loads taught travels with the plan: the first bytes are enough for a forecast. */
+static void test_forecast_by_what_was_learned(void **state)
+{
+        uint64_t low, high, left_us = 550 * USEC_PER_SEC;
+        struct lab lab = {0};
+
+        incident_init(&lab.in);
+        lab.in.rates[BDS] = (struct plan_rate){100, 10, 2, {0}};
+        lab_start_plan(&lab, PLAN_REBOOT);
+        incident_said(&lab.in, BDS)->redis.base_bytes = 5000;
+        incident_said(&lab.in, BDS)->redis.incremental_bytes = 5000;
+        loading(&lab, BDS, 0, 10000);
+        reboot_all(&lab);
+        for (size_t h = 0; h < HOSTS; h++) {
+                lab_start_units(&lab, h);
+                lab_changed(&lab, h);
+        }
+        run_left(lab.run, lab.now_us, &low, &high);
+        assert_true(low >= left_us * 6 / 10 && low < left_us);
         assert_true(high > left_us);
         lab_end(&lab);
 }
@@ -482,6 +500,7 @@ int main(void)
                 cmocka_unit_test(test_enough_apps),
                 cmocka_unit_test(test_forecast),
                 cmocka_unit_test(test_forecast_of_two_files),
+                cmocka_unit_test(test_forecast_by_what_was_learned),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

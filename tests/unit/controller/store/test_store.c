@@ -87,10 +87,10 @@ static void test_open(void **state)
         assert_true(WIFEXITED(code) && WEXITSTATUS(code) == 0);
         store = reopen(store);
         store_close(store);
-        tamper("PRAGMA user_version=2");
+        tamper("PRAGMA user_version=9");
         assert_int_equal(store_open(&store, path, &error), -EPROTO);
         assert_non_null(strstr(error.text, "newer muster"));
-        tamper("PRAGMA user_version=1; PRAGMA application_id=7");
+        tamper("PRAGMA user_version=2; PRAGMA application_id=7");
         assert_int_equal(store_open(&store, path, &error), -EPROTO);
         assert_non_null(strstr(error.text, "not muster's"));
         assert_null(store_close(NULL));
@@ -293,7 +293,7 @@ static void test_reboots(void **state)
 
 static void test_rates(void **state)
 {
-        struct store_rate rate = {1e6 / 3, 0, 2}, found;
+        struct store_rate rate = {1e6 / 3, 0, 2, {0.2, 0.4, 0.7}}, found;
         store *store = open_store();
 
         assert_int_equal(store_rate_get(store, "bds", &found), -ENOENT);
@@ -305,8 +305,11 @@ static void test_rates(void **state)
         assert_int_equal(store_rate_get(store, "bds", &found), 0);
         assert_true(found.base_bytes_per_s == 1e6 / 3 && found.incremental_bytes_per_s == 0);
         assert_int_equal(found.loads, 3);
+        assert_memory_equal(found.course, rate.course, sizeof(found.course));
         rate.base_bytes_per_s = NAN;
         assert_int_equal(store_rate_put(store, "bds", &rate), -EINVAL); /* not a number */
+        rate = (struct store_rate){1, 1, 1, {0.2, NAN, 0.7}};
+        assert_int_equal(store_rate_put(store, "bds", &rate), -EINVAL);
         store_close(store);
 }
 
