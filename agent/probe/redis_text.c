@@ -2,6 +2,7 @@
 #include "agent/probe/redis_text.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,6 +54,8 @@ static const struct field fields[] = {
         FLAG("rdb_bgsave_in_progress", rdb_save_in_progress),
         NUMBER("master_repl_offset", master_offset),
         NUMBER("slave_repl_offset", replica_offset),
+        TEXT("master_replid", replication_id),
+        TEXT("master_host", master_address),
 };
 
 static void set_field(struct redis_state *state, const struct field *field, const char *value)
@@ -114,6 +117,8 @@ void redis_text_info(struct redis_state *state, const char *text)
 {
         char line[TEXT_SIZE];
         uint64_t received = 0; /* by a replica from its master, applied or not */
+        uint64_t port = 0;     /* of its master */
+        size_t host;
 
         for (const char *at = text; *at;) {
                 size_t length = strcspn(at, "\r\n");
@@ -129,6 +134,8 @@ void redis_text_info(struct redis_state *state, const char *text)
                                 read_pair(state, line, colon + 1);
                                 if (text_equal(line, "slave_read_repl_offset"))
                                         (void)text_to_u64(colon + 1, &received);
+                                else if (text_equal(line, "master_port"))
+                                        (void)text_to_u64(colon + 1, &port);
                         }
                 }
                 at += length;
@@ -136,6 +143,10 @@ void redis_text_info(struct redis_state *state, const char *text)
         }
         if (text_equal(state->role, "slave") && received > state->replica_offset)
                 state->replication_lag_bytes = received - state->replica_offset;
+        host = strnlen(state->master_address, sizeof(state->master_address));
+        if (host > 0 && port <= UINT16_MAX)
+                snprintf(state->master_address + host, sizeof(state->master_address) - host, ":%" PRIu64,
+                         port);
 }
 
 /* The file's name after "file ", which Redis puts in quotes if it holds spaces; what follows it, or NULL.

@@ -15,7 +15,8 @@
  *
  * Keys of a service: all kinds take kind and host (required), needs, hold (2s), start_limit (120s) and
  * on_failure (pause, continue, abort); unit: unit (required), probe; redis: unit, port or socket (one
- * required), address (127.0.0.1), role (any, master, replica), of, reload_limit (10min); tile38: unit, port
+ * required), address (127.0.0.1), role (any, master, replica), of, max_lag (64MB, with of), reload_limit
+ * (10min); tile38: unit, port
  * (required), address, reload_limit; pm2: user and home (required), at_least (100%). A unit without a suffix
  * gets ".service".
  *

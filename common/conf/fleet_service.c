@@ -255,6 +255,11 @@ static int read_reload_limit(struct reading *reading, const struct conf_node *no
         return conf_duration(reading->tree, node, 24 * HOUR_US, &reading->service->reload_limit_us);
 }
 
+static int read_max_lag(struct reading *reading, const struct conf_node *node)
+{
+        return conf_bytes(reading->tree, node, &reading->service->max_lag);
+}
+
 static int read_nothing(struct reading *reading, const struct conf_node *node)
 {
         return 0; /* kind: read before all others; policies: after them */
@@ -283,6 +288,7 @@ static const struct service_key {
         {"hold", ALL, 0, read_hold, ""},
         {"start_limit", ALL, 0, read_start_limit, ""},
         {"reload_limit", REDIS | TILE38, 0, read_reload_limit, ""},
+        {"max_lag", REDIS, 0, read_max_lag, ""},
         {"on_failure", ALL, 0, read_on_failure, ""},
         {"policies", ALL, 0, read_nothing, ""},
 };
@@ -367,6 +373,11 @@ static int check_whole(const struct reading *reading, const struct conf_node *ma
                 return conf_fail(reading->tree, conf_node_get(map, "of")->key_line,
                                  "service %s has an 'of' but is no replica; add role: replica or remove it",
                                  spec->name);
+        if (conf_node_get(map, "max_lag") && reading->service->of < 0)
+                return conf_fail(
+                        reading->tree, conf_node_get(map, "max_lag")->key_line,
+                        "service %s has a 'max_lag' but no 'of': behind whom? Add of: MASTER or remove it",
+                        spec->name);
         if (service_spec_check(spec) < 0)
                 return conf_fail(reading->tree, line, "service %s: its keys do not fit together", spec->name);
         return 0;
@@ -406,6 +417,7 @@ int fleet_service_read(struct fleet_building *building, size_t index)
         service->hold_us = 2 * USEC_PER_SEC;
         service->start_limit_us = 120 * USEC_PER_SEC;
         service->reload_limit_us = 600 * USEC_PER_SEC;
+        service->max_lag = 64000000;
         TEXT_COPY(service->spec.address, "127.0.0.1");
         r = read_kind(&reading, map);
         if (r == 0)

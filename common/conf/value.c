@@ -161,6 +161,30 @@ static int read_decimal(const char *text, size_t size, double *ret)
         return 0;
 }
 
+int conf_bytes(const struct conf_tree *tree, const struct conf_node *node, uint64_t *ret)
+{
+        static const char expected[] = "a number of bytes like 500000, 64MB or 1.5GB";
+        static const struct {
+                const char *name;
+                double bytes;
+        } units[] = {{"", 1}, {"B", 1}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}};
+        int r = want_text(tree, node, expected);
+        size_t digits;
+        double value;
+
+        if (r < 0)
+                return r;
+        digits = strspn(node->text, "0123456789.");
+        if (digits == 0 || read_decimal(node->text, digits, &value) < 0)
+                return refuse(tree, node, expected);
+        for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+                if (text_equal(node->text + digits, units[i].name)) {
+                        *ret = (uint64_t)(value * units[i].bytes);
+                        return 0;
+                }
+        return refuse(tree, node, expected);
+}
+
 int conf_share(const struct conf_tree *tree, const struct conf_node *node, double *ret)
 {
         static const char expected[] = "a share like 95% or 0.95";

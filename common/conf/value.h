@@ -23,6 +23,8 @@ int conf_address(const struct conf_tree *tree, const struct conf_node *node, cha
 int conf_port(const struct conf_tree *tree, const struct conf_node *node, uint16_t *ret);
 /* A length of time from 0 to max. */
 int conf_duration(const struct conf_tree *tree, const struct conf_node *node, uint64_t max_us, uint64_t *ret);
+/* A number of bytes: "500000", "64MB", "1.5GB"; powers of ten, as sizes are shown. */
+int conf_bytes(const struct conf_tree *tree, const struct conf_node *node, uint64_t *ret);
 /* A share of a whole, "95%" or "0.95". */
 int conf_share(const struct conf_tree *tree, const struct conf_node *node, double *ret);
 /* Exactly size bytes in hex. What was written is not repeated in errors: it may be a secret. */

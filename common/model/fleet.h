@@ -29,6 +29,7 @@ struct fleet_service {
         uint64_t hold_us;         /* how long it has to be ready without a break; 2 s by default */
         uint64_t start_limit_us;  /* the longest wait without progress; 120 s by default */
         uint64_t reload_limit_us; /* a reload estimate above it is a finding; 10 min by default */
+        uint64_t max_lag;         /* redis replica with of: bytes it may be behind; 64 MB by default */
         enum failure_policy on_failure;               /* of its steps whose policy says nothing of it */
         struct step_policy policies[POLICY_KIND_END]; /* by kind of step */
         unsigned line;

@@ -89,6 +89,8 @@ struct redis_state {
         char run_id[48];
         char role[NAME_SIZE]; /* "master" or "slave", as INFO says */
         bool master_link_up;
+        char master_address[ADDRESS_SIZE + 8]; /* of a replica: HOST:PORT that it follows */
+        char replication_id[48];               /* of the history that offsets count in */
         uint64_t master_offset, replica_offset, replication_lag_bytes;
         uint64_t used_memory, max_memory, keys;
         bool aof_enabled;

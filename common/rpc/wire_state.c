@@ -130,6 +130,8 @@ static Muster__V1__RedisState *wire_redis(struct wire_arena *arena, const struct
         message->base_bytes = state->base_bytes;
         message->base_file = wire_text(arena, state->base_file);
         message->replication_lag_bytes = state->replication_lag_bytes;
+        message->master_address = wire_text(arena, state->master_address);
+        message->replication_id = wire_text(arena, state->replication_id);
         return message;
 }
 
@@ -304,7 +306,9 @@ static int read_redis(struct redis_state *ret, const Muster__V1__RedisState *mes
             TEXT_COPY(ret->aof_last_write_status, message->aof_last_write_status) < 0 ||
             TEXT_COPY(ret->rdb_last_save_status, message->rdb_last_save_status) < 0 ||
             TEXT_COPY(ret->directory, message->directory) < 0 ||
-            TEXT_COPY(ret->base_file, message->base_file) < 0)
+            TEXT_COPY(ret->base_file, message->base_file) < 0 ||
+            TEXT_COPY(ret->master_address, message->master_address) < 0 ||
+            TEXT_COPY(ret->replication_id, message->replication_id) < 0)
                 return -EBADMSG;
         ret->answering = message->answering;
         ret->loading = message->loading;

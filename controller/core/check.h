@@ -15,8 +15,9 @@ struct checking {
         /* The present service; NULL while hosts are looked at. state NULL: its agent says nothing of it. */
         const struct fleet_service *service;
         const struct service_state *state;
-        const struct plan_rate *rate;    /* NULL: none learned */
-        const struct plan_pm2_look *pm2; /* NULL: nobody looked */
+        const struct plan_rate *rate;       /* NULL: none learned */
+        const struct plan_pm2_look *pm2;    /* NULL: nobody looked */
+        const struct service_state *master; /* of a replica with `of`, if its agent says it; else NULL */
         const char *id;
         /* What was found. */
         struct finding *items;

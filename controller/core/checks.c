@@ -181,6 +181,16 @@ static void run_all(struct checking *checking)
         }
 }
 
+static const struct service_state *master_of(const struct fleet *fleet, const struct plan_facts *facts,
+                                             const struct fleet_service *service)
+{
+        const struct fleet_service *master = service->of >= 0 ? &fleet->services[service->of] : NULL;
+        const struct plan_host_fact *fact = master ? &facts->hosts[master->host] : NULL;
+
+        return fact && fact->connected && fact->state ? agent_state_service(fact->state, master->spec.name)
+                                                      : NULL;
+}
+
 static void check_host(struct checking *checking, const struct scope *scope, const struct plan_facts *facts,
                        size_t host)
 {
@@ -200,6 +210,7 @@ static void check_host(struct checking *checking, const struct scope *scope, con
                         checking->state = NULL;
                 checking->rate = facts->rates ? &facts->rates[i] : NULL;
                 checking->pm2 = facts->pm2 ? &facts->pm2[i] : NULL;
+                checking->master = master_of(fleet, facts, checking->service);
                 run_all(checking);
         }
 }

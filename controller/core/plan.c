@@ -205,3 +205,15 @@ int plan_hosts(const struct plan *plan, const char ***ret, size_t *ret_count)
         *ret_count = count;
         return 0;
 }
+
+void role_text(char out[ROLE_SIZE], const struct service_state *state)
+{
+        const struct redis_state *redis = state && state->kind == SERVICE_REDIS ? &state->redis : NULL;
+
+        out[0] = '\0';
+        if (redis && text_equal(redis->role, "slave"))
+                snprintf(out, ROLE_SIZE, "replica%s%s", redis->master_address[0] ? " of " : "",
+                         redis->master_address);
+        else if (redis)
+                text_copy_cut(out, ROLE_SIZE, redis->role);
+}

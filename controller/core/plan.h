@@ -33,6 +33,7 @@ enum step_kind {
 
 #define STEP_NAME_SIZE 192
 #define LOAD_COURSE    3
+#define ROLE_SIZE      96 /* "master", "replica of 10.0.0.5:6379" */
 
 /* What was learned of the loads of one service. */
 struct plan_rate {
@@ -58,12 +59,15 @@ struct step {
         uint32_t retries;
         uint64_t backoff_us; /* before the first retry */
         enum failure_policy on_failure;
-        double at_least;         /* pm2.restore and pm2.verify */
-        char same_as[NAME_SIZE]; /* gate of a unit with a probe: the Redis to be seen through it; "" none */
+        double at_least; /* pm2.restore and pm2.verify */
+        /* Gate of a unit with a probe: the Redis to be seen through it; of a replica: its master; "" none. */
+        char same_as[NAME_SIZE];
         char same_as_host[NAME_SIZE];
-        uint64_t low_us, high_us; /* estimate */
-        char basis[TEXT_SIZE];    /* what the estimate rests on, for people */
-        struct plan_rate rate;    /* gates of loads: what was learned before */
+        uint64_t max_lag;            /* gate of a replica: bytes it may be behind its master */
+        char role_before[ROLE_SIZE]; /* gate of a Redis: what it was when the plan was made; "" not known */
+        uint64_t low_us, high_us;    /* estimate */
+        char basis[TEXT_SIZE];       /* what the estimate rests on, for people */
+        struct plan_rate rate;       /* gates of loads: what was learned before */
 };
 
 struct plan {
@@ -142,6 +146,10 @@ int plan_hosts(const struct plan *plan, const char ***ret, size_t *ret_count);
 /* JSON and back; reading checks everything. The caller frees *ret. */
 int plan_to_json(const struct plan *plan, char **ret);
 int plan_from_json(struct plan **ret, const char *json, struct error *error);
+
+/* What a Redis is: "master", "replica of HOST:PORT"; "" for others, and while it is not known. state NULL:
+ * not known. */
+void role_text(char out[ROLE_SIZE], const struct service_state *state);
 
 /* "reboot", "restart"; "check" … "verify". */
 const char *plan_kind_name(enum plan_kind kind);

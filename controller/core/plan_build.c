@@ -206,8 +206,10 @@ static int add_gate(struct builder *b, enum plan_phase phase, size_t service)
         step->kind = STEP_GATE;
         step->deadline_us = larger(s->start_limit_us, USEC_PER_SEC);
         name_step(b, step, s->host, phase == PHASE_CHECK ? "is ready" : "ready");
-        if (s->same_as >= 0) {
-                const struct fleet_service *seen = &b->fleet->services[s->same_as];
+        role_text(step->role_before, builder_fact(b, service));
+        step->max_lag = s->of >= 0 ? s->max_lag : 0;
+        if (s->same_as >= 0 || s->of >= 0) {
+                const struct fleet_service *seen = &b->fleet->services[s->same_as >= 0 ? s->same_as : s->of];
 
                 text_copy_cut(step->same_as, sizeof(step->same_as), seen->spec.name);
                 text_copy_cut(step->same_as_host, sizeof(step->same_as_host),

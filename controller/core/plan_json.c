@@ -80,6 +80,8 @@ static json_t *step_to_json(const struct step *step, int *result)
         json_put(object, "at_least", json_real(step->at_least), result);
         json_put_text(object, "same_as", step->same_as, result);
         json_put_text(object, "same_as_host", step->same_as_host, result);
+        json_put_number(object, "max_lag", step->max_lag, result);
+        json_put_text(object, "role_before", step->role_before, result);
         json_put_number(object, "low_us", step->low_us, result);
         json_put_number(object, "high_us", step->high_us, result);
         json_put_text(object, "basis", step->basis, result);
@@ -230,6 +232,8 @@ static int step_from_json(struct step *step, json_t *object, const char *what, s
         json_take_real(&reader, "at_least", &step->at_least);
         json_take_text(&reader, "same_as", step->same_as, sizeof(step->same_as));
         json_take_text(&reader, "same_as_host", step->same_as_host, sizeof(step->same_as_host));
+        json_take_number(&reader, "max_lag", &step->max_lag);
+        json_take_text(&reader, "role_before", step->role_before, sizeof(step->role_before));
         json_take_number(&reader, "low_us", &step->low_us);
         json_take_number(&reader, "high_us", &step->high_us);
         json_take_text(&reader, "basis", step->basis, sizeof(step->basis));

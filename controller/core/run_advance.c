@@ -378,11 +378,13 @@ static int pass_gate(struct turn *turn, size_t index)
 {
         char text[TEXT_SIZE], wait[64];
         const struct run_step *step = &turn->run->steps[index];
+        struct operation_report roles;
+        bool told = gate_roles(turn->run, index, &roles);
 
         time_duration_text(wait, sizeof(wait), step->opened_us ? turn->now_us - step->opened_us : 0);
         snprintf(text, sizeof(text), "%s after %s", step->state == STEP_FAILED ? "ready after all" : "ready",
                  wait);
-        return decide_done(turn, index, NULL, step->opened_us ? text : "ready");
+        return decide_done(turn, index, told ? &roles : NULL, step->opened_us ? text : "ready");
 }
 
 static int advance_gate(struct turn *turn, size_t index)
@@ -391,6 +393,8 @@ static int advance_gate(struct turn *turn, size_t index)
         const struct step *plan = &turn->run->plan->steps[index];
         const struct run_service *service = &turn->run->services[step->service];
         char why[WHY_SIZE], text[WHY_SIZE + 128], limit[64];
+        struct operation_report roles;
+        bool told;
         int r = 0;
 
         if (!step->since_us)
@@ -409,7 +413,8 @@ static int advance_gate(struct turn *turn, size_t index)
                 return r;
         time_duration_text(limit, sizeof(limit), plan->deadline_us);
         snprintf(text, sizeof(text), "no progress for %s: %s", limit, why);
-        return decide_failed(turn, index, false, text, NULL);
+        told = gate_roles(turn->run, index, &roles);
+        return decide_failed(turn, index, false, text, told ? &roles : NULL);
 }
 
 /* --- the pass --------------------------------------------------------------------------------------------

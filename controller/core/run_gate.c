@@ -56,6 +56,10 @@ static void service_observe(struct run_service *service, const struct service_st
         service->progress_total = total;
         service->base_bytes = load_base(state);
         text_copy_cut(service->run_id, sizeof(service->run_id), state->redis.run_id);
+        role_text(service->role, state);
+        text_copy_cut(service->replication_id, sizeof(service->replication_id), state->redis.replication_id);
+        service->master_offset = state->redis.master_offset;
+        service->replica_offset = state->redis.replica_offset;
         identity_of(state, service->identity);
         text_copy_cut(service->detail, sizeof(service->detail), state->detail);
         sample_load(service, now_us);
@@ -142,6 +146,31 @@ static bool sees_the_same(const run *run, const struct run_service *service, int
         return true;
 }
 
+/* A replica's link being up says nothing of whose replica it is, nor of how much it still has to get: its
+ * master's own word is needed for both. */
+static bool follows(const run *run, const struct run_service *service, const struct run_service *master,
+                    uint64_t max_lag, char *why, size_t size)
+{
+        char lag[32], limit[32];
+
+        if (!host_is_there(run, master->host, why, size))
+                return false;
+        if (!master->known || master->phase != PHASE_READY)
+                return say(why, size, "its master %s is not ready", master->name);
+        if (!service->replication_id[0] || !master->replication_id[0])
+                return true; /* older than Redis 4: its link is all there is */
+        if (!text_equal(service->replication_id, master->replication_id))
+                return say(why, size, "it is a %s, and does not follow %s: their replication ids differ",
+                           service->role, master->name);
+        if (master->master_offset <= service->replica_offset ||
+            master->master_offset - service->replica_offset <= max_lag)
+                return true;
+        text_bytes(lag, sizeof(lag), master->master_offset - service->replica_offset);
+        text_bytes(limit, sizeof(limit), max_lag);
+        return say(why, size, "it is %s behind its master %s, %s at most are allowed", lag, master->name,
+                   limit);
+}
+
 bool gate_is_ready(const run *run, size_t index, char *why, size_t size)
 {
         const struct run_step *step = &run->steps[index];
@@ -163,9 +192,38 @@ bool gate_is_ready(const run *run, size_t index, char *why, size_t size)
             text_equal(stop->identity, service->identity))
                 return say(why, size, "the process of before the stop (%s) is still there",
                            service->identity);
-        if (step->same_as >= 0 && !sees_the_same(run, service, step->same_as, why, size))
+        if (step->same_as >= 0 && run->plan->steps[index].service.kind == SERVICE_REDIS) {
+                /* Two agents' looks are seconds apart: what was shown once is not taken back for that. */
+                if (step->state != STEP_DONE && !follows(run, service, &run->services[step->same_as],
+                                                         run->plan->steps[index].max_lag, why, size))
+                        return false;
+        } else if (step->same_as >= 0 && !sees_the_same(run, service, step->same_as, why, size)) {
                 return false;
+        }
         if (service->ready_for_us < hold_us)
                 return say(why, size, "ready, but not long enough yet");
+        return true;
+}
+
+static void add_figure(struct operation_report *report, const char *name, const char *value)
+{
+        struct figure *figure = &report->figures[report->figure_count++];
+
+        text_copy_cut(figure->name, sizeof(figure->name), name);
+        text_copy_cut(figure->value, sizeof(figure->value), value);
+}
+
+bool gate_roles(const run *run, size_t index, struct operation_report *ret)
+{
+        const struct step *plan = &run->plan->steps[index];
+        const struct run_service *service = &run->services[run->steps[index].service];
+
+        *ret = (struct operation_report){0};
+        if (plan->phase == PHASE_CHECK || !service->known || !service->role[0])
+                return false;
+        add_figure(ret, "role-declared", redis_role_name(plan->service.role));
+        if (plan->role_before[0])
+                add_figure(ret, "role-before", plan->role_before);
+        add_figure(ret, "role-after", service->role);
         return true;
 }

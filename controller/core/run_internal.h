@@ -61,6 +61,9 @@ struct run_service {
         enum service_phase phase;
         uint64_t ready_for_us, progress_done, progress_total, base_bytes;
         char run_id[48];
+        char role[ROLE_SIZE];
+        char replication_id[48];
+        uint64_t master_offset, replica_offset;
         char identity[IDENTITY_SIZE];
         char detail[TEXT_SIZE];
         const struct plan_rate *rate; /* the plan's: learned before; NULL nothing */
@@ -70,7 +73,7 @@ struct run_service {
 struct run_step {
         size_t host;
         int service; /* -1: the host itself */
-        int same_as; /* service, -1 */
+        int same_as; /* service: to be seen through this one, or its master; -1 */
         int stop;    /* gates: the step of its batch that stopped the service, -1 */
         int again;   /* the step of a later batch that does the same to the same service, -1 */
         /* folded */
@@ -169,6 +172,8 @@ void host_observe(struct turn *turn, size_t host, const struct agent_state *stat
 void host_forget(run *run, size_t host, uint64_t now_us);
 /* Whether the gate's service is ready as the step asks; if not, why. */
 bool gate_is_ready(const run *run, size_t step, char *why, size_t size);
+/* What a gate's end says of its Redis's role before and after, as figures. false: nothing to say. */
+bool gate_roles(const run *run, size_t step, struct operation_report *ret);
 
 /* --- run_compare.c: hosts before and after their reboots --- */
 /* Keeps what the host is like, while that is to be noted or compared. */

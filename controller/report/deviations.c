@@ -108,6 +108,26 @@ static void say_differences(struct lines *lines, const struct report_facts *fact
                         say(lines, "%s: %s", plan->name, result->figures[i].value);
 }
 
+/* A Redis that is not what it was, or not what it should be. */
+static void say_role(struct lines *lines, const struct report_facts *facts, size_t index)
+{
+        const struct report_event *result = facts->steps[index].result;
+        const char *declared = report_figure(result, "role-declared");
+        const char *before = report_figure(result, "role-before"),
+                   *after = report_figure(result, "role-after");
+        const struct step *plan = &facts->plan->steps[index];
+        bool changed, wrong;
+
+        if (!declared || !after)
+                return;
+        changed = before && !text_equal(before, after);
+        wrong = !text_equal(declared, "any") && !text_starts(after, declared);
+        if (changed || wrong)
+                say(lines,
+                    "%s/%s came back as %s; it was %s when the run was planned, the fleet file says %s",
+                    plan->host, plan->service.name, after, before ? before : "not known", declared);
+}
+
 int report_deviations(const struct report_facts *facts, report_line each, void *userdata)
 {
         struct lines lines = {each, userdata, 0};
@@ -117,6 +137,7 @@ int report_deviations(const struct report_facts *facts, report_line each, void *
         for (size_t i = 0; i < facts->plan->step_count; i++) {
                 say_late(&lines, facts, i);
                 say_differences(&lines, facts, i);
+                say_role(&lines, facts, i);
         }
         return lines.result;
 }

@@ -57,6 +57,8 @@ static void test_replica(void **unused)
         assert_string_equal(state.role, "slave");
         assert_false(state.master_link_up);
         assert_int_equal(state.replica_offset, 1);
+        assert_string_equal(state.master_address, "127.0.0.1:17399");
+        assert_int_equal(strlen(state.replication_id), 40);
 }
 
 static void test_lag(void **unused)

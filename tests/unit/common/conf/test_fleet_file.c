@@ -27,7 +27,7 @@ static const char sound[] =
         "  bds:      {kind: redis, host: db1, unit: redis-stack-server@bds00, port: 6379, role: master,\n"
         "             reload_limit: 1h, start_limit: 500ms}\n"
         "  bds-copy: {kind: redis, host: db1, unit: redis-stack-server@bds01.service, port: 6381,\n"
-        "             role: replica, of: bds, address: 10.0.0.7}\n"
+        "             role: replica, of: bds, max_lag: 1.5MB, address: 10.0.0.7}\n"
         "  geo:      {kind: tile38, host: db1, unit: tile38@beamdevlive, port: 9851}\n"
         "  router:   {kind: unit, host: app1, unit: redis-router, needs: [bds],\n"
         "             probe: {redis: {port: 6400, same_as: bds, address: \"::1\"}}}\n"
@@ -90,6 +90,8 @@ static void test_sound(void **state)
         assert_string_equal(copy->spec.unit, "redis-stack-server@bds01.service");
         assert_string_equal(copy->spec.address, "10.0.0.7");
         assert_ptr_equal(&fleet->services[copy->of], bds);
+        assert_int_equal(copy->max_lag, 1500000);
+        assert_int_equal(bds->max_lag, 64000000);
         assert_int_equal(router->spec.probe_port, 6400);
         assert_string_equal(router->spec.probe_address, "::1");
         assert_ptr_equal(&fleet->services[router->same_as], bds);
@@ -234,6 +236,11 @@ static const char *const mistakes[][2] = {
          "role: 'slave' is not one of any, master"},
         {HEAD "  s: {kind: redis, host: h, port: 1, of: t}\n  t: {kind: redis, host: h, port: 2}\n",
          "has an 'of' but is no replica; add role: replica"},
+        {HEAD "  s: {kind: redis, host: h, port: 1, max_lag: 5MB}\n", "has a 'max_lag' but no 'of'"},
+        {HEAD "  s: {kind: redis, host: h, port: 1, max_lag: 5MiB}\n",
+         "max_lag: '5MiB' is not a number of bytes like"},
+        {HEAD "  s: {kind: redis, host: h, port: 1, max_lag: -5}\n",
+         "max_lag: '-5' is not a number of bytes like"},
         {HEAD "  s: {kind: redis, host: h, port: 1, role: replica, of: t}\n", "there is no service 't'"},
         {HEAD "  s: {kind: redis, host: h, port: 1, role: replica, of: t}\n  t: {kind: tile38, host: h, "
               "port: 2}\n",

@@ -48,6 +48,7 @@ static void add_service(int i, const char *name, enum service_kind kind, size_t 
         struct fleet_service *service = &w.services[i];
 
         *service = (struct fleet_service){.host = host, .of = -1, .same_as = -1, .at_least = 1, .line = 10};
+        service->max_lag = 64 * MB;
         service->spec = (struct service_spec){.kind = kind, .port = port, .address = "127.0.0.1"};
         service->reload_limit_us = 600 * USEC_PER_SEC;
         TEXT_COPY(service->spec.name, name);

@@ -201,6 +201,35 @@ static void test_bad_run(void **state)
         free(text);
 }
 
+/* One came back with another role than declared, one as the replica of somebody else where any role will do.
+ */
+static void test_changed_roles(void **state)
+{
+        struct redis_state *any = &incident_said(&lab.in, BULL00)->redis;
+        struct service_state *bds = incident_said(&lab.in, BDS);
+        char *text;
+
+        lab_done(&lab, "app1/apps pm2.save");
+        lab_done(&lab, "db1/bds redis.rewrite");
+        take_down_rest();
+        TEXT_COPY(any->role, "slave");
+        TEXT_COPY(any->master_address, "10.0.0.3:6379");
+        bds->phase = PHASE_DEGRADED;
+        TEXT_COPY(bds->detail, "is a replica, declared master");
+        TEXT_COPY(bds->redis.role, "slave");
+        bring_up();
+        lab_wait(&lab, 200 * USEC_PER_SEC);
+        text = report();
+        expect(text, "- db2/bull00 came back as replica of 10.0.0.3:6379; it was master when the run was "
+                     "planned, the "
+                     "fleet file says any\n");
+        expect(text,
+               "- db1/bds came back as replica; it was master when the run was planned, the fleet file says "
+               "master\n");
+        assert_null(strstr(text, "bull01 came back"));
+        free(text);
+}
+
 /* Killed in the middle: the report says what is known so far. */
 static void test_unfinished(void **state)
 {
@@ -282,8 +311,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         const struct CMUnitTest tests[] = {
-                TEST(test_good_run), TEST(test_bad_run),  TEST(test_unfinished),
-                TEST(test_json),     TEST(test_refusals), TEST(test_hostile_text),
+                TEST(test_good_run), TEST(test_bad_run),      TEST(test_unfinished),    TEST(test_json),
+                TEST(test_refusals), TEST(test_hostile_text), TEST(test_changed_roles),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
