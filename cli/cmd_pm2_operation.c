@@ -102,8 +102,8 @@ static void print_end(const struct pm2_operations *operations, const Muster__V1_
         clean_text(name);
         if (operations->terminal.tty)
                 fputs("\r\033[K", stdout);
-        printf("%s%-6s%s  %s %s: %s\n", style_begin(&operations->terminal, style), done ? "done" : "FAILED",
-               style_end(&operations->terminal, style), place, name, text);
+        printf("%s%-6s%s  %s%s%s: %s\n", style_begin(&operations->terminal, style), done ? "done" : "FAILED",
+               style_end(&operations->terminal, style), place, name[0] ? " " : "", name, text);
         if (report)
                 print_named(operations, report);
         fflush(stdout);

@@ -37,6 +37,7 @@ extern const struct command command_exec;
 extern const struct command command_host;
 extern const struct command command_plan;
 extern const struct command command_pm2;
+extern const struct command command_redis;
 extern const struct command command_reboot;
 extern const struct command command_report;
 extern const struct command command_restart;

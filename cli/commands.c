@@ -9,8 +9,9 @@
 #include "common/base/text.h"
 
 static const struct command *const table[] = {
-        &command_status, &command_check,  &command_plan, &command_reboot, &command_restart, &command_run,
-        &command_pm2,    &command_report, &command_exec, &command_host,   &command_user,    &command_audit,
+        &command_status, &command_check, &command_plan,  &command_reboot, &command_restart,
+        &command_run,    &command_pm2,   &command_redis, &command_report, &command_exec,
+        &command_host,   &command_user,  &command_audit,
 };
 
 const struct command *command_find(const char *name)

@@ -12,6 +12,7 @@
 struct load {
         struct load_eta *eta; /* owned; NULL: it does not load, as far as known */
         bool own;             /* of its own files, so that it teaches something */
+        bool silent;          /* no answer came to the newest question */
         char run_id[48];
 };
 
@@ -117,6 +118,11 @@ static int observe(loads *self, struct load *load, const struct service_state *s
 {
         int r = 0;
 
+        /* A server may be silent for seconds while it loads: that ends nothing. If it has died, what comes
+         * next is another process. */
+        load->silent = state->kind == SERVICE_REDIS && !state->redis.answering;
+        if (load->eta && load->silent && state->phase != PHASE_STOPPED)
+                return 0;
         if (load->eta && is_another(load, state))
                 forget(load);
         if (state->phase == PHASE_LOADING) {
@@ -166,7 +172,7 @@ bool loads_view(const loads *self, size_t service, uint64_t now_us, struct load_
         uint64_t age_us;
 
         *ret = (struct load_view){0};
-        if (!eta || eta->count == 0)
+        if (!eta || eta->count == 0 || self->items[service].silent)
                 return false;
         last = &eta->samples[eta->count - 1];
         age_us = now_us > last->at_us ? now_us - last->at_us : 0;

@@ -26,6 +26,7 @@ void api_audit(rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void api_pm2_diff(rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void api_pm2_snapshots(rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void api_pm2_save(rpc_call *call, const ProtobufCMessage *request, void *userdata);
+void api_redis_rewrite(rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void api_pm2_restore(rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void api_audit_verify(rpc_call *call, const ProtobufCMessage *request, void *userdata);
 
@@ -33,6 +34,10 @@ void api_audit_verify(rpc_call *call, const ProtobufCMessage *request, void *use
 
 /* Reads a SCOPE, or ends the call with INVALID_ARGUMENT and the reason. ret must be zeroed. */
 bool api_scope(const struct api_context *context, rpc_call *call, const char *text, struct scope *ret);
+
+/* As api_scope; a scope without a service of the kind ends the call too. */
+bool api_scope_of(const struct api_context *context, rpc_call *call, const char *text, enum service_kind kind,
+                  struct scope *ret);
 
 /* An entry in the audit trail under the caller's name. A store that fails ends the call with INTERNAL: what
  * is not on record is not done. */
@@ -109,10 +114,24 @@ int api_look(struct api_look **ret, const struct api_context *context, const str
 /* looked does not come any more. NULL is fine. */
 void api_look_leave(struct api_look *look);
 
-/* --- pm2.c --- */
+/* --- operate.c --- */
 
-/* As api_scope; a scope without a service of kind pm2 ends the call too. */
-bool api_pm2_scope(const struct api_context *context, rpc_call *call, const char *text, struct scope *ret);
+struct batch_work;
+struct api_operating {
+        const char *action; /* in the audit trail: "pm2 save" */
+        const char *look;   /* the command that shows what is, for a caller that could not be told */
+        /* Adds to what is told of a work's end; or NULL. */
+        void (*note)(size_t work, const struct operation_report *report, Muster__V1__FleetOperation *message,
+                     void *userdata);
+        void *userdata; /* freed at the end */
+};
+/* Does the works (taken, with how's userdata) as a batch and tells the caller. */
+void api_operate(struct api_context *context, rpc_call *call, struct batch_work *works, size_t count,
+                 const struct api_operating *how);
+/* One work for each service in scope that the operation is for. The caller frees *ret; NULL: out of memory.
+ */
+size_t api_works(const struct api_context *context, const struct scope *scope, enum operation_kind kind,
+                 const char *why, struct batch_work **ret);
 
 /* --- pm2_looks.c --- */
 

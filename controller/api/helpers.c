@@ -58,3 +58,28 @@ const char *api_scope_name(const char *text)
 {
         return text[0] ? text : "the whole fleet";
 }
+
+bool api_scope_of(const struct api_context *context, rpc_call *call, const char *text, enum service_kind kind,
+                  struct scope *ret)
+{
+        const struct fleet *fleet = context->fleet;
+        const struct fleet_service *other = NULL;
+
+        if (!api_scope(context, call, text, ret))
+                return false;
+        for (size_t i = 0; i < fleet->service_count; i++) {
+                if (!ret->services[i])
+                        continue;
+                if (fleet->services[i].spec.kind == kind)
+                        return true;
+                other = &fleet->services[i];
+        }
+        if (other)
+                rpc_call_end(call, RPC_INVALID_ARGUMENT,
+                             "nothing of kind %s is in %s: %s is of kind %s; %%%s names all that are",
+                             service_kind_name(kind), api_scope_name(text), other->spec.name,
+                             service_kind_name(other->spec.kind), service_kind_name(kind));
+        else
+                rpc_call_end(call, RPC_INVALID_ARGUMENT, "no service is in %s", api_scope_name(text));
+        return false;
+}

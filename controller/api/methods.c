@@ -29,6 +29,7 @@ static const struct rpc_method methods[] = {
         METHOD("Pm2Snapshots", api_pm2_snapshots),
         METHOD("Pm2Save", api_pm2_save),
         METHOD("Pm2Restore", api_pm2_restore),
+        METHOD("RedisRewrite", api_redis_rewrite),
 };
 
 const struct rpc_method *api_methods(size_t *count)

@@ -52,29 +52,6 @@ static void pass_on(struct asking_pm2 *asking, struct wire_arena *arena, const P
         wire_arena_clear(arena);
 }
 
-bool api_pm2_scope(const struct api_context *context, rpc_call *call, const char *text, struct scope *ret)
-{
-        const struct fleet *fleet = context->fleet;
-        const struct fleet_service *other = NULL;
-
-        if (!api_scope(context, call, text, ret))
-                return false;
-        for (size_t i = 0; i < fleet->service_count; i++) {
-                if (!ret->services[i])
-                        continue;
-                if (fleet->services[i].spec.kind == SERVICE_PM2)
-                        return true;
-                other = &fleet->services[i];
-        }
-        if (other)
-                rpc_call_end(call, RPC_INVALID_ARGUMENT,
-                             "nothing of kind pm2 is in %s: %s is of kind %s; %%pm2 names all that are",
-                             api_scope_name(text), other->spec.name, service_kind_name(other->spec.kind));
-        else
-                rpc_call_end(call, RPC_INVALID_ARGUMENT, "no service is in %s", api_scope_name(text));
-        return false;
-}
-
 /* Begins to ask; ends the call if that cannot be. */
 static void begin(struct api_context *context, rpc_call *call, const struct scope *scope,
                   const struct asking_pm2 *what, struct api_asking *how)
@@ -169,7 +146,7 @@ void api_pm2_diff(rpc_call *call, const ProtobufCMessage *request, void *userdat
                              what.to);
                 return;
         }
-        if (api_pm2_scope(userdata, call, wanted->scope, &scope))
+        if (api_scope_of(userdata, call, wanted->scope, SERVICE_PM2, &scope))
                 begin(userdata, call, &scope, &what, &how);
 }
 
@@ -216,6 +193,6 @@ void api_pm2_snapshots(rpc_call *call, const ProtobufCMessage *request, void *us
         cleanup_scope struct scope scope = {0};
         struct asking_pm2 what = {0};
 
-        if (api_pm2_scope(userdata, call, wanted->scope, &scope))
+        if (api_scope_of(userdata, call, wanted->scope, SERVICE_PM2, &scope))
                 begin(userdata, call, &scope, &what, &how);
 }

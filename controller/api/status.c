@@ -76,6 +76,39 @@ static int add_services(const struct api_context *context, struct wire_arena *ar
         return 0;
 }
 
+/* What is left of the loads that go on there. */
+static int add_loads(const struct api_context *context, struct wire_arena *arena, const struct scope *scope,
+                     size_t host, Muster__V1__HostStatus *message)
+{
+        const struct fleet *fleet = context->fleet;
+        uint64_t now_us = time_monotonic_us();
+
+        message->loads = wire_alloc(arena, (message->n_services + 1) * sizeof(*message->loads));
+        if (!message->loads)
+                return -ENOMEM;
+        for (size_t i = 0; i < fleet->service_count; i++) {
+                Muster__V1__LoadForecast *load;
+                struct load_view view;
+
+                if (fleet->services[i].host != host || !scope->services[i] ||
+                    !loads_view(context->loads, i, now_us, &view))
+                        continue;
+                load = wire_alloc(arena, sizeof(*load));
+                if (!load)
+                        return -ENOMEM;
+                muster__v1__load_forecast__init(load);
+                load->service = wire_text(arena, fleet->services[i].spec.name);
+                load->file = wire_text(arena, view.is_base ? "base" : "incremental");
+                load->bytes_per_s = (uint64_t)view.bytes_per_s;
+                load->estimated = view.estimated;
+                load->left_low_ms = view.low_us / USEC_PER_MSEC;
+                load->left_high_ms = view.high_us / USEC_PER_MSEC;
+                load->learned_loads = view.learned_from;
+                message->loads[message->n_loads++] = load;
+        }
+        return 0;
+}
+
 static int add_groups(struct wire_arena *arena, const struct fleet_host *host,
                       Muster__V1__HostStatus *message)
 {
@@ -116,7 +149,8 @@ static Muster__V1__HostStatus *host_message(const struct api_context *context, s
         if (view.state)
                 message->host = wire_host(arena, &view.state->host);
         if (add_groups(arena, &context->fleet->hosts[index], message) < 0 ||
-            add_services(context, arena, scope, index, view.state, message) < 0)
+            add_services(context, arena, scope, index, view.state, message) < 0 ||
+            (view.connected && add_loads(context, arena, scope, index, message) < 0))
                 return NULL;
         return message;
 }

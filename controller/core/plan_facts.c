@@ -66,6 +66,13 @@ static int check_service(struct builder *b, size_t service)
                         "the agent of '%s' says nothing of service '%s'; it may not have been told of "
                         "it yet: try again in a few seconds",
                         host, name);
+        if (state->phase == PHASE_LOADING)
+                return error_set(
+                        b->error, -EINVAL,
+                        "service '%s' on '%s' is loading its data (%.120s), and would begin anew; wait "
+                        "until it is ready (muster %s), or leave '%s' out with '!%s'",
+                        name, host, state->detail,
+                        s->spec.kind == SERVICE_REDIS ? "redis watch" : "status --watch", name, name);
         if (s->spec.kind == SERVICE_PM2 && !state->pm2.reachable)
                 return error_set(
                         b->error, -EINVAL,

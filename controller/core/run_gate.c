@@ -46,8 +46,9 @@ static void service_observe(struct run_service *service, const struct service_st
 {
         uint64_t total = state->progress_total;
 
-        if (service->known &&
-            (service->progress_done > state->progress_done || service->progress_total != total))
+        if (service->eta &&
+            (state->phase == PHASE_READY || (total && (total != service->eta->total_bytes ||
+                                                       state->progress_done < service->progress_done))))
                 forget_load(service);
         service->known = true;
         service->phase = state->phase;

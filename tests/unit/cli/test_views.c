@@ -11,6 +11,7 @@
 
 #include "cli/cmd_plan_view.h"
 #include "cli/cmd_pm2_view.h"
+#include "cli/cmd_redis.h"
 #include "cli/cmd_status_view.h"
 #include "common/base/cleanup.h"
 
@@ -239,12 +240,54 @@ static void test_pm2_diff(void **state)
         assert_string_equal(failed, "app1/apps: not compared: the file is not sound\n");
 }
 
+/* One Redis of a watch, through its load. */
+static void test_redis_watched(void **state)
+{
+        Muster__V1__HostStatus host = MUSTER__V1__HOST_STATUS__INIT;
+        Muster__V1__ServiceState service = MUSTER__V1__SERVICE_STATE__INIT;
+        Muster__V1__LoadForecast forecast = MUSTER__V1__LOAD_FORECAST__INIT;
+        struct redis_line line = {&host, &service, NULL};
+        char text[256];
+
+        service.detail = (char *)"does not answer:\x1b[2J";
+        service.phase = MUSTER__V1__SERVICE_PHASE__SERVICE_PHASE_LOADING;
+        service.progress_done = 100000000;
+        service.progress_total = 400000000;
+        redis_line_text(&line, text, sizeof(text));
+        assert_string_equal(text, "its host is not connected");
+        host.connected = true;
+        redis_line_text(&line, text, sizeof(text));
+        assert_string_equal(text, "loading 25%, 100.0 MB of 400.0 MB");
+        assert_false(redis_line_is_ready(&line));
+        line.forecast = &forecast;
+        forecast.file = (char *)"incremental";
+        forecast.bytes_per_s = 50000000;
+        redis_line_text(&line, text, sizeof(text));
+        assert_string_equal(text, "incremental 25%, 100.0 MB of 400.0 MB, 50.0 MB/s");
+        forecast.estimated = true;
+        forecast.left_low_ms = 5000;
+        forecast.left_high_ms = 7000;
+        redis_line_text(&line, text, sizeof(text));
+        assert_non_null(strstr(text, ", 5.0 s to 7.0 s left (no load of it watched before)"));
+        forecast.learned_loads = 2;
+        redis_line_text(&line, text, sizeof(text));
+        assert_null(strstr(text, "(no load"));
+        service.phase = MUSTER__V1__SERVICE_PHASE__SERVICE_PHASE_FAILED;
+        redis_line_text(&line, text, sizeof(text));
+        assert_string_equal(text, "does not answer:?[2J");
+        service.phase = MUSTER__V1__SERVICE_PHASE__SERVICE_PHASE_READY;
+        assert_true(redis_line_is_ready(&line));
+        host.connected = false;
+        assert_false(redis_line_is_ready(&line));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_redis),  cmocka_unit_test(test_pm2_diff),
-                cmocka_unit_test(test_pm2),    cmocka_unit_test(test_long_detail),
-                cmocka_unit_test(test_status), cmocka_unit_test(test_plan),
+                cmocka_unit_test(test_redis),       cmocka_unit_test(test_redis_watched),
+                cmocka_unit_test(test_pm2_diff),    cmocka_unit_test(test_pm2),
+                cmocka_unit_test(test_long_detail), cmocka_unit_test(test_status),
+                cmocka_unit_test(test_plan),
         };
 
         return cmocka_run_group_tests(tests, set_up, NULL);

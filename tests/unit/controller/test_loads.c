@@ -81,6 +81,7 @@ static void ends(struct lab *lab, enum service_phase phase)
 static void load_whole(struct lab *lab, const char *run_id)
 {
         TEXT_COPY(lab->bds->redis.run_id, run_id);
+        lab->bds->redis.answering = true;
         for (uint64_t done = 0; done < 12 * GB; done += done < 3 * GB ? GB / 2 : GB / 4)
                 loading(lab, done);
 }
@@ -105,6 +106,7 @@ static void test_learns(void **state)
 
         /* The next one is foretold from its first bytes on. */
         TEXT_COPY(lab->bds->redis.run_id, "two");
+        lab->bds->redis.answering = true;
         loading(lab, 0);
         assert_true(loads_view(lab->loads, BDS, lab->now_us, &view));
         assert_true(view.is_base && view.estimated && view.learned_from == 1);
@@ -120,7 +122,10 @@ static void test_what_teaches_nothing(void **state)
         struct plan_rate rate;
 
         load_whole(lab, "crashes");
+        lab->bds->redis.answering = false;
         ends(lab, PHASE_FAILED);
+        lab->bds->redis.answering = true;
+        TEXT_COPY(lab->bds->redis.run_id, "after the crash");
         ends(lab, PHASE_READY);
         load_whole(lab, "out of sight");
         loads_forget(lab->loads, DB1);
@@ -138,6 +143,7 @@ static void test_what_teaches_nothing(void **state)
         ends(lab, PHASE_READY);
         assert_int_equal(loads_rate(lab->store, "bds", &rate), -ENOENT);
         load_whole(lab, "with a role that is not declared");
+        lab->bds->redis.answering = true;
         ends(lab, PHASE_DEGRADED);
         assert_int_equal(loads_rate(lab->store, "bds", &rate), 0);
 }
@@ -157,12 +163,39 @@ static void test_begins_anew(void **state)
         assert_true(loads_view(lab->loads, BDS, lab->now_us, &view));
 }
 
+/* Busy with its load, it lets a question go unanswered; then it goes on. */
+static void test_silent_for_a_moment(void **state)
+{
+        struct lab *lab = *state;
+        struct plan_rate rate;
+        struct load_view view;
+
+        TEXT_COPY(lab->bds->redis.run_id, "one");
+        lab->bds->redis.answering = true;
+        for (uint64_t done = 0; done < 12 * GB; done += GB / 2) {
+                loading(lab, done);
+                if (done != 2 * GB && done != 8 * GB)
+                        continue;
+                lab->bds->redis = (struct redis_state){.error = "Connection timed out"};
+                ends(lab, done == 2 * GB ? PHASE_DEGRADED : PHASE_FAILED);
+                assert_false(loads_view(lab->loads, BDS, lab->now_us, &view));
+                assert_int_equal(loads_rate(lab->store, "bds", &rate), -ENOENT);
+                lab->bds->redis =
+                        (struct redis_state){.answering = true, .run_id = "one", .aof_enabled = true};
+        }
+        ends(lab, PHASE_READY);
+        assert_int_equal(loads_rate(lab->store, "bds", &rate), 0);
+        assert_true(rate.loads == 1 && rate.base_bytes_per_s > 0.49e9 &&
+                    rate.incremental_bytes_per_s > 0.49e9);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_learns, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_what_teaches_nothing, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_begins_anew, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_silent_for_a_moment, set_up, tear_down),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -279,6 +279,21 @@ static void test_deadlines(void **state)
         plan_free(plan);
 }
 
+static void test_nothing_that_loads(void **state)
+{
+        struct error error = {0};
+        struct incident in;
+        struct plan *plan;
+
+        incident_init(&in);
+        incident_said(&in, BDS)->phase = PHASE_LOADING;
+        strcpy(incident_said(&in, BDS)->detail, "loading 1 of 2");
+        assert_int_equal(incident_plan(&in, PLAN_REBOOT, &plan, &error), -EINVAL);
+        assert_non_null(strstr(error.text, "'bds' on 'db1' is loading its data (loading 1 of 2)"));
+        assert_non_null(strstr(error.text, "muster redis watch"));
+        assert_int_equal(incident_plan(&in, PLAN_RESTART, &plan, &error), -EINVAL);
+}
+
 static void test_json_roundtrip(void **state)
 {
         struct error error = {0};
@@ -287,7 +302,7 @@ static void test_json_roundtrip(void **state)
         struct incident in;
 
         incident_init(&in);
-        incident_said(&in, GEO)->phase = PHASE_LOADING; /* a warning */
+        incident_said(&in, GEO)->phase = PHASE_DEGRADED; /* a warning */
         in.rates[BDS] = (struct plan_rate){1e6 / 3, 2e6, 4, {0.2, 0.4, 0.7}};
         assert_int_equal(incident_plan(&in, PLAN_REBOOT, &plan, NULL), 0);
         assert_int_equal(plan_to_json(plan, &first), 0);
@@ -372,6 +387,7 @@ int main(void)
                 cmocka_unit_test(test_estimates),
                 cmocka_unit_test(test_estimated_reboots),
                 cmocka_unit_test(test_deadlines),
+                cmocka_unit_test(test_nothing_that_loads),
                 cmocka_unit_test(test_json_roundtrip),
                 cmocka_unit_test(test_json_refusals),
         };

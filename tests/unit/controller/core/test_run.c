@@ -456,81 +456,6 @@ static void test_forecast_of_two_files(void **state)
         lab_end(&lab);
 }
 
-/* Whether one event of the journal holds both. */
-static bool journal_holds(const struct lab *lab, const char *one, const char *other)
-{
-        for (size_t i = 0; i < lab->events; i++)
-                if (strstr(lab->journal[i], one) && strstr(lab->journal[i], other))
-                        return true;
-        return false;
-}
-
-/* All up but the replica, which is as the test says. */
-static void await_replica(struct lab *lab, uint64_t max_lag)
-{
-        memset(lab, 0, sizeof(*lab));
-        incident_init(&lab->in);
-        lab->in.services[BDS_COPY].max_lag = max_lag;
-        strcpy(incident_said(&lab->in, BDS_COPY)->redis.master_address, "10.0.0.1:6379");
-        strcpy(incident_said(&lab->in, BDS)->redis.replication_id, "one");
-        strcpy(incident_said(&lab->in, BDS_COPY)->redis.replication_id, "one");
-        lab_start_plan(lab, PLAN_REBOOT);
-        incident_said(&lab->in, BDS)->redis.master_offset = 5000;
-        incident_said(&lab->in, BDS_COPY)->redis.replica_offset = 1000;
-        reboot_all(lab);
-        for (size_t h = 0; h < HOSTS; h++) {
-                lab_start_units(lab, h);
-                lab_changed(lab, h);
-        }
-        lab_start_units(lab, DB1);
-        lab_changed(lab, DB1);
-        assert_step(lab, "db1/bds ready", STEP_DONE);
-}
-
-/* Ready by its own word, and thousands of bytes behind its master. */
-static void test_replica_lags(void **state)
-{
-        struct redis_state *redis;
-        struct lab lab;
-
-        await_replica(&lab, 3999);
-        redis = &incident_said(&lab.in, BDS_COPY)->redis;
-        assert_step(&lab, "db1/bds-copy ready", STEP_RUNNING);
-        redis->replica_offset = 1001;
-        lab_changed(&lab, DB1);
-        assert_step(&lab, "db1/bds-copy ready", STEP_DONE);
-        assert_true(journal_holds(&lab, "role-after", "replica of 10.0.0.1:6379"));
-        redis->replica_offset = 1; /* what an older look said: the gate was open once */
-        lab_changed(&lab, DB1);
-        assert_step(&lab, "db1/bds-copy ready", STEP_DONE);
-        lab_end(&lab);
-}
-
-/* Its link is up, to somebody else. */
-static void test_replica_of_another(void **state)
-{
-        struct redis_state *redis;
-        struct step_view view;
-        struct lab lab;
-
-        await_replica(&lab, 1000000);
-        assert_step(&lab, "db1/bds-copy ready", STEP_DONE);
-        lab_end(&lab);
-
-        await_replica(&lab, 100);
-        redis = &incident_said(&lab.in, BDS_COPY)->redis;
-        strcpy(redis->replication_id, "two");
-        strcpy(redis->master_address, "10.0.0.2:6379");
-        redis->replica_offset = 5000;
-        lab_changed(&lab, DB1);
-        assert_step(&lab, "db1/bds-copy ready", STEP_RUNNING);
-        lab_wait(&lab, 130 * USEC_PER_SEC);
-        assert_step(&lab, "db1/bds-copy ready", STEP_FAILED);
-        run_step(lab.run, (size_t)step_named(run_plan(lab.run), "db1/bds-copy ready"), &view);
-        assert_non_null(strstr(view.text, "it is a replica of 10.0.0.2:6379, and does not follow bds"));
-        lab_end(&lab);
-}
-
 /* What earlier loads taught travels with the plan: the first bytes are enough for a forecast. */
 static void test_forecast_by_what_was_learned(void **state)
 {
@@ -576,8 +501,6 @@ int main(void)
                 cmocka_unit_test(test_forecast),
                 cmocka_unit_test(test_forecast_of_two_files),
                 cmocka_unit_test(test_forecast_by_what_was_learned),
-                cmocka_unit_test(test_replica_lags),
-                cmocka_unit_test(test_replica_of_another),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,130 @@
+/* Replicas in a run: held against their masters, and not stopped while they load. */
+#include "tests/unit/controller/core/lab.h"
+
+static void loading(struct lab *lab, size_t service, uint64_t done, uint64_t total)
+{
+        struct service_state *said = incident_said(&lab->in, service);
+
+        lab_phase(lab, service, PHASE_LOADING, 0);
+        said->progress_done = done;
+        said->progress_total = total;
+}
+
+static void reboot_all(struct lab *lab)
+{
+        lab_take_down(lab);
+        for (size_t h = 0; h < HOSTS; h++)
+                lab_reboot(lab, h);
+}
+
+/* Whether one event of the journal holds both. */
+static bool journal_holds(const struct lab *lab, const char *one, const char *other)
+{
+        for (size_t i = 0; i < lab->events; i++)
+                if (strstr(lab->journal[i], one) && strstr(lab->journal[i], other))
+                        return true;
+        return false;
+}
+
+/* All up but the replica, which is as the test says. */
+static void await_replica(struct lab *lab, uint64_t max_lag)
+{
+        memset(lab, 0, sizeof(*lab));
+        incident_init(&lab->in);
+        lab->in.services[BDS_COPY].max_lag = max_lag;
+        strcpy(incident_said(&lab->in, BDS_COPY)->redis.master_address, "10.0.0.1:6379");
+        strcpy(incident_said(&lab->in, BDS)->redis.replication_id, "one");
+        strcpy(incident_said(&lab->in, BDS_COPY)->redis.replication_id, "one");
+        lab_start_plan(lab, PLAN_REBOOT);
+        incident_said(&lab->in, BDS)->redis.master_offset = 5000;
+        incident_said(&lab->in, BDS_COPY)->redis.replica_offset = 1000;
+        reboot_all(lab);
+        for (size_t h = 0; h < HOSTS; h++) {
+                lab_start_units(lab, h);
+                lab_changed(lab, h);
+        }
+        lab_start_units(lab, DB1);
+        lab_changed(lab, DB1);
+        assert_step(lab, "db1/bds ready", STEP_DONE);
+}
+
+/* Ready by its own word, and thousands of bytes behind its master. */
+static void test_replica_lags(void **state)
+{
+        struct redis_state *redis;
+        struct lab lab;
+
+        await_replica(&lab, 3999);
+        redis = &incident_said(&lab.in, BDS_COPY)->redis;
+        assert_step(&lab, "db1/bds-copy ready", STEP_RUNNING);
+        redis->replica_offset = 1001;
+        lab_changed(&lab, DB1);
+        assert_step(&lab, "db1/bds-copy ready", STEP_DONE);
+        assert_true(journal_holds(&lab, "role-after", "replica of 10.0.0.1:6379"));
+        redis->replica_offset = 1; /* what an older look said: the gate was open once */
+        lab_changed(&lab, DB1);
+        assert_step(&lab, "db1/bds-copy ready", STEP_DONE);
+        lab_end(&lab);
+}
+
+/* Its link is up, to somebody else. */
+static void test_replica_of_another(void **state)
+{
+        struct redis_state *redis;
+        struct step_view view;
+        struct lab lab;
+
+        await_replica(&lab, 1000000);
+        assert_step(&lab, "db1/bds-copy ready", STEP_DONE);
+        lab_end(&lab);
+
+        await_replica(&lab, 100);
+        redis = &incident_said(&lab.in, BDS_COPY)->redis;
+        strcpy(redis->replication_id, "two");
+        strcpy(redis->master_address, "10.0.0.2:6379");
+        redis->replica_offset = 5000;
+        lab_changed(&lab, DB1);
+        assert_step(&lab, "db1/bds-copy ready", STEP_RUNNING);
+        lab_wait(&lab, 130 * USEC_PER_SEC);
+        assert_step(&lab, "db1/bds-copy ready", STEP_FAILED);
+        run_step(lab.run, (size_t)step_named(run_plan(lab.run), "db1/bds-copy ready"), &view);
+        assert_non_null(strstr(view.text, "it is a replica of 10.0.0.2:6379, and does not follow bds"));
+        lab_end(&lab);
+}
+
+/* It began to load after the plan was made (a full resync): it is stopped when it has ended, and not before.
+ */
+static void test_what_loads_is_not_stopped(void **state)
+{
+        struct lab lab;
+
+        lab_start(&lab, PLAN_RESTART);
+        loading(&lab, BDS_COPY, 10, 100);
+        lab_changed(&lab, DB1);
+        for (const char *const *step =
+                     (const char *const[]){"db1/bds redis.rewrite", "db1/geo tile38.shrink",
+                                           "db2/bull00 redis.rewrite", "db2/bull01 redis.rewrite",
+                                           "db2/bull02 redis.rewrite", "app1/apps pm2.save",
+                                           "app1/apps pm2.stop", "app1/router unit.stop", NULL};
+             *step; step++)
+                lab_done(&lab, *step);
+        lab_wait(&lab, 600 * USEC_PER_SEC);
+        assert_step(&lab, "db1/bds-copy unit.stop", STEP_WAITING);
+        assert_step(&lab, "db1/geo unit.stop", STEP_RUNNING);
+        incident_said(&lab.in, BDS_COPY)->progress_total = 0;
+        lab_phase(&lab, BDS_COPY, PHASE_READY, 0);
+        lab_changed(&lab, DB1);
+        assert_step(&lab, "db1/bds-copy unit.stop", STEP_RUNNING);
+        lab_end(&lab);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_replica_lags),
+                cmocka_unit_test(test_replica_of_another),
+                cmocka_unit_test(test_what_loads_is_not_stopped),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
