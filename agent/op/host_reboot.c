@@ -125,8 +125,7 @@ static int on_inhibitors(sd_bus_message *reply, void *userdata, sd_bus_error *un
                 op->state = reboot_free(self);
                 op_finish(op, -EBUSY,
                           "a shutdown of this host is inhibited by %s; there: systemd-inhibit --list; when "
-                          "that "
-                          "has ended, try again",
+                          "that has ended, try again",
                           blocks);
                 return 0;
         }

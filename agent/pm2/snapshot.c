@@ -387,6 +387,9 @@ int pm2_dump_read(struct pm2_list *ret, const struct pm2_home *home, uint64_t *r
         r = pm2_json_parse(&root, text, size, error);
         if (r == 0 && !json_is_array(root))
                 r = error_set(error, -EBADMSG, "it is not a list of apps");
+        if (r == 0 && json_array_size(root) > PM2_APPS_MAX)
+                r = error_set(error, -E2BIG, "it has %zu apps, %d at most are known here",
+                              json_array_size(root), (int)PM2_APPS_MAX);
         if (r == 0 && !(apps = as_monitor_data(root)))
                 r = -ENOMEM;
         if (r == 0)

@@ -53,8 +53,12 @@ int spawn_child(int *ret_pidfd, char *const argv[], int input, int output)
                 return -r;
         /* Its id stays its own until it is waited for, which only happens here. */
         r = (int)syscall(SYS_pidfd_open, pid, 0);
-        if (r < 0)
-                return -errno;
+        if (r < 0) {
+                r = -errno;
+                kill(pid, SIGKILL);
+                waitpid(pid, NULL, 0);
+                return r;
+        }
         *ret_pidfd = r;
         return 0;
 }

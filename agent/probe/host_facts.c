@@ -28,7 +28,7 @@ static bool is_purposeful(const struct mntent *mount)
                 "proc",       "sysfs",     "cgroup",    "cgroup2",  "devpts",      "devtmpfs",
                 "mqueue",     "debugfs",   "hugetlbfs", "tracefs",  "pstore",      "securityfs",
                 "configfs",   "fusectl",   "bpf",       "efivarfs", "binfmt_misc", "autofs",
-                "rpc_pipefs", "selinuxfs", "nsfs",      "ramfs",    "nsfs",
+                "rpc_pipefs", "selinuxfs", "nsfs",      "ramfs",
         };
         static const char *const places[] = {
                 "/proc/",
@@ -72,12 +72,14 @@ void host_facts_mounts(struct host_facts *facts, FILE *mounts)
         facts->mounts = calloc(MOUNTS_MOST, sizeof(*facts->mounts));
         for (unsigned rows = 0; facts->mounts && getmntent_r(mounts, &mount, strings, sizeof(strings));
              rows++) {
-                if (!is_purposeful(&mount))
-                        continue;
-                if (facts->mount_count == MOUNTS_MOST || rows == ROWS_MOST) {
+                bool counts = is_purposeful(&mount);
+
+                if (rows >= ROWS_MOST || (counts && facts->mount_count == MOUNTS_MOST)) {
                         facts->mounts_cut = true;
                         return;
                 }
+                if (!counts)
+                        continue;
                 write_mount(facts->mounts[facts->mount_count++], &mount);
         }
 }
@@ -122,7 +124,7 @@ void host_facts_listeners(struct host_facts *facts, FILE *table, unsigned low, u
                         return;
                 if (!read_address(local, word, sizeof(word), &port) || (port >= low && port <= high))
                         continue;
-                if (facts->listener_count == LISTENERS_MOST || rows == ROWS_MOST) {
+                if (facts->listener_count == LISTENERS_MOST || rows >= ROWS_MOST) {
                         facts->listeners_cut = true;
                         return;
                 }

@@ -178,7 +178,7 @@ int conf_bytes(const struct conf_tree *tree, const struct conf_node *node, uint6
         if (digits == 0 || read_decimal(node->text, digits, &value) < 0)
                 return refuse(tree, node, expected);
         for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-                if (text_equal(node->text + digits, units[i].name)) {
+                if (text_equal(node->text + digits, units[i].name) && value * units[i].bytes < 0x1p63) {
                         *ret = (uint64_t)(value * units[i].bytes);
                         return 0;
                 }

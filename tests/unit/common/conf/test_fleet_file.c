@@ -239,6 +239,8 @@ static const char *const mistakes[][2] = {
         {HEAD "  s: {kind: redis, host: h, port: 1, max_lag: 5MB}\n", "has a 'max_lag' but no 'of'"},
         {HEAD "  s: {kind: redis, host: h, port: 1, max_lag: 5MiB}\n",
          "max_lag: '5MiB' is not a number of bytes like"},
+        {HEAD "  s: {kind: redis, host: h, port: 1, max_lag: 999999999TB}\n",
+         "max_lag: '999999999TB' is not a number of bytes like"},
         {HEAD "  s: {kind: redis, host: h, port: 1, max_lag: -5}\n",
          "max_lag: '-5' is not a number of bytes like"},
         {HEAD "  s: {kind: redis, host: h, port: 1, role: replica, of: t}\n", "there is no service 't'"},
