@@ -149,7 +149,7 @@ static int begin(struct item *item, struct error *why)
         if (r < 0)
                 return r;
         agents_view(context->agents, (size_t)index, &view);
-        if (!view.connected)
+        if (!view.connected || !view.state)
                 return error_set(why, -ENOTCONN, "the host is not connected");
         randombytes_buf(id, sizeof(id));
         text_hex(request.id, id, sizeof(id));

@@ -262,7 +262,7 @@ static uint64_t out_of_patience_us(const struct turn *turn, const struct run_ste
 }
 
 /* What loads is not stopped: it would begin anew. Its agent says when it has ended. */
-static bool would_cut_a_load(const run *run, size_t index)
+const char *step_cuts_load(const run *run, size_t index)
 {
         const struct run_step *step = &run->steps[index];
         const struct run_host *host = &run->hosts[step->host];
@@ -272,11 +272,11 @@ static bool would_cut_a_load(const run *run, size_t index)
         if (operation == OPERATION_UNIT_STOP && step->service >= 0)
                 first = (size_t)step->service, end = first + 1;
         else if (operation != OPERATION_HOST_REBOOT)
-                return false;
+                return NULL;
         for (size_t s = first; s < end; s++)
                 if (run->services[s].known && run->services[s].phase == PHASE_LOADING)
-                        return true;
-        return false;
+                        return run->services[s].name;
+        return NULL;
 }
 
 static int try_begin(struct turn *turn, size_t index)
@@ -295,7 +295,7 @@ static int try_begin(struct turn *turn, size_t index)
         if (r < 0 || (!open && !why[0]))
                 return r;
         if (open && host_is_there(turn->run, step->host, why, sizeof(why)))
-                return would_cut_a_load(turn->run, index) ? 0 : decide_intent(turn, index);
+                return step_cuts_load(turn->run, index) ? 0 : decide_intent(turn, index);
         if (!step->since_us)
                 step->since_us = turn->now_us;
         if (host->connected && !host->boot_now[0])

@@ -197,6 +197,8 @@ bool turn_is_due(struct turn *turn, uint64_t time_us);
 /* Whether steps of this kind may begin now: not while a person holds the run; nothing more is taken down
  * while a failed step waits for a person or after an abort, but what is down may go on coming up. */
 bool step_may_begin(const run *run, size_t step);
+/* The name of a service that loads and that the step would stop; NULL: none. */
+const char *step_cuts_load(const run *run, size_t step);
 /* Everything that stands before a step, however far up, has to hold at the moment when it begins: a service
  * may answer, and then go back to loading. To bring something up, all that it needs; no more. Gates that do
  * not are closed again. why: if a host is out of sight. */

@@ -54,6 +54,11 @@ static void say_running(const run *run, char *out, size_t size)
                         used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s%s%s%s",
                                                  used ? ", " : "", run->plan->steps[i].name,
                                                  said[0] ? " (" : "", said, said[0] ? ")" : "");
+                else if (step->state == STEP_WAITING && step_may_begin(run, i) && step_is_reached(run, i) &&
+                         step_cuts_load(run, i))
+                        used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s (%s is loading)",
+                                                 used ? ", " : "", run->plan->steps[i].name,
+                                                 step_cuts_load(run, i));
         }
         for (size_t h = 0; h < run->host_count && used < sizeof(line) - 1; h++)
                 if (host_is_compared_later(run, h) && !run->hosts[h].open)

@@ -88,6 +88,7 @@ case_of() { # KIND WRITE WHEN
                 wait "$begun" # with an error: nothing has begun
                 [[ $(cat "$work/exit") -ne 0 ]] || fail "$*: no run is in the journal, and its command says that all is well"
                 equal "what was done by a run that was never begun" "" "$(deeds_since)"
+                until_true 60 connected
                 begin_kind "$1"
         fi
         wait "$begun"

@@ -97,6 +97,7 @@ static void test_replica_of_another(void **state)
 static void test_what_loads_is_not_stopped(void **state)
 {
         struct lab lab;
+        char text[512];
 
         lab_start(&lab, PLAN_RESTART);
         loading(&lab, BDS_COPY, 10, 100);
@@ -111,6 +112,8 @@ static void test_what_loads_is_not_stopped(void **state)
         lab_wait(&lab, 600 * USEC_PER_SEC);
         assert_step(&lab, "db1/bds-copy unit.stop", STEP_WAITING);
         assert_step(&lab, "db1/geo unit.stop", STEP_RUNNING);
+        run_waiting_for(lab.run, text, sizeof(text));
+        assert_non_null(strstr(text, "db1/bds-copy unit.stop (bds-copy is loading)"));
         incident_said(&lab.in, BDS_COPY)->progress_total = 0;
         lab_phase(&lab, BDS_COPY, PHASE_READY, 0);
         lab_changed(&lab, DB1);
