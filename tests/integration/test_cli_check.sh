@@ -64,7 +64,10 @@ test_fixed() {
         jq -e '[.remaining[] | select(.id == "aof-growth")] | length == 0' "$work/out" >/dev/null ||
                 fail "the finding remains: $(jq .remaining "$work/out")"
         [[ $(info aof_rewrites) -eq 1 ]] || fail "$(info aof_rewrites) rewrites instead of one"
-        "$muster" audit ls --json | jq -e '[.entries[] | select(.action == "fix" and .user == "admin")] | length == 1' >/dev/null ||
+        # Where systemd runs there may be more to repair than this one.
+        "$muster" audit ls --json |
+                jq -e '[.entries[] | select(.action == "fix" and .user == "admin" and (.text | startswith("redis.rewrite")))]
+                        | length == 1' >/dev/null ||
                 fail "the repair is not in the audit trail"
         check cache --fix
         if grep -q "aof-growth" "$work/out"; then fail "it is found again: $(cat "$work/out")"; fi
