@@ -304,7 +304,7 @@ static struct plan *plan_all(struct world *world)
         int r;
 
         memset(all, true, world->fleet.service_count);
-        r = plan_build(&plan, PLAN_REBOOT, &world->fleet, &scope, "", &facts, &error);
+        r = plan_build(&plan, PLAN_REBOOT, &world->fleet, &scope, "", NULL, &facts, &error);
         if (r < 0)
                 stop("planning", &error, r);
         return plan;
