@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/answer.h"
 #include "cli/connect.h"
 #include "cli/json.h"
 #include "cli/options.h"
@@ -19,13 +20,9 @@
 
 #define VERIFY_DEADLINE_US (600 * USEC_PER_SEC)
 
-struct showing {
-        bool json;
-        int failure;
-};
-
-static int entries_table(const Muster__V1__AuditReply *reply)
+static int entries_table(const ProtobufCMessage *message, void *userdata)
 {
+        const Muster__V1__AuditReply *reply = (const Muster__V1__AuditReply *)message;
         static const char *const heads[] = {"TIME (UTC)", "WHO", "DID", "WHAT"};
         cleanup_with(table_freep) table *table = NULL;
         struct terminal terminal;
@@ -47,42 +44,24 @@ static int entries_table(const Muster__V1__AuditReply *reply)
         return table_print(table, stdout, &terminal);
 }
 
-static void on_audit(const ProtobufCMessage *message, void *userdata)
-{
-        struct showing *showing = userdata;
-
-        showing->failure = showing->json ? json_print(message, false)
-                                         : entries_table((const Muster__V1__AuditReply *)message);
-}
-
 static int list_entries(const struct cli *cli, int argc, char **argv)
 {
-        struct showing showing = {0};
+        Muster__V1__AuditRequest request = MUSTER__V1__AUDIT_REQUEST__INIT;
+        struct answer answer = {.method = "Audit", .request = &request.base, .view = entries_table};
         const char *limit = NULL;
         const struct option list[] = {
                 {"limit", NULL, &limit, "N", "how many of the newest (default 50)"},
-                {"json", &showing.json, NULL, NULL, "as JSON"},
+                {"json", &answer.json, NULL, NULL, "as JSON"},
         };
         const struct options options = {"audit ls", "", list, ELEMENTS(list), 0, 0, false};
-        Muster__V1__AuditRequest request = MUSTER__V1__AUDIT_REQUEST__INIT;
-        cleanup_with(session_freep) session *session = NULL;
         struct arguments arguments;
-        struct ending ending;
-        uint64_t number = ENTRIES_SHOWN;
         int exit;
 
-        if (!options_read(&options, argc, argv, &arguments, &exit))
-                return exit;
-        if (limit && (text_to_u64(limit, &number) < 0 || number < 1 || number > ENTRIES_MOST))
-                return cli_fail(CLI_USAGE, "audit ls: --limit '%s' is not a number from 1 to %d", limit,
-                                ENTRIES_MOST);
-        if (!session_open(&session, cli, &exit))
-                return exit;
-        request.limit = (uint32_t)number;
-        session_call(session, "Audit", &request.base, CALL_DEADLINE_US, on_audit, &showing, &ending);
-        if (showing.failure < 0)
-                return cli_fail(CLI_FAILED, "out of memory");
-        return ending_exit(&ending);
+        request.limit = ENTRIES_SHOWN;
+        return options_read(&options, argc, argv, &arguments, &exit) &&
+                               option_number("audit ls: --limit", limit, ENTRIES_MOST, &request.limit, &exit)
+                       ? answer_show(cli, &answer)
+                       : exit;
 }
 
 struct verifying {

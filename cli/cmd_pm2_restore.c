@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cli/cmd_operation.h"
 #include "cli/cmd_pm2.h"
-#include "cli/cmd_pm2_operation.h"
 #include "cli/cmd_pm2_view.h"
 #include "cli/confirm.h"
 #include "cli/json.h"
@@ -20,7 +20,7 @@
 struct restoring {
         const char *service; /* as it was given */
         bool yes, json;
-        struct pm2_operations operations;
+        struct operations operations;
         char snapshot[80]; /* that is restored: set by the first look */
         char held_by[160]; /* the run that holds the host */
         json_t *looks;     /* with json: before and after; owned */
@@ -88,14 +88,14 @@ static int restore(session *session, struct restoring *restoring)
 {
         Muster__V1__FleetPm2RestoreRequest request = MUSTER__V1__FLEET_PM2_RESTORE_REQUEST__INIT;
         struct ending ending;
-        int exit;
+        char look_at[256];
 
         request.service = (char *)restoring->service;
         request.snapshot = restoring->snapshot;
-        session_call(session, "Pm2Restore", &request.base, 0, pm2_on_operation, &restoring->operations,
+        session_call(session, "Pm2Restore", &request.base, 0, operations_on_message, &restoring->operations,
                      &ending);
-        exit = pm2_left(&ending, restoring->service);
-        return exit == CLI_DONE ? ending_exit(&ending) : exit;
+        snprintf(look_at, sizeof(look_at), "muster pm2 diff %s", restoring->service);
+        return operations_ending(&ending, look_at);
 }
 
 static int print_json(const struct restoring *restoring)
@@ -146,7 +146,7 @@ static int look_ask_restore(const struct cli *cli, struct restoring *restoring)
         exit = restore(session, restoring);
         if (exit != CLI_DONE)
                 return exit;
-        exit = pm2_operations_exit(&restoring->operations);
+        exit = operations_exit(&restoring->operations);
         remaining = look(session, restoring);
         if (restoring->json && print_json(restoring) != CLI_DONE)
                 return CLI_FAILED;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/answer.h"
 #include "cli/cmd_follow.h"
 #include "cli/cmd_plan_view.h"
 #include "cli/connect.h"
@@ -10,21 +11,12 @@
 #include "cli/subcommand.h"
 #include "cli/table.h"
 #include "common/base/cleanup.h"
-
 #include "common/base/text.h"
 #include "common/base/time.h"
 #include "proto/fleet.pb-c.h"
 
 #define RUNS_SHOWN 20
 #define RUNS_MOST  1000
-
-struct showing {
-        bool json;
-        bool one; /* only the summary named by run, in full */
-        const char *run;
-        bool found;
-        int failure;
-};
 
 static enum style state_style(const char *state)
 {
@@ -68,8 +60,9 @@ static void holds_text(char *out, size_t size, const Muster__V1__RunSummary *run
                 snprintf(out + used, size - used, " and %zu more", run->n_hosts - shown);
 }
 
-static int runs_table(const Muster__V1__RunsReply *reply)
+static int runs_table(const ProtobufCMessage *message, void *userdata)
 {
+        const Muster__V1__RunsReply *reply = (const Muster__V1__RunsReply *)message;
         static const char *const heads[] = {"RUN",  "KIND",          "SCOPE", "STATE", "STEPS",
                                             "USER", "STARTED (UTC)", "TOOK",  "HOLDS", "WAITING FOR"};
         cleanup_with(table_freep) table *table = NULL;
@@ -102,42 +95,24 @@ static int runs_table(const Muster__V1__RunsReply *reply)
         return reply->n_runs ? table_print(table, stdout, &terminal) : 0;
 }
 
-static void on_runs(const ProtobufCMessage *message, void *userdata)
-{
-        struct showing *showing = userdata;
-
-        showing->failure = showing->json ? json_print(message, false)
-                                         : runs_table((const Muster__V1__RunsReply *)message);
-}
-
 static int list_runs(const struct cli *cli, int argc, char **argv)
 {
-        struct showing showing = {0};
+        Muster__V1__RunsRequest request = MUSTER__V1__RUNS_REQUEST__INIT;
+        struct answer answer = {.method = "Runs", .request = &request.base, .view = runs_table};
         const char *limit = NULL;
         const struct option list[] = {
                 {"limit", NULL, &limit, "N", "how many of the newest (default 20)"},
-                {"json", &showing.json, NULL, NULL, "as JSON"},
+                {"json", &answer.json, NULL, NULL, "as JSON"},
         };
         const struct options options = {"run ls", "", list, ELEMENTS(list), 0, 0, false};
-        Muster__V1__RunsRequest request = MUSTER__V1__RUNS_REQUEST__INIT;
-        cleanup_with(session_freep) session *session = NULL;
         struct arguments arguments;
-        struct ending ending;
-        uint64_t number = RUNS_SHOWN;
         int exit;
 
-        if (!options_read(&options, argc, argv, &arguments, &exit))
-                return exit;
-        if (limit && (text_to_u64(limit, &number) < 0 || number < 1 || number > RUNS_MOST))
-                return cli_fail(CLI_USAGE, "run ls: --limit '%s' is not a number from 1 to %d", limit,
-                                RUNS_MOST);
-        if (!session_open(&session, cli, &exit))
-                return exit;
-        request.limit = (uint32_t)number;
-        session_call(session, "Runs", &request.base, CALL_DEADLINE_US, on_runs, &showing, &ending);
-        if (showing.failure < 0)
-                return cli_fail(CLI_FAILED, "out of memory");
-        return ending_exit(&ending);
+        request.limit = RUNS_SHOWN;
+        return options_read(&options, argc, argv, &arguments, &exit) &&
+                               option_number("run ls: --limit", limit, RUNS_MOST, &request.limit, &exit)
+                       ? answer_show(cli, &answer)
+                       : exit;
 }
 
 /* show and watch: the journal so far, or to the end. */

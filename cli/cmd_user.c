@@ -4,8 +4,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cli/answer.h"
+#include "cli/cmd_invitation.h"
 #include "cli/connect.h"
-#include "cli/json.h"
 #include "cli/options.h"
 #include "cli/subcommand.h"
 #include "cli/table.h"
@@ -15,14 +16,9 @@
 #include "common/rpc/join.h"
 #include "proto/fleet.pb-c.h"
 
-struct showing {
-        const char *user;
-        bool json;
-        int failure;
-};
-
-static int users_table(const Muster__V1__UsersReply *reply)
+static int users_table(const ProtobufCMessage *message, void *userdata)
 {
+        const Muster__V1__UsersReply *reply = (const Muster__V1__UsersReply *)message;
         static const char *const heads[] = {"USER", "SINCE (UTC)", "LINKS"};
         cleanup_with(table_freep) table *table = NULL;
         struct terminal terminal;
@@ -42,77 +38,39 @@ static int users_table(const Muster__V1__UsersReply *reply)
         return table_print(table, stdout, &terminal);
 }
 
-static void on_users(const ProtobufCMessage *message, void *userdata)
-{
-        struct showing *showing = userdata;
-
-        showing->failure = showing->json ? json_print(message, false)
-                                         : users_table((const Muster__V1__UsersReply *)message);
-}
-
 static int list_users(const struct cli *cli, int argc, char **argv)
 {
-        struct showing showing = {0};
-        const struct option list[] = {{"json", &showing.json, NULL, NULL, "as JSON"}};
-        const struct options options = {"user ls", "", list, ELEMENTS(list), 0, 0, false};
         Muster__V1__UsersRequest request = MUSTER__V1__USERS_REQUEST__INIT;
-        cleanup_with(session_freep) session *session = NULL;
+        struct answer answer = {.method = "Users", .request = &request.base, .view = users_table};
+        const struct option list[] = {{"json", &answer.json, NULL, NULL, "as JSON"}};
+        const struct options options = {"user ls", "", list, ELEMENTS(list), 0, 0, false};
         struct arguments arguments;
-        struct ending ending;
         int exit;
 
-        if (!options_read(&options, argc, argv, &arguments, &exit) || !session_open(&session, cli, &exit))
-                return exit;
-        session_call(session, "Users", &request.base, CALL_DEADLINE_US, on_users, &showing, &ending);
-        if (showing.failure < 0)
-                return cli_fail(CLI_FAILED, "out of memory");
-        return ending_exit(&ending);
-}
-
-/* The line alone goes to stdout, so that it can be handed on by a script. */
-static void on_added(const ProtobufCMessage *message, void *userdata)
-{
-        const Muster__V1__InviteReply *reply = (const Muster__V1__InviteReply *)message;
-        struct showing *showing = userdata;
-        char when[TIME_TEXT_SIZE], line[JOIN_LINE_SIZE];
-
-        if (showing->json) {
-                showing->failure = json_print(message, false);
-                return;
-        }
-        text_copy_cut(line, sizeof(line), reply->line);
-        clean_text(line);
-        time_text(when, reply->expires_us);
-        puts(line);
-        fflush(stdout);
-        fprintf(stderr, "where %s sits, once, until %s: muster user join LINE\n", showing->user, when);
+        return options_read(&options, argc, argv, &arguments, &exit) ? answer_show(cli, &answer) : exit;
 }
 
 static int add_user(const struct cli *cli, int argc, char **argv)
 {
-        struct showing showing = {0};
+        bool json = false;
         const char *address = NULL;
         const struct option list[] = {
                 {"address", NULL, &address, "HOST:PORT", "under which they reach the controller"},
-                {"json", &showing.json, NULL, NULL, "as JSON"},
+                {"json", &json, NULL, NULL, "as JSON"},
         };
         const struct options options = {"user add", "NAME", list, ELEMENTS(list), 1, 1, false};
         Muster__V1__AddUserRequest request = MUSTER__V1__ADD_USER_REQUEST__INIT;
-        cleanup_with(session_freep) session *session = NULL;
         struct arguments arguments;
-        struct ending ending;
+        char where[NAME_SIZE + 16];
         int exit;
 
-        if (!options_read(&options, argc, argv, &arguments, &exit) || !session_open(&session, cli, &exit))
+        if (!options_read(&options, argc, argv, &arguments, &exit))
                 return exit;
-        showing.user = arguments.words[0];
         request.user = (char *)arguments.words[0];
-        if (address)
-                request.address = (char *)address;
-        session_call(session, "AddUser", &request.base, CALL_DEADLINE_US, on_added, &showing, &ending);
-        if (showing.failure < 0)
-                return cli_fail(CLI_FAILED, "out of memory");
-        return ending_exit(&ending);
+        request.address = (char *)(address ? address : "");
+        snprintf(where, sizeof(where), "where %s sits", request.user);
+        return invitation_show(cli, "AddUser", &request.base, json, RPC_USER, address, where,
+                               "muster user join LINE");
 }
 
 /* Where the identity goes: --folder, else ~/.config/muster. One that is there is somebody: it stays. */

@@ -161,3 +161,15 @@ bool options_read(const struct options *options, int argc, char **argv, struct a
         }
         return false;
 }
+
+bool option_number(const char *what, const char *text, uint32_t most, uint32_t *value, int *ret_exit)
+{
+        uint64_t number = *value;
+
+        if (text && (text_to_u64(text, &number) < 0 || number < 1 || number > most)) {
+                *ret_exit = cli_fail(CLI_USAGE, "%s '%s' is not a number from 1 to %u", what, text, most);
+                return false;
+        }
+        *value = (uint32_t)number;
+        return true;
+}

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/base/error.h"
 
@@ -42,3 +43,6 @@ int options_parse(const struct options *options, int argc, char **argv, struct a
 bool options_read(const struct options *options, int argc, char **argv, struct arguments *ret, int *ret_exit);
 /* Words from first on as one SCOPE, joined by commas ("" if there are none); the same way. */
 bool arguments_scope(const struct arguments *arguments, size_t first, char *ret, size_t size, int *ret_exit);
+/* A number from 1 to most; text NULL leaves *value as it is. what: "run ls: --limit", for the error on
+ * stderr. */
+bool option_number(const char *what, const char *text, uint32_t most, uint32_t *value, int *ret_exit);

@@ -249,36 +249,37 @@ int conf_choice(const struct conf_tree *tree, const struct conf_node *node, cons
         return refuse(tree, node, expected);
 }
 
+bool conf_is_endpoint(const char *text)
+{
+        char host[256];
+        struct service_spec spec = {.name = "address", .kind = SERVICE_UNIT, .unit = "address.service"};
+        const char *colon = strrchr(text, ':');
+        size_t length = colon ? (size_t)(colon - text) : 0;
+        uint64_t port;
+
+        if (length == 0 || length >= sizeof(host) || text_to_u64(colon + 1, &port) < 0 || port < 1 ||
+            port > UINT16_MAX)
+                return false;
+        memcpy(host, text, length);
+        host[length] = '\0';
+        if (host[0] != '[')
+                return host[0] != '-' && strspn(host, HOST_CHARACTERS) == length;
+        if (host[length - 1] != ']' || length < 4)
+                return false;
+        host[length - 1] = '\0';
+        return TEXT_COPY(spec.address, host + 1) == 0 && service_spec_check(&spec) == 0 && strchr(host, ':');
+}
+
 int conf_endpoint(const struct conf_tree *tree, const struct conf_node *node, char *ret, size_t size)
 {
         static const char expected[] = "HOST:PORT, like 10.0.0.1:7117, bastion:7117 or [::1]:7117";
-        char host[256];
-        struct service_spec spec = {.name = "address", .kind = SERVICE_UNIT, .unit = "address.service"};
-        const char *colon;
-        uint64_t port;
-        size_t length;
         int r = want_text(tree, node, expected);
 
         if (r < 0)
                 return r;
-        colon = strrchr(node->text, ':');
-        length = colon ? (size_t)(colon - node->text) : 0;
-        if (!colon || length == 0 || length >= sizeof(host) || text_to_u64(colon + 1, &port) < 0 ||
-            port < 1 || port > UINT16_MAX)
-                return refuse(tree, node, expected);
-        memcpy(host, node->text, length);
-        host[length] = '\0';
-        if (host[0] == '[') {
-                if (host[length - 1] != ']' || length < 4)
-                        return refuse(tree, node, expected);
-                host[length - 1] = '\0';
-                if (TEXT_COPY(spec.address, host + 1) < 0 || service_spec_check(&spec) < 0 ||
-                    !strchr(host, ':'))
-                        return refuse(tree, node, expected);
-        } else if (host[0] == '-' || strspn(host, HOST_CHARACTERS) != length) {
-                return refuse(tree, node, expected);
-        }
-        return conf_text(tree, node, ret, size);
+        return conf_is_endpoint(node->text) && text_copy(ret, size, node->text) == 0
+                       ? 0
+                       : refuse(tree, node, expected);
 }
 
 int conf_unknown_key(const struct conf_tree *tree, const struct conf_node *node, const char *of,

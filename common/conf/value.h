@@ -33,6 +33,8 @@ int conf_hex(const struct conf_tree *tree, const struct conf_node *node, void *r
 int conf_choice(const struct conf_tree *tree, const struct conf_node *node, const char *const *words,
                 size_t count, unsigned *ret);
 /* An address to listen on or to dial: "HOST:PORT", "[IPV6]:PORT". */
+/* HOST:PORT or [IPV6]:PORT, in plain characters; names are not looked up. */
+bool conf_is_endpoint(const char *text);
 int conf_endpoint(const struct conf_tree *tree, const struct conf_node *node, char *ret, size_t size);
 
 /* Fails at the node: unknown key, with the nearest of the known ones, whose names are

@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
+#include "common/conf/value.h"
 #include "common/rpc/join.h"
 #include "controller/api/handlers.h"
 
@@ -23,25 +24,15 @@ static bool host_known(const struct api_context *context, rpc_call *call, const 
         return false;
 }
 
-/* HOST:PORT in plain characters, so that the line stays one word. */
-static bool is_address(const char *address)
-{
-        const char *colon = strrchr(address, ':');
-        size_t length = strlen(address);
-
-        return colon && colon > address && colon[1] && length < SETTINGS_ENDPOINT_SIZE &&
-               strspn(address, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:[]-_%") ==
-                       length;
-}
-
 /* The address for the line; NULL: the call has been ended. One that means "every address of this machine"
  * leads nowhere from another. */
 static const char *find_address(const struct api_context *context, rpc_call *call, const char *wanted)
 {
         const char *address = wanted[0] ? wanted : context->advertised_address;
 
-        if (wanted[0] && !is_address(wanted)) {
-                rpc_call_end(call, RPC_INVALID_ARGUMENT, "that is not an address; write HOST:PORT");
+        if (wanted[0] && !conf_is_endpoint(wanted)) {
+                rpc_call_end(call, RPC_INVALID_ARGUMENT,
+                             "that is not an address; write HOST:PORT, or [IPV6]:PORT");
                 return NULL;
         }
         if (!text_starts(address, "0.0.0.0:") && !text_starts(address, "[::]:"))

@@ -10,9 +10,11 @@
 
 #include <cmocka.h>
 
+#include "common/base/cleanup.h"
 #include "common/base/file.h"
 #include "common/base/text.h"
 #include "common/conf/settings.h"
+#include "common/conf/value.h"
 
 #define HEX "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 
@@ -155,6 +157,19 @@ static void test_controller(void **state)
         assert_string_equal(settings.listen, "[::]:7000");
 }
 
+static void test_endpoints(void **state)
+{
+        static const char *const good[] = {"10.0.0.1:7117", "bastion:1", "[fd00::1]:65535", "[::]:7117"};
+        static const char *const bad[] = {
+                "",          "bastion",      ":7117", "bastion:", "bastion:0", "bastion:65536",
+                "bastion:x", "fd00::1:7117", "a b:1", "[]:1",     "a'b:1",     "-b:1"};
+
+        for (size_t i = 0; i < ELEMENTS(good); i++)
+                assert_true(conf_is_endpoint(good[i]));
+        for (size_t i = 0; i < ELEMENTS(bad); i++)
+                assert_false(conf_is_endpoint(bad[i]));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -163,6 +178,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_modes, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_key, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_controller, set_up, tear_down),
+                cmocka_unit_test(test_endpoints),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,14 @@
-/* See cmd_pm2_operation.h. */
-#include "cli/cmd_pm2_operation.h"
+/* See cmd_operation.h. */
+#include "cli/cmd_operation.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/json.h"
+#include "cli/options.h"
+#include "common/base/cleanup.h"
 #include "common/base/text.h"
+#include "common/model/scope.h"
 #include "proto/fleet.pb-c.h"
 
 static void place_text(const Muster__V1__FleetOperation *operation, char *out, size_t size)
@@ -15,8 +18,7 @@ static void place_text(const Muster__V1__FleetOperation *operation, char *out, s
 }
 
 /* Over itself; nothing where it is not a terminal. */
-static void show_progress(const struct pm2_operations *operations,
-                          const Muster__V1__FleetOperation *operation)
+static void show_progress(const struct operations *operations, const Muster__V1__FleetOperation *operation)
 {
         char place[160], text[256], line[512], share[16] = "";
 
@@ -49,7 +51,7 @@ static uint64_t as_saved(const Muster__V1__OperationReport *report)
         return text_to_u64(figure(report, "as-saved"), &count) == 0 ? count : 0;
 }
 
-static void count(struct pm2_operations *operations, const Muster__V1__FleetOperation *operation)
+static void count(struct operations *operations, const Muster__V1__FleetOperation *operation)
 {
         const Muster__V1__OperationReport *report = operation->report;
 
@@ -64,7 +66,7 @@ static void count(struct pm2_operations *operations, const Muster__V1__FleetOper
 }
 
 /* What the report names one by one: apps that failed, with the last lines of their logs. */
-static void print_named(const struct pm2_operations *operations, const Muster__V1__OperationReport *report)
+static void print_named(const struct operations *operations, const Muster__V1__OperationReport *report)
 {
         static const struct {
                 const char *figure, *word;
@@ -88,7 +90,7 @@ static void print_named(const struct pm2_operations *operations, const Muster__V
                 }
 }
 
-static void print_end(const struct pm2_operations *operations, const Muster__V1__FleetOperation *operation)
+static void print_end(const struct operations *operations, const Muster__V1__FleetOperation *operation)
 {
         const Muster__V1__OperationReport *report = operation->report;
         bool done = report && report->state == MUSTER__V1__OPERATION_STATE__OPERATION_STATE_DONE;
@@ -109,10 +111,10 @@ static void print_end(const struct pm2_operations *operations, const Muster__V1_
         fflush(stdout);
 }
 
-void pm2_on_operation(const ProtobufCMessage *message, void *userdata)
+void operations_on_message(const ProtobufCMessage *message, void *userdata)
 {
         const Muster__V1__FleetOperation *operation = (const Muster__V1__FleetOperation *)message;
-        struct pm2_operations *operations = userdata;
+        struct operations *operations = userdata;
 
         if (!operation->report && !operation->failure) {
                 show_progress(operations, operation);
@@ -126,7 +128,7 @@ void pm2_on_operation(const ProtobufCMessage *message, void *userdata)
                 print_end(operations, operation);
 }
 
-int pm2_operations_exit(const struct pm2_operations *operations)
+int operations_exit(const struct operations *operations)
 {
         if (operations->out_of_memory)
                 return cli_fail(CLI_FAILED, "out of memory");
@@ -137,17 +139,53 @@ int pm2_operations_exit(const struct pm2_operations *operations)
         return operations->failed ? CLI_FAILED : CLI_UNREACHABLE;
 }
 
-int pm2_left(const struct ending *ending, const char *scope)
+int operations_ending(const struct ending *ending, const char *look)
 {
-        const char *sep = scope[0] ? " " : "";
+        if (ending->interrupted || ending->code == RPC_UNAVAILABLE || ending->code == RPC_DEADLINE_EXCEEDED)
+                return cli_fail(CLI_PART, "%s; what was begun goes on at its host: %s",
+                                ending->interrupted ? "left" : "the controller was lost", look);
+        return ending_exit(ending);
+}
 
-        if (ending->interrupted)
-                return cli_fail(CLI_PART, "left; what was begun goes on at its host: muster pm2 diff%s%s",
-                                sep, scope);
-        if (ending->code == RPC_UNAVAILABLE || ending->code == RPC_DEADLINE_EXCEEDED)
-                return cli_fail(CLI_PART,
-                                "the controller was lost; what was begun goes on at its host: muster pm2 "
-                                "diff%s%s",
-                                sep, scope);
+static int print_json(const struct operations *operations)
+{
+        cleanup_with(json_decrefp) json_t *all = json_pack("{s:O}", "operations", operations->ends);
+
+        if (!all || json_dumpf(all, stdout, JSON_INDENT(2)) < 0)
+                return cli_fail(CLI_FAILED, "out of memory");
+        putchar('\n');
         return CLI_DONE;
+}
+
+int operations_command(const struct cli *cli, int argc, char **argv, const char *command, const char *method,
+                       const ProtobufCMessage *request, char **scope,
+                       void (*on_message)(const ProtobufCMessage *message, void *userdata), const char *look)
+{
+        struct operations operations = {0};
+        bool json = false;
+        const struct option list[] = {{"json", &json, NULL, NULL, "as JSON"}};
+        const struct options options = {command, "[SCOPE]",          list, ELEMENTS(list),
+                                        0,       ARGUMENT_WORDS_MAX, false};
+        cleanup_with(session_freep) session *session = NULL;
+        cleanup_with(json_decrefp) json_t *ends = NULL;
+        char text[SCOPE_TEXT_MAX], look_at[SCOPE_TEXT_MAX + 64];
+        struct arguments arguments;
+        struct ending ending;
+        int exit;
+
+        if (!options_read(&options, argc, argv, &arguments, &exit) ||
+            !arguments_scope(&arguments, 0, text, sizeof(text), &exit))
+                return exit;
+        terminal_read(&operations.terminal, stdout);
+        if (json && !(operations.ends = ends = json_array()))
+                return cli_fail(CLI_FAILED, "out of memory");
+        if (!session_open(&session, cli, &exit))
+                return exit;
+        *scope = text;
+        snprintf(look_at, sizeof(look_at), "%s%s%s", look, text[0] ? " " : "", text);
+        session_call(session, method, request, 0, on_message, &operations, &ending);
+        exit = operations_ending(&ending, look_at);
+        if (exit == CLI_DONE && ends)
+                exit = print_json(&operations);
+        return exit == CLI_DONE ? operations_exit(&operations) : exit;
 }
