@@ -208,13 +208,17 @@ static void on_boot_past(void *userdata, int r, const char *units, const struct 
                 log_info("%s was held back over a boot that is over, and is enabled again", units);
 }
 
-static int release_boot_units(struct agent *agent)
+/* An agent that cannot do this is still of use. */
+static void release_boot_units(struct agent *agent)
 {
         char folder[PATH_SIZE];
+        int r;
 
         if (!agent->bus || snprintf(folder, sizeof(folder), "%s/pm2", agent->folder) >= (int)sizeof(folder))
-                return 0;
-        return pm2_boot_past_new(&agent->boot_past, agent->bus, folder, on_boot_past, agent);
+                return;
+        r = pm2_boot_past_new(&agent->boot_past, agent->bus, folder, on_boot_past, agent);
+        if (r < 0)
+                log_warning("units that were held back over a boot are not looked for: %s", strerror(-r));
 }
 
 static int set_up(struct agent *agent, struct error *error)
@@ -232,10 +236,9 @@ static int set_up(struct agent *agent, struct error *error)
                                    agent->boot_id);
         if (r >= 0)
                 r = probe_set_new(&agent->probes, agent->event, agent->bus, agent->folder, on_changed, agent);
-        if (r >= 0)
-                r = release_boot_units(agent);
         if (r < 0)
                 return r;
+        release_boot_units(agent);
         agent->service = (struct agent_service){
                 .event = agent->event,
                 .probes = agent->probes,

@@ -101,6 +101,20 @@ static int call_way(struct op *op)
         return r < 0 ? r : 0;
 }
 
+static bool is_without_logind(const sd_bus_error *failure)
+{
+        static const char *const names[] = {
+                SD_BUS_ERROR_SERVICE_UNKNOWN,          SD_BUS_ERROR_NAME_HAS_NO_OWNER,
+                SD_BUS_ERROR_UNKNOWN_METHOD,           SD_BUS_ERROR_UNKNOWN_OBJECT,
+                "org.freedesktop.systemd1.NoSuchUnit", "org.freedesktop.systemd1.UnitMasked",
+        };
+
+        for (size_t i = 0; i < ELEMENTS(names); i++)
+                if (sd_bus_error_has_name(failure, names[i]))
+                        return true;
+        return text_starts(failure->name ? failure->name : "", "org.freedesktop.DBus.Error.Spawn.");
+}
+
 /* root's own request would go through whatever is inhibited: it is this operation that respects it. */
 static int on_inhibitors(sd_bus_message *reply, void *userdata, sd_bus_error *unused)
 {
@@ -108,10 +122,20 @@ static int on_inhibitors(sd_bus_message *reply, void *userdata, sd_bus_error *un
         struct reboot *self = op->state;
         struct host_state host = {0};
         char blocks[TEXT_SIZE] = "";
-        int r;
+        const sd_bus_error *failure = sd_bus_message_get_error(reply);
+        int r = 0;
 
-        if (!sd_bus_message_is_method_error(reply, NULL))
-                host_take_inhibitors(&host.facts, reply);
+        if (!failure)
+                r = host_take_inhibitors(&host.facts, reply);
+        else if (!is_without_logind(failure))
+                r = -sd_bus_error_get_errno(failure);
+        if (r < 0) {
+                host_state_clear(&host);
+                op->state = reboot_free(self);
+                op_finish(op, r, "logind does not say who holds a shutdown back: %s; nothing was done",
+                          strerror(-r));
+                return 0;
+        }
         for (size_t i = 0; i < host.facts.inhibitor_count; i++) {
                 const struct inhibitor_state *inhibitor = &host.facts.inhibitors[i];
                 char *list = text_equal(inhibitor->mode, "delay") ? self->delays : blocks;

@@ -1,6 +1,7 @@
 /* See host_bus.h. */
 #include "agent/probe/host_bus.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,35 +70,48 @@ static void take_system(struct host_state *state, sd_bus_message *reply)
 /* --- who holds a shutdown back ----------------------------------------------------------------------------
  */
 
-void host_take_inhibitors(struct host_facts *facts, sd_bus_message *reply)
+/* Where one more goes: when all are taken, one that blocks takes the place of one that delays. */
+static struct inhibitor_state *place_for(struct host_facts *facts, const char *mode)
+{
+        if (facts->inhibitor_count < INHIBITORS_MOST)
+                return &facts->inhibitors[facts->inhibitor_count++];
+        for (size_t i = 0; i < INHIBITORS_MOST && !text_equal(mode, "delay"); i++)
+                if (text_equal(facts->inhibitors[i].mode, "delay"))
+                        return &facts->inhibitors[i];
+        return NULL;
+}
+
+int host_take_inhibitors(struct host_facts *facts, sd_bus_message *reply)
 {
         const char *what, *who, *why, *mode;
+        int r = sd_bus_message_enter_container(reply, 'a', "(ssssuu)");
 
-        if (sd_bus_message_enter_container(reply, 'a', "(ssssuu)") < 0)
-                return;
+        if (r < 0)
+                return r;
         facts->inhibitors = calloc(INHIBITORS_MOST, sizeof(*facts->inhibitors));
-        while (facts->inhibitors && facts->inhibitor_count < INHIBITORS_MOST &&
-               sd_bus_message_read(reply, "(ssssuu)", &what, &who, &why, &mode, NULL, NULL) > 0) {
-                struct inhibitor_state *inhibitor = &facts->inhibitors[facts->inhibitor_count];
+        if (!facts->inhibitors)
+                return -ENOMEM;
+        while ((r = sd_bus_message_read(reply, "(ssssuu)", &what, &who, &why, &mode, NULL, NULL)) > 0) {
+                struct inhibitor_state *inhibitor;
                 bool is_shutdown = false;
 
                 /* "shutdown:sleep:idle" */
                 for (const char *at = what; at && !is_shutdown;
                      at = strchr(at, ':') ? strchr(at, ':') + 1 : NULL)
                         is_shutdown = text_starts(at, "shutdown") && (at[8] == '\0' || at[8] == ':');
-                if (!is_shutdown)
+                if (!is_shutdown || !(inhibitor = place_for(facts, mode)))
                         continue;
                 text_copy_clean(inhibitor->who, sizeof(inhibitor->who), who);
                 text_copy_clean(inhibitor->why, sizeof(inhibitor->why), why);
                 text_copy_clean(inhibitor->mode, sizeof(inhibitor->mode), mode);
-                facts->inhibitor_count++;
         }
+        return r;
 }
 
 static void take_inhibitors(struct host_state *state, sd_bus_message *reply)
 {
         if (reply)
-                host_take_inhibitors(&state->facts, reply);
+                (void)host_take_inhibitors(&state->facts, reply); /* the operation asks for itself */
 }
 
 /* --- how far a shutdown is --------------------------------------------------------------------------------

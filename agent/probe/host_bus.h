@@ -19,8 +19,9 @@ struct host_question {
         void (*take)(struct host_state *state, sd_bus_message *reply);
 };
 
-/* Who holds a shutdown back, by the answer to ListInhibitors; facts owns the list. */
-void host_take_inhibitors(struct host_facts *facts, sd_bus_message *reply);
+/* Who holds a shutdown back, by the answer to ListInhibitors; facts owns the list. Who blocks is never left
+ * out for who delays. -EBADMSG or the like: not such an answer; -ENOMEM. */
+int host_take_inhibitors(struct host_facts *facts, sd_bus_message *reply);
 
 #define HOST_QUESTIONS 5
 extern const struct host_question host_questions[HOST_QUESTIONS];

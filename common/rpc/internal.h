@@ -39,6 +39,7 @@ struct rpc_limits {
         unsigned pending_own;     /* of one of this machine's own addresses, silent or not */
         uint64_t handshake_us;
         uint64_t silent_us; /* so long an unspeaking connection keeps its place when places are short */
+        uint64_t known_us;  /* and so long one that has sent its first message */
         uint64_t ping_us;
         uint64_t dead_us;
         uint64_t rekey_us;

@@ -3,10 +3,12 @@
  * When all places are taken, nothing more is accepted for the moment: the kernel's queue waits. A connection
  * that has not sent a valid first message (which a dialling muster sends with the connection itself) then
  * keeps its place for a twentieth of a second only, so that half-open connections by the hundred delay others
- * and do not lock them out. One address has few places for silent connections, and its newest replaces its
- * oldest; it has more for those whose first message was made for our key, so that a fleet behind one address
- * comes back as fast as others. An IPv6 address stands for its /64, which is what one customer has. This
- * machine's own addresses have more, since all local programs share them. */
+ * and do not lock them out. Where there is none, the oldest of the address that has most places has a second:
+ * a first message is no proof, and may be one that was heard before. One address has few places for silent
+ * connections, and its newest replaces its oldest; it has more for those whose first message was made for our
+ * key, so that a fleet behind one address comes back as fast as others. An IPv6 address stands for its /64,
+ * which is what one customer has. This machine's own addresses have more, since all local programs share
+ * them. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,25 +65,52 @@ static rpc_peer *listener_oldest_silent(struct rpc_listener *listener, const uin
         return NULL;
 }
 
+static unsigned places_of(const struct rpc_listener *listener, const uint8_t *host)
+{
+        const rpc_peer *peer;
+        unsigned count = 0;
+
+        TAILQ_FOREACH(peer, &listener->pending, pending)
+        count += peer->state != PEER_CLOSED && memcmp(peer->host, host, sizeof(peer->host)) == 0;
+        return count;
+}
+
+/* The oldest of the address that has most; NULL: all are ending. */
+static rpc_peer *listener_oldest_of_most(struct rpc_listener *listener)
+{
+        rpc_peer *peer, *found = NULL;
+        unsigned most = 0;
+
+        TAILQ_FOREACH(peer, &listener->pending, pending)
+        if (peer->state != PEER_CLOSED && places_of(listener, peer->host) > most) {
+                most = places_of(listener, peer->host);
+                found = peer;
+        }
+        return found;
+}
+
 /* Accepts again if there is a place, else waits for one. */
 static void listener_continue(struct rpc_listener *listener)
 {
         const struct rpc_limits *limits = &listener->node->limits;
         uint64_t now = node_now(listener->node), over;
-        rpc_peer *silent;
+        rpc_peer *slowest;
 
         if (listener->pending_count < limits->pending) {
                 listener_accept(listener);
                 return;
         }
-        silent = listener_oldest_silent(listener, NULL);
-        if (!silent)
+        slowest = listener_oldest_silent(listener, NULL);
+        if (slowest)
+                over = slowest->came_up + limits->silent_us;
+        else if ((slowest = listener_oldest_of_most(listener)))
+                over = slowest->came_up + limits->known_us;
+        else
                 return; /* the next one that is released continues */
-        over = silent->came_up + limits->silent_us;
         if (over <= now)
-                peer_fail(silent, RPC_RESOURCE_EXHAUSTED, "it did not begin the handshake while others wait");
+                peer_fail(slowest, RPC_RESOURCE_EXHAUSTED, "its handshake took too long while others wait");
         else if (timer_set(&listener->node->timers, &listener->resume, over) < 0)
-                peer_fail(silent, RPC_RESOURCE_EXHAUSTED, "memory is out");
+                peer_fail(slowest, RPC_RESOURCE_EXHAUSTED, "memory is out");
 }
 
 static void listener_on_resume(struct timer *timer)

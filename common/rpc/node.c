@@ -21,6 +21,7 @@ static const struct rpc_limits limits_usual = {
         .pending_own = 64,
         .handshake_us = 5 * USEC_PER_SEC,
         .silent_us = 50 * USEC_PER_MSEC,
+        .known_us = 1 * USEC_PER_SEC,
         .ping_us = 5 * USEC_PER_SEC,
         .dead_us = 15 * USEC_PER_SEC,
         .rekey_us = 3600 * USEC_PER_SEC,

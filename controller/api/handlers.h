@@ -60,8 +60,6 @@ const char *api_scope_name(const char *text);
  * is wrong. wanted: the address it is to name; "" as the settings say. */
 void api_invitation(const struct api_context *context, rpc_call *call, enum rpc_role role, const char *name,
                     const char *wanted);
-/* An invitation that nobody can use takes the place of one that is out. */
-int api_void_invitation(const struct api_context *context, enum rpc_role role, const char *name);
 
 /* --- status.c --- */
 

@@ -79,14 +79,6 @@ void api_invitation(const struct api_context *context, rpc_call *call, enum rpc_
         sodium_memzero(&line, sizeof(line));
 }
 
-int api_void_invitation(const struct api_context *context, enum rpc_role role, const char *name)
-{
-        uint8_t nobody[crypto_hash_sha256_BYTES];
-
-        randombytes_buf(nobody, sizeof(nobody));
-        return store_invite_put(context->store, role, name, nobody, 1);
-}
-
 void api_invite(rpc_call *call, const ProtobufCMessage *request, void *userdata)
 {
         const Muster__V1__InviteRequest *wanted = (const Muster__V1__InviteRequest *)request;
@@ -101,23 +93,23 @@ void api_revoke(rpc_call *call, const ProtobufCMessage *request, void *userdata)
         const Muster__V1__RevokeRequest *wanted = (const Muster__V1__RevokeRequest *)request;
         const struct api_context *context = userdata;
         Muster__V1__RevokeReply reply = MUSTER__V1__REVOKE_REPLY__INIT;
-        int r;
+        bool is_name = text_is_name(wanted->host);
+        /* A host that left the fleet file may still have its key; one that has none yet, an invitation. */
+        int key = is_name ? store_key_remove(context->store, RPC_AGENT, wanted->host) : -ENOENT;
+        int invitation = is_name ? store_invite_void(context->store, RPC_AGENT, wanted->host) : -ENOENT;
 
-        /* A host that left the fleet file may still have its key. */
-        r = text_is_name(wanted->host) ? store_key_remove(context->store, RPC_AGENT, wanted->host) : -ENOENT;
-        if (r == -ENOENT) {
-                rpc_call_end(call, RPC_NOT_FOUND, "no host '%s' has joined; muster host ls", wanted->host);
+        if (key == -ENOENT && invitation == -ENOENT) {
+                rpc_call_end(call, RPC_NOT_FOUND, "no host '%s' has joined or was invited; muster host ls",
+                             wanted->host);
                 return;
         }
-        if (r == 0)
-                r = api_void_invitation(context, RPC_AGENT, wanted->host);
-        if (r < 0) {
-                api_fail(call, "the key cannot be removed", r);
+        if ((key < 0 && key != -ENOENT) || (invitation < 0 && invitation != -ENOENT)) {
+                api_fail(call, "the key cannot be removed", key < 0 && key != -ENOENT ? key : invitation);
                 return;
         }
+        agents_close(context->agents, wanted->host, "its key was revoked");
         if (!api_record(context, call, "revoke", "host %s", wanted->host))
                 return;
         log_info("host %s was revoked by %s", wanted->host, rpc_peer_name(rpc_call_peer(call)));
-        agents_close(context->agents, wanted->host, "its key was revoked");
         rpc_call_reply(call, &reply.base);
 }

@@ -88,30 +88,31 @@ void api_revoke_user(rpc_call *call, const ProtobufCMessage *request, void *user
         const struct api_context *context = userdata;
         Muster__V1__RevokeUserReply reply = MUSTER__V1__REVOKE_USER_REPLY__INIT;
         struct store_key known;
-        int r = text_is_name(wanted->user) ? store_key_named(context->store, RPC_USER, wanted->user, &known)
-                                           : -ENOENT;
+        bool is_name = text_is_name(wanted->user);
+        int key = is_name ? store_key_named(context->store, RPC_USER, wanted->user, &known) : -ENOENT;
+        int invitation;
 
-        if (r == -ENOENT) {
-                rpc_call_end(call, RPC_NOT_FOUND, "there is no user '%s'; muster user ls", wanted->user);
-                return;
-        }
         /* Whoever revokes stays: there is always somebody left who can let others in. */
-        if (r == 0 && text_equal(rpc_peer_name(rpc_call_peer(call)), wanted->user)) {
+        if (key == 0 && text_equal(rpc_peer_name(rpc_call_peer(call)), wanted->user)) {
                 rpc_call_end(call, RPC_FAILED_PRECONDITION, "that is you; another user has to revoke %s",
                              wanted->user);
                 return;
         }
-        if (r == 0)
-                r = store_key_remove(context->store, RPC_USER, wanted->user);
-        if (r == 0)
-                r = api_void_invitation(context, RPC_USER, wanted->user);
-        if (r < 0) {
-                api_fail(call, "the key cannot be removed", r);
+        if (key == 0)
+                key = store_key_remove(context->store, RPC_USER, wanted->user);
+        invitation = is_name ? store_invite_void(context->store, RPC_USER, wanted->user) : -ENOENT;
+        if (key == -ENOENT && invitation == -ENOENT) {
+                rpc_call_end(call, RPC_NOT_FOUND, "there is no user '%s'; muster user ls", wanted->user);
                 return;
         }
+        if ((key < 0 && key != -ENOENT) || (invitation < 0 && invitation != -ENOENT)) {
+                api_fail(call, "the key cannot be removed", key < 0 && key != -ENOENT ? key : invitation);
+                return;
+        }
+        if (key == 0)
+                rpc_node_close_key(context->node, known.key, "its key was revoked");
         if (!api_record(context, call, "revoke", "user %s", wanted->user))
                 return;
         log_info("user %s was revoked by %s", wanted->user, rpc_peer_name(rpc_call_peer(call)));
-        rpc_node_close_key(context->node, known.key, "its key was revoked");
         rpc_call_reply(call, &reply.base);
 }

@@ -73,6 +73,7 @@ static const char *const texts[STATEMENT_END] = {
                                  " VALUES (?1, ?2, ?3, ?4)",
         [STATEMENT_INVITE_FIND] = "SELECT name, expires_us FROM invitations WHERE role=?1 AND hash=?2",
         [STATEMENT_INVITE_REMOVE] = "DELETE FROM invitations WHERE role=?1 AND hash=?2",
+        [STATEMENT_INVITE_VOID] = "DELETE FROM invitations WHERE role=?1 AND name=?2",
         [STATEMENT_RUN_ADD] = "INSERT INTO runs (id, kind, scope, user, state, started_us, finished_us, plan)"
                               " VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7)",
         [STATEMENT_RUN_FINISH] = "UPDATE runs SET state=?2, finished_us=?3 WHERE id=?1",

@@ -78,10 +78,10 @@ int store_key_put(store *store, const struct store_key *key)
         return r < 0 ? r : 0;
 }
 
-int store_key_remove(store *store, unsigned role, const char *name)
+static int remove_named(store *store, enum store_statement which, unsigned role, const char *name)
 {
         int r = 0;
-        sqlite3_stmt *statement = store_begin_write(store, STATEMENT_KEY_REMOVE, &r);
+        sqlite3_stmt *statement = store_begin_write(store, which, &r);
 
         if (!statement)
                 return r;
@@ -89,6 +89,16 @@ int store_key_remove(store *store, unsigned role, const char *name)
         store_bind_text(statement, 2, name);
         r = store_write(store, statement);
         return r < 0 ? r : r == 0 ? -ENOENT : 0;
+}
+
+int store_key_remove(store *store, unsigned role, const char *name)
+{
+        return remove_named(store, STATEMENT_KEY_REMOVE, role, name);
+}
+
+int store_invite_void(store *store, unsigned role, const char *name)
+{
+        return remove_named(store, STATEMENT_INVITE_VOID, role, name);
 }
 
 int store_key_list(store *store, int (*each)(const struct store_key *key, void *userdata), void *userdata)

@@ -41,6 +41,8 @@ int store_key_list(store *store, int (*each)(const struct store_key *key, void *
 /* Replaces an earlier invitation of the same name and role. */
 int store_invite_put(store *store, unsigned role, const char *name, const uint8_t hash[32],
                      uint64_t expires_us);
+/* Whoever holds the invitation of that name cannot use it any more. -ENOENT: there is none. */
+int store_invite_void(store *store, unsigned role, const char *name);
 /* Looks only: -ENOENT unknown or used before, -ETIME expired. */
 int store_invite_find(store *store, unsigned role, const uint8_t hash[32], uint64_t now_us,
                       char ret_name[NAME_SIZE]);

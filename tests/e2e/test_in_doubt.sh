@@ -45,6 +45,11 @@ host_is_down() { # HOST
         muster host ls --json | jq -e ".hosts[] | select(.name == \"$1\") | .connected | not"
 }
 
+is_unheard() { # HOST SECONDS: by the controller
+        muster status --json | jq -e ".clock_us as \$now | .hosts[] | select(.name == \"$1\")
+                | (\$now | tonumber) - (.last_seen_us | tonumber) >= $2 * 1000000"
+}
+
 strike() { # FAULT HOST
         case $1 in
         power)
@@ -55,7 +60,7 @@ strike() { # FAULT HOST
                 "$testbed" cut "$2"
                 "$testbed" run "$2" systemctl kill --kill-whom=main --signal=CONT muster-agent
                 until_true 60 host_is_down "$2"
-                [[ $MUSTER_TEST_ALL -eq 0 ]] || sleep 45 # a minute in all: the controller notices after 15 s
+                [[ $MUSTER_TEST_ALL -eq 0 ]] || until_true 90 is_unheard "$2" 60
                 "$testbed" heal "$2"
                 ;;
         esac

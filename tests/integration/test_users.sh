@@ -62,6 +62,13 @@ test_revoke_invitation() {
         line=$("$muster" user add bob 2>/dev/null)
         expect 0 "you are bob now" "$muster" user join "$("$muster" user add bob 2>/dev/null)" --folder "$work/bob2"
         expect 5 "unknown or was used" "$muster" user join "$line" --folder "$work/bob3"
+        line=$("$muster" user add eve 2>/dev/null) # who has not joined yet
+        expect 0 "eve may give no more commands" "$muster" user revoke eve
+        expect 5 "unknown or was used" "$muster" user join "$line" --folder "$work/eve"
+        expect 1 "there is no user 'eve'" "$muster" user revoke eve
+        line=$("$muster" host invite one 2>/dev/null)
+        expect 0 "one may no longer connect" "$muster" host revoke one
+        expect 5 "unknown or was used" "$agent" join "$line" --state "$work/one"
 }
 
 printf 'fleet: users\nhosts:\n  one: {}\n' >"$work/fleet.yaml"

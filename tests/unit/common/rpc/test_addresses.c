@@ -167,12 +167,43 @@ static void test_fleet_behind_one_address(void **state)
         pair_free(&pair);
 }
 
+/* A first message is no proof of a key: who goes no further does not keep others out. */
+static void test_no_place_is_kept(void **state)
+{
+        enum { PLACES = 4 };
+        int known[PLACES], late;
+        struct error error = {0};
+        struct in_addr from;
+        struct pair pair;
+        uint16_t port;
+
+        if (!find_address(&from))
+                skip();
+        pair_new_as(&pair, RPC_AGENT, methods, 1);
+        assert_int_equal(rpc_node_listen(pair.server.node, "0.0.0.0:0", &port, &error), 0);
+        rpc_node_limits(pair.server.node)->pending = PLACES;
+        rpc_node_limits(pair.server.node)->known_us = 100 * USEC_PER_MSEC;
+        rpc_node_limits(pair.server.node)->handshake_us = 3600 * USEC_PER_SEC; /* not by that */
+        for (unsigned i = 0; i < PLACES; i++) {
+                known[i] = knock(&pair, from, port, true);
+                wait_for(&pair, known_at(pair.server.node) == i + 1);
+        }
+        late = knock(&pair, from, port, true);
+        wait_for(&pair, raw_closed(known[0]));
+        wait_for(&pair, recv(late, &(char){0}, 1, MSG_PEEK) == 1);
+        for (unsigned i = 0; i < PLACES; i++)
+                close(known[i]);
+        close(late);
+        pair_free(&pair);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_ipv6),
                 cmocka_unit_test(test_places),
                 cmocka_unit_test(test_fleet_behind_one_address),
+                cmocka_unit_test(test_no_place_is_kept),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
