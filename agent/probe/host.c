@@ -334,23 +334,39 @@ host_reader *host_reader_free(host_reader *reader)
         return NULL;
 }
 
+static void keep_disks(struct host_state *state, const struct disk_state *disks, size_t count)
+{
+        state->disks = calloc(count + 1, sizeof(*state->disks));
+        if (!state->disks)
+                return;
+        if (count)
+                memcpy(state->disks, disks, count * sizeof(*disks));
+        state->disk_count = count;
+}
+
+/* What hangs now has been seen before, if the agent is older than that. */
+static void keep_last_disks(host_reader *reader)
+{
+        reader->reading.disks_hung = true;
+        keep_disks(&reader->reading, reader->state.disks, reader->state.disk_count);
+}
+
 static void on_disks(int result, void *data, void *userdata)
 {
         const struct disks_look *look = data;
         host_reader *reader = userdata;
-        struct host_state *state = &reader->reading;
 
-        state->disks = look ? calloc(look->count + 1, sizeof(*state->disks)) : NULL;
-        if (state->disks) {
-                memcpy(state->disks, look->disks, look->count * sizeof(*state->disks));
-                state->disk_count = look->count;
-        }
+        if (look)
+                keep_disks(&reader->reading, look->disks, look->count);
+        else
+                keep_last_disks(reader);
         answered(reader);
 }
 
 int host_reader_start(host_reader *reader)
 {
         static const struct disks_look nothing;
+        int r;
 
         reader->again = reader->pending > 0;
         if (reader->pending)
@@ -367,9 +383,11 @@ int host_reader_start(host_reader *reader)
         for (size_t i = 0; reader->bus && i < HOST_QUESTIONS; i++)
                 if (ask(reader, i) >= 0)
                         reader->pending++;
-        if (aside_run(reader->aside, &nothing, sizeof(nothing), read_disks, DEADLINE_USEC, on_disks,
-                      reader) >= 0)
+        r = aside_run(reader->aside, &nothing, sizeof(nothing), read_disks, DEADLINE_USEC, on_disks, reader);
+        if (r >= 0)
                 reader->pending++;
+        else if (r == -EBUSY)
+                keep_last_disks(reader); /* the look before still hangs */
         answered(reader);
         return 0;
 }

@@ -23,8 +23,7 @@ int aside_new(aside **ret, sd_event *event);
 aside *aside_free(aside *aside);
 
 /* Copies size bytes of data and runs work on the copy. work must free what it allocates itself: nobody looks
- * at data whose time was over. -EBUSY: the former work has not ended, or has not
- * been told; -ENOMEM, -EAGAIN. Then done
- * does not come. */
+ * at data whose time was over. -EBUSY: the former work has not ended, or has not been told; -ENOMEM, -EAGAIN.
+ * Then done does not come. */
 int aside_run(aside *aside, const void *data, size_t size, void (*work)(void *data), uint64_t deadline_us,
               aside_done done, void *userdata);

@@ -61,6 +61,7 @@ struct host_state {
         bool stopping;
         struct disk_state *disks; /* owned */
         size_t disk_count;
+        bool disks_hung;                 /* one did not answer in time: disks are as they were seen last */
         char (*failed_units)[UNIT_SIZE]; /* owned */
         size_t failed_unit_count;
         struct host_facts facts;

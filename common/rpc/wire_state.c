@@ -61,6 +61,7 @@ Muster__V1__HostState *wire_host(struct wire_arena *arena, const struct host_sta
         message->agent_enabled = wire_text(arena, state->agent_enabled);
         message->overcommit = state->overcommit;
         message->stopping = state->stopping;
+        message->disks_hung = state->disks_hung;
         write_disks(arena, message, state);
         write_failed_units(arena, message, state);
         message->facts = wire_host_facts(arena, &state->facts);
@@ -256,6 +257,7 @@ int wire_read_host(struct host_state *ret, const Muster__V1__HostState *message)
         r = read_host_fields(&state, message);
         if (r < 0)
                 return r;
+        state.disks_hung = message->disks_hung;
         state.disks = calloc(message->n_disks + 1, sizeof(*state.disks));
         state.failed_units = calloc(message->n_failed_units + 1, sizeof(*state.failed_units));
         if (!state.disks || !state.failed_units) {

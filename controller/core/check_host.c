@@ -152,6 +152,16 @@ void check_disk(struct checking *checking)
 {
         const struct host_state *host = &checking->agent->host;
 
+        if (host->disks_hung) {
+                struct finding *hung = finding_add(checking, SEVERITY_BLOCKS);
+
+                finding_evidence(hung,
+                                 "a file system of %s does not answer; what is said of its disks is old",
+                                 checking->host->name);
+                finding_advice(hung,
+                               "on %s: dmesg | tail; mount; mend the disk or the network file system first",
+                               checking->host->name);
+        }
         for (size_t i = 0; i < host->disk_count; i++) {
                 const struct disk_state *disk = &host->disks[i];
                 double free_share =

@@ -86,6 +86,9 @@ static void test_disk(void **state)
         w.disks[1] = (struct disk_state){"/empty", 0, 0};
         w.agents[0].host.disk_count = 2;
         expect("disk", SEVERITY_BLOCKS, "(1.0%)", "");
+        w.agents[0].host.disk_count = 0; /* nothing is known of any: that is no good sign */
+        w.agents[0].host.disks_hung = true;
+        expect("disk", SEVERITY_BLOCKS, "a file system of db1 does not answer", "dmesg");
 }
 
 static void test_failed_units(void **state)
