@@ -1,21 +1,11 @@
 /* The client against what a real daemon cannot be made to do: a stand-in that answers late, twice, with
  * garbage, too much, in pieces, or not at all. What PM2 really says is tests/integration/test_pm2.sh's. */
 #include <errno.h>
-#include <stdio.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#include "agent/pm2/client.h"
-#include "tests/unit/agent/pm2/lists.h"
+#include "tests/unit/agent/pm2/stand_in.h"
 
 struct lab {
-        sd_event *event;
-        sd_event_source *listening, *reading;
-        struct pm2_home home;
-        int listener, peer;
-        pm2_client *client;
+        struct stand_in pm2;
         char received[4096]; /* what the stand-in got, of all calls together */
         size_t received_size;
         /* what the calls ended with */
@@ -35,35 +25,16 @@ static int on_peer(sd_event_source *source, int fd, uint32_t events, void *userd
         if (n > 0)
                 lab->received_size += (size_t)n;
         else
-                lab->reading = sd_event_source_disable_unref(lab->reading);
+                lab->pm2.reading = sd_event_source_disable_unref(lab->pm2.reading);
         return 0;
-}
-
-static int on_connection(sd_event_source *source, int fd, uint32_t events, void *userdata)
-{
-        struct lab *lab = userdata;
-
-        lab->peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        assert_true(lab->peer >= 0);
-        return sd_event_add_io(lab->event, &lab->reading, lab->peer, EPOLLIN, on_peer, lab);
 }
 
 static int set_up(void **state)
 {
         struct lab *lab = calloc(1, sizeof(*lab));
-        struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-        strcpy(lab->home.path, "/tmp/muster-client.XXXXXX");
-        assert_non_null(mkdtemp(lab->home.path));
-        lab->home.uid = geteuid();
-        snprintf(address.sun_path, sizeof(address.sun_path), "%s/rpc.sock", lab->home.path);
-        lab->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        assert_int_equal(bind(lab->listener, (struct sockaddr *)&address, sizeof(address)), 0);
-        assert_int_equal(listen(lab->listener, 8), 0);
-        assert_true(sd_event_new(&lab->event) >= 0);
-        assert_true(sd_event_add_io(lab->event, &lab->listening, lab->listener, EPOLLIN, on_connection,
-                                    lab) >= 0);
-        assert_int_equal(pm2_client_new(&lab->client, lab->event, &lab->home, 1 << 20, &lab->error), 0);
+        assert_non_null(lab);
+        stand_in_open(&lab->pm2, on_peer, lab);
         *state = lab;
         return 0;
 }
@@ -71,18 +42,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
         struct lab *lab = *state;
-        char path[PATH_SIZE + 16];
 
-        pm2_client_free(lab->client);
-        sd_event_source_disable_unref(lab->reading);
-        sd_event_source_disable_unref(lab->listening);
-        sd_event_unref(lab->event);
-        if (lab->peer > 0)
-                close(lab->peer);
-        close(lab->listener);
-        snprintf(path, sizeof(path), "%s/rpc.sock", lab->home.path);
-        unlink(path);
-        rmdir(lab->home.path);
+        stand_in_close(&lab->pm2);
         free(lab);
         return 0;
 }
@@ -98,7 +59,7 @@ static void on_reply(void *userdata, int r, json_t *answer, const struct error *
         if (r == 0)
                 json_brief(answer, lab->answer, sizeof(lab->answer));
         if (lab->free_in_callback)
-                lab->client = pm2_client_free(lab->client);
+                lab->pm2.client = pm2_client_free(lab->pm2.client);
 }
 
 static void on_raw(void *userdata, int r, const char *text, size_t size, const struct error *error)
@@ -116,19 +77,20 @@ static void on_raw(void *userdata, int r, const char *text, size_t size, const s
 static void turn(struct lab *lab)
 {
         for (int r = 1; r > 0;)
-                r = sd_event_run(lab->event, 20000);
+                r = sd_event_run(lab->pm2.event, 20000);
 }
 
 static void call(struct lab *lab)
 {
-        assert_int_equal(pm2_client_call(lab->client, "ping", json_pack("[{}]"), 5000000, on_reply, lab), 0);
+        assert_int_equal(pm2_client_call(lab->pm2.client, "ping", json_pack("[{}]"), 5000000, on_reply, lab),
+                         0);
         assert_int_equal(lab->ended, 0); /* never from within */
         turn(lab);
 }
 
 static void say(struct lab *lab, const void *bytes, size_t size)
 {
-        assert_int_equal(send(lab->peer, bytes, size, MSG_NOSIGNAL), (ssize_t)size);
+        assert_int_equal(send(lab->pm2.peer, bytes, size, MSG_NOSIGNAL), (ssize_t)size);
 }
 
 /* An answer as PM2 frames it. */
@@ -220,15 +182,15 @@ static void test_raw(void **state)
 {
         struct lab *lab = *state;
 
-        assert_int_equal(pm2_client_call_raw(lab->client, "x", json_array(), 5000000, on_raw, lab), 0);
+        assert_int_equal(pm2_client_call_raw(lab->pm2.client, "x", json_array(), 5000000, on_raw, lab), 0);
         turn(lab);
         reply(lab, "j:{\"args\":[[{\"a\":1}]]}", "s:1");
         assert_string_equal(lab->answer, "[{\"a\":1}]");
-        assert_int_equal(pm2_client_call_raw(lab->client, "x", json_array(), 5000000, on_raw, lab), 0);
+        assert_int_equal(pm2_client_call_raw(lab->pm2.client, "x", json_array(), 5000000, on_raw, lab), 0);
         turn(lab);
         reply(lab, "j:{\"error\":\"no\"}", "s:2");
         assert_int_equal(lab->result, -EREMOTEIO);
-        assert_int_equal(pm2_client_call_raw(lab->client, "x", json_array(), 5000000, on_raw, lab), 0);
+        assert_int_equal(pm2_client_call_raw(lab->pm2.client, "x", json_array(), 5000000, on_raw, lab), 0);
         turn(lab);
         reply(lab, "j:{\"other\":1,\"args\":[1]}", "s:3");
         assert_int_equal(lab->result, -EBADMSG);
@@ -246,7 +208,8 @@ static void test_garbage_ends_the_connection(void **state)
         assert_int_equal(lab->ended, 2);
         assert_int_equal(lab->result, -EBADMSG);
         assert_non_null(strstr(lab->error.text, "not its protocol"));
-        assert_int_equal(pm2_client_call(lab->client, "ping", json_array(), 1000, on_reply, lab), -ENOTCONN);
+        assert_int_equal(pm2_client_call(lab->pm2.client, "ping", json_array(), 1000, on_reply, lab),
+                         -ENOTCONN);
 }
 
 static void test_too_large(void **state)
@@ -266,9 +229,9 @@ static void test_closed(void **state)
 
         call(lab);
         call(lab);
-        lab->reading = sd_event_source_disable_unref(lab->reading);
-        close(lab->peer);
-        lab->peer = 0;
+        lab->pm2.reading = sd_event_source_disable_unref(lab->pm2.reading);
+        close(lab->pm2.peer);
+        lab->pm2.peer = 0;
         turn(lab);
         assert_int_equal(lab->ended, 2);
         assert_int_equal(lab->result, -ECONNRESET);
@@ -278,9 +241,9 @@ static void test_deadline(void **state)
 {
         struct lab *lab = *state;
 
-        assert_int_equal(pm2_client_call(lab->client, "slow", json_array(), 1000, on_reply, lab), 0);
+        assert_int_equal(pm2_client_call(lab->pm2.client, "slow", json_array(), 1000, on_reply, lab), 0);
         while (lab->ended == 0)
-                assert_true(sd_event_run(lab->event, 5000000) > 0);
+                assert_true(sd_event_run(lab->pm2.event, 5000000) > 0);
         assert_int_equal(lab->result, -ETIMEDOUT);
         assert_non_null(strstr(lab->error.text, "did not answer slow in time"));
         reply(lab, "j:{\"args\":[1]}", "s:1"); /* too late: nobody's */
@@ -300,7 +263,7 @@ static void test_freed_from_a_callback(void **state)
         call(lab);
         reply(lab, "j:{\"args\":[1]}", "s:1");
         assert_int_equal(lab->ended, 1);
-        assert_null(lab->client);
+        assert_null(lab->pm2.client);
 }
 
 static void test_freed_when_all_fail(void **state)
@@ -313,26 +276,26 @@ static void test_freed_when_all_fail(void **state)
         say(lab, "x", 1);
         turn(lab);
         assert_int_equal(lab->ended, 1);
-        assert_null(lab->client);
+        assert_null(lab->pm2.client);
 }
 
 static void test_not_ours(void **state)
 {
         struct lab *lab = *state;
-        struct pm2_home other = lab->home;
+        struct pm2_home other = lab->pm2.home;
         struct error error = {0};
         pm2_client *client = NULL;
 
         other.uid++;
-        assert_int_equal(pm2_client_new(&client, lab->event, &other, 0, &error), -EPERM);
+        assert_int_equal(pm2_client_new(&client, lab->pm2.event, &other, 0, &error), -EPERM);
         assert_non_null(strstr(error.text, "not talking to it"));
         strcat(other.path, "/absent");
-        assert_int_equal(pm2_client_new(&client, lab->event, &other, 0, &error), -ENOENT);
+        assert_int_equal(pm2_client_new(&client, lab->pm2.event, &other, 0, &error), -ENOENT);
         memset(other.path, 'x', 200);
         other.path[200] = '\0';
-        assert_int_equal(pm2_client_new(&client, lab->event, &other, 0, &error), -ENAMETOOLONG);
+        assert_int_equal(pm2_client_new(&client, lab->pm2.event, &other, 0, &error), -ENAMETOOLONG);
         assert_null(client);
-        assert_int_equal(pm2_client_pid(lab->client), getpid());
+        assert_int_equal(pm2_client_pid(lab->pm2.client), getpid());
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

@@ -2,23 +2,14 @@
  * that gives ids in sequence, as PM2 does, and lets others in between when told to. What PM2 really does with
  * what is sent is tests/integration/test_pm2.sh's. */
 #include <errno.h>
-#include <stdio.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "agent/pm2/amp.h"
 #include "agent/pm2/register.h"
-#include "tests/unit/agent/pm2/lists.h"
+#include "tests/unit/agent/pm2/stand_in.h"
 
 struct lab {
-        sd_event *event;
-        sd_event_source *listening, *reading;
-        struct pm2_home home;
-        int listener, peer;
+        struct stand_in pm2;
         struct buffer in;
-        pm2_client *client;
         /* the stand-in */
         int64_t next_id;
         unsigned prepared, intruder_at, intruders; /* before which registration how many come in */
@@ -49,7 +40,7 @@ static void answer(struct lab *lab, json_t *value, const struct amp_argument *id
         arguments[0] = (struct amp_argument){(uint8_t *)body, strlen(body)};
         arguments[1] = *id;
         assert_int_equal(amp_encode(&out, arguments, 2), 0);
-        assert_int_equal(send(lab->peer, out.data, out.size, MSG_NOSIGNAL), (ssize_t)out.size);
+        assert_int_equal(send(lab->pm2.peer, out.data, out.size, MSG_NOSIGNAL), (ssize_t)out.size);
         free(text);
         json_decref(reply);
 }
@@ -86,7 +77,7 @@ static int on_peer(sd_event_source *source, int fd, uint32_t events, void *userd
         ssize_t n = recv(fd, bytes, sizeof(bytes), 0);
 
         if (n <= 0) {
-                lab->reading = sd_event_source_disable_unref(lab->reading);
+                lab->pm2.reading = sd_event_source_disable_unref(lab->pm2.reading);
                 return 0;
         }
         assert_int_equal(buffer_append(&lab->in, bytes, (size_t)n), 0);
@@ -97,31 +88,12 @@ static int on_peer(sd_event_source *source, int fd, uint32_t events, void *userd
         return 0;
 }
 
-static int on_connection(sd_event_source *source, int fd, uint32_t events, void *userdata)
-{
-        struct lab *lab = userdata;
-
-        lab->peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        assert_true(lab->peer >= 0);
-        return sd_event_add_io(lab->event, &lab->reading, lab->peer, EPOLLIN, on_peer, lab);
-}
-
 static int set_up(void **state)
 {
         struct lab *lab = calloc(1, sizeof(*lab));
-        struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-        strcpy(lab->home.path, "/tmp/muster-register.XXXXXX");
-        assert_non_null(mkdtemp(lab->home.path));
-        lab->home.uid = geteuid();
-        snprintf(address.sun_path, sizeof(address.sun_path), "%s/rpc.sock", lab->home.path);
-        lab->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        assert_int_equal(bind(lab->listener, (struct sockaddr *)&address, sizeof(address)), 0);
-        assert_int_equal(listen(lab->listener, 8), 0);
-        assert_true(sd_event_new(&lab->event) >= 0);
-        assert_true(sd_event_add_io(lab->event, &lab->listening, lab->listener, EPOLLIN, on_connection,
-                                    lab) >= 0);
-        assert_int_equal(pm2_client_new(&lab->client, lab->event, &lab->home, 1 << 20, NULL), 0);
+        assert_non_null(lab);
+        stand_in_open(&lab->pm2, on_peer, lab);
         *state = lab;
         return 0;
 }
@@ -129,18 +101,9 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
         struct lab *lab = *state;
-        char path[PATH_SIZE + 16];
 
-        pm2_client_free(lab->client);
-        sd_event_source_disable_unref(lab->reading);
-        sd_event_source_disable_unref(lab->listening);
-        sd_event_unref(lab->event);
+        stand_in_close(&lab->pm2);
         buffer_clear(&lab->in);
-        close(lab->peer);
-        close(lab->listener);
-        snprintf(path, sizeof(path), "%s/rpc.sock", lab->home.path);
-        unlink(path);
-        rmdir(lab->home.path);
         free(lab);
         return 0;
 }
@@ -164,11 +127,11 @@ static void run(struct lab *lab, const char *wanted, const char *live)
 
         lab->count = a.count;
         assert_int_equal(pm2_plan_make(&plan, &a, &b, &options), 0);
-        assert_int_equal(pm2_register_new(&object, lab->client, &a, &plan, &options, 5000000, NULL,
+        assert_int_equal(pm2_register_new(&object, lab->pm2.client, &a, &plan, &options, 5000000, NULL,
                                           on_registered, lab),
                          0);
         while (!lab->ended)
-                assert_true(sd_event_run(lab->event, 5000000) > 0);
+                assert_true(sd_event_run(lab->pm2.event, 5000000) > 0);
         pm2_register_free(object);
         pm2_plan_clear(&plan);
         pm2_list_clear(&a);
