@@ -150,6 +150,13 @@ def busy_cores():
     return max(0.0, os.cpu_count() - (idle() - before) / (time.monotonic() - began))
 
 
+def settle(seconds=30):
+    """Waits until what a bench itself has just started is at rest; a machine that stays busy is seen by the rounds."""
+    until = time.monotonic() + seconds
+    while busy_cores() > BUSY_LIMIT / 2 and time.monotonic() < until:
+        pass
+
+
 def rounds(contenders, count):
     """contenders: name -> function that measures once. Each round runs all, starting one further on each time, so
     that a slow moment of the machine meets them all."""
