@@ -28,7 +28,8 @@ static int run(const struct cli *cli, int argc, char **argv)
 {
         const char *format = NULL;
         const struct option list[] = {
-                {"format", NULL, &format, "FORMAT", "md (Markdown, the default) or json"}};
+                {"format", NULL, &format, "FORMAT",
+                 "md (Markdown, the default), html (one page, complete in itself) or json"}};
         const struct options options = {"report", "[RUN]", list, ELEMENTS(list), 0, 1, false};
         Muster__V1__ReportRequest request = MUSTER__V1__REPORT_REQUEST__INIT;
         cleanup_with(session_freep) session *session = NULL;
@@ -39,8 +40,9 @@ static int run(const struct cli *cli, int argc, char **argv)
 
         if (!options_read(&options, argc, argv, &arguments, &exit))
                 return exit;
-        if (format && !text_equal(format, "md") && !text_equal(format, "json"))
-                return cli_fail(CLI_USAGE, "report: there is no format '%s'; it takes md or json", format);
+        if (format && !text_equal(format, "md") && !text_equal(format, "html") && !text_equal(format, "json"))
+                return cli_fail(CLI_USAGE, "report: there is no format '%s'; it takes md, html or json",
+                                format);
         if (!session_open(&session, cli, &exit))
                 return exit;
         request.run = (char *)(arguments.words[0] ? arguments.words[0] : "");
@@ -53,7 +55,7 @@ static int run(const struct cli *cli, int argc, char **argv)
 
 const struct command command_report = {
         .name = "report",
-        .usage = "[RUN] [--format md|json]",
+        .usage = "[RUN] [--format md|html|json]",
         .summary = "what a run did, as a document",
         .run = run,
 };

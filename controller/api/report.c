@@ -12,6 +12,7 @@ static const struct {
         int (*make)(store *store, const char *run, char **ret, struct error *error);
 } formats[] = {
         {"md", report_markdown},
+        {"html", report_html},
         {"json", report_json},
 };
 
@@ -28,8 +29,8 @@ void api_report(rpc_call *call, const ProtobufCMessage *request, void *userdata)
         while (format < ELEMENTS(formats) && !text_equal(wanted->format, formats[format].name))
                 format++;
         if (format == ELEMENTS(formats)) {
-                rpc_call_end(call, RPC_INVALID_ARGUMENT, "there is no report as '%s'; there is md and json",
-                             wanted->format);
+                rpc_call_end(call, RPC_INVALID_ARGUMENT,
+                             "there is no report as '%s'; there are md, html and json", wanted->format);
                 return;
         }
         r = formats[format].make(context->store, wanted->run, &text, &error);

@@ -104,6 +104,7 @@ test_done() {
         grep -qE '^[0-9:]{8} +2  one/apps pm2.restore: ' "$work/out" || fail "the step's end is not told: $(cat "$work/out")"
         if grep -q $'\033' "$work/out"; then fail "escape sequences in a pipe"; fi
         expect 0 "^# Restart of fleet runs: done" "$muster" report
+        "$muster" report "$(newest run)" --format html | grep -q '^</html>' || fail "report --format html does not end"
         "$muster" report "$(newest run)" --format json | jq -e . >/dev/null || fail "report --format json is not JSON"
         expect 0 "restart done" "$muster" run show
         expect 0 ": done$" "$muster" run watch

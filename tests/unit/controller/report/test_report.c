@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 
+#include "common/base/cleanup.h"
 #include "controller/report/facts.h"
 #include "tests/unit/controller/core/lab.h"
 
@@ -307,12 +308,57 @@ static void test_hostile_text(void **state)
         free(text);
 }
 
+/* Each element that is opened is closed in its order: what a reader could not show is not written. */
+static void assert_nested(const char *text)
+{
+        const char *open[16];
+        size_t depth = 0;
+
+        for (const char *tag = strchr(text, '<'); tag; tag = strchr(tag + 1, '<')) {
+                size_t length = strcspn(tag + 1, " >");
+
+                if (strncmp(tag, "<meta ", 6) == 0 || tag[1] == '!')
+                        continue;
+                if (tag[1] == '/') {
+                        assert_true(depth > 0);
+                        depth--;
+                        if (strncmp(tag + 2, open[depth], length - 1) != 0)
+                                fail_msg("closes what is not open: %.40s", tag);
+                        continue;
+                }
+                assert_true(depth < ELEMENTS(open));
+                open[depth++] = tag + 1;
+        }
+        assert_int_equal(depth, 0);
+}
+
+static void test_html(void **state)
+{
+        static const char *const evil[] = {"size-before", "<script>alert('x')&", "size-after", "\"b\"", NULL};
+        char *text = NULL;
+
+        done_with("db1/bds redis.rewrite", OPERATION_DONE, evil);
+        lab_report(&lab, "db1/geo tile38.shrink", OPERATION_DONE, "one\n</td><img src=x>");
+        keep();
+        assert_int_equal(report_html(db, "r1", &text, NULL), 0);
+        assert_true(strncmp(text, "<!doctype html>\n", 16) == 0);
+        expect(text, "<title>Reboot of fleet staging: running</title>");
+        expect(text, "<h1>Reboot of fleet staging: running</h1>");
+        expect(text, "<td>Scope</td><td>@data|x</td>");
+        expect(text, "<th>phase</th><th>steps</th>");
+        expect(text, "<td>&lt;script&gt;alert(&#39;x&#39;)&amp;</td><td>&quot;b&quot;</td>");
+        expect(text, "one &lt;/td&gt;&lt;img src=x&gt;</td></tr>");
+        expect(text, "<td><b>no</b></td>");
+        assert_nested(text);
+        free(text);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         const struct CMUnitTest tests[] = {
-                TEST(test_good_run), TEST(test_bad_run),      TEST(test_unfinished),    TEST(test_json),
-                TEST(test_refusals), TEST(test_hostile_text), TEST(test_changed_roles),
+                TEST(test_good_run), TEST(test_bad_run),  TEST(test_unfinished),   TEST(test_json),
+                TEST(test_html),     TEST(test_refusals), TEST(test_hostile_text), TEST(test_changed_roles),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
