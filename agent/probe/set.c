@@ -13,7 +13,7 @@
 
 #define TELL_AFTER_USEC (100 * USEC_PER_MSEC)
 #define TELL_EVERY_USEC (10 * USEC_PER_SEC)
-#define HOST_EVERY_USEC (5 * USEC_PER_SEC)
+#define HOST_EVERY_USEC (10 * USEC_PER_SEC)
 #define HOST_FRESH_USEC (1 * USEC_PER_SEC)   /* while something has just changed, or is about to */
 #define FRESH_USEC      (15 * USEC_PER_SEC)  /* how long a service that became ready is looked at closely */
 #define SOON_USEC       (20 * USEC_PER_MSEC) /* changes of a unit come in bunches */

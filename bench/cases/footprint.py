@@ -86,7 +86,8 @@ def resident_mib(pid, field="VmRSS"):
 
 
 def cpu_s(pid):
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir()) / 1e9
+    """By the process's own clock, as clock_getcpuclockid(3) names it: threads that have ended count too."""
+    return time.clock_gettime((~pid << 3) | 2)
 
 
 def run(_options):
