@@ -15,17 +15,6 @@ NAME_OF_ALL = "@all"
 TIMED_SECONDS = 300
 
 
-def cpu_s(pid):
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir()) / 1e9
-
-
-def peak_mib(pid):
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    raise harness.Failed(f"process {pid} has ended")
-
-
 class Fleet:
     def __init__(self, root, count, light):
         self.root, self.count, self.light, self.programs = Path(root), count, light, []

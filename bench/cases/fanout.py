@@ -18,10 +18,10 @@ def run(options):
     with harness.temporary_folder() as root, _fleet.Fleet(root, COUNT, light=False) as fleet, \
             _ssh.Hosts(COUNT) as hosts:
         def ours():
-            before = _fleet.cpu_s(fleet.controller.pid)
+            before = harness.cpu_s(fleet.controller.pid)
             took, client = _fleet.timed([harness.BUILD / "cli" / "muster", "exec", _fleet.NAME_OF_ALL, "--", "true"],
                                         fleet.environment)
-            served = _fleet.cpu_s(fleet.controller.pid) - before
+            served = harness.cpu_s(fleet.controller.pid) - before
             parts.append((1e3 * client, 1e3 * served))
             cpu.setdefault(OURS, []).append(client + served)
             return took

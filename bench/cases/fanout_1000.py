@@ -14,14 +14,14 @@ def run(options):
     cpu = []
     with harness.temporary_folder() as root, _fleet.Fleet(root, COUNT, light=True) as fleet:
         def ours():
-            before = _fleet.cpu_s(fleet.controller.pid)
+            before = harness.cpu_s(fleet.controller.pid)
             took, client = _fleet.timed([harness.BUILD / "cli" / "muster", "exec", _fleet.NAME_OF_ALL, "--", "true"],
                                         fleet.environment)
-            cpu.append(1e3 * (client + _fleet.cpu_s(fleet.controller.pid) - before))
+            cpu.append(1e3 * (client + harness.cpu_s(fleet.controller.pid) - before))
             return took
 
         values = harness.rounds({OURS: ours}, options.rounds)
-        memory = _fleet.peak_mib(fleet.controller.pid)
+        memory = harness.memory_mib(fleet.controller.pid, "VmHWM")
     return harness.Result(unit="s", ours=OURS, floor="", values=values, digits=3,
                           reach="at most 0.3 s; the controller at most 64 MiB",
                           note=f"CPU of client and controller {statistics.median(cpu):.0f} ms. The controller's memory "

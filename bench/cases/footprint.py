@@ -78,18 +78,6 @@ class Fleet:
             program.wait()
 
 
-def resident_mib(pid, field="VmRSS"):
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(field + ":"):
-            return int(line.split()[1]) / 1024
-    raise harness.Failed(f"process {pid} has ended")
-
-
-def cpu_s(pid):
-    """By the process's own clock, as clock_getcpuclockid(3) names it: threads that have ended count too."""
-    return time.clock_gettime((~pid << 3) | 2)
-
-
 def run(_options):
     harness.build_release("pm2_driver", "muster-agent", "muster-controller", "muster")
     values, shares = {OURS: [], CONTROLLER: [], PM2: []}, {OURS: [], CONTROLLER: [], PM2: []}
@@ -107,13 +95,13 @@ def run(_options):
                 daemon = int((home.path / "pm2.pid").read_text())
                 pids = {OURS: fleet.agent, CONTROLLER: fleet.controller, PM2: daemon}
                 for _ in range(SECONDS // SAMPLE_SECONDS):
-                    before, began = {name: cpu_s(pid) for name, pid in pids.items()}, time.monotonic()
+                    before, began = {name: harness.cpu_s(pid) for name, pid in pids.items()}, time.monotonic()
                     time.sleep(SAMPLE_SECONDS)
                     for name, pid in pids.items():
-                        shares[name].append(100 * (cpu_s(pid) - before[name]) / (time.monotonic() - began))
-                        values[name].append(resident_mib(pid))
-                own = resident_mib(fleet.agent, "RssAnon")
-                most = resident_mib(fleet.agent, "VmHWM")
+                        shares[name].append(100 * (harness.cpu_s(pid) - before[name]) / (time.monotonic() - began))
+                        values[name].append(harness.memory_mib(pid))
+                own = harness.memory_mib(fleet.agent, "RssAnon")
+                most = harness.memory_mib(fleet.agent, "VmHWM")
         finally:
             for server in servers:
                 server.__exit__()

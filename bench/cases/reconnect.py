@@ -35,7 +35,7 @@ def run(options):
             listening = time.monotonic()
             back = fleet.heard("all", killed * 1e6) / 1e6
             raw.append(back - listening)
-            memory.append(_fleet.peak_mib(fleet.controller.pid))
+            memory.append(harness.memory_mib(fleet.controller.pid, "VmHWM"))
             return max(0.0, back - listening - longest_backoff(listening - killed))
 
         values = harness.rounds({OURS: ours}, options.rounds)
