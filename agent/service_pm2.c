@@ -261,8 +261,8 @@ static void on_found(void *userdata, int r, const struct pm2_home *home, const s
 static void find_home(struct pm2_call *asked, const struct service_spec *spec)
 {
         struct error error = {0};
-        int r = pm2_find_new(&asked->find, asked->service->event, spec->user, spec->home, 0, on_found, asked,
-                             &error);
+        int r = pm2_find_new(&asked->find, asked->service->event, spec->user, spec->home, 0, NULL, on_found,
+                             asked, &error);
 
         if (r < 0)
                 refuse(asked, RPC_FAILED_PRECONDITION, error_text(&error, r));

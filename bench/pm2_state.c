@@ -101,7 +101,7 @@ static void on_found(void *userdata, int r, const struct pm2_home *home, const s
 static int find_home(struct bench *bench)
 {
         pm2_find *find = NULL;
-        int r = pm2_find_new(&find, bench->event, NULL, bench->path, 0, on_found, bench, &bench->error);
+        int r = pm2_find_new(&find, bench->event, NULL, bench->path, 0, NULL, on_found, bench, &bench->error);
 
         if (r < 0)
                 return r;

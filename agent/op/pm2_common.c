@@ -32,7 +32,7 @@ int pm2_target_init(struct pm2_target *ret, struct op *op, int (*begin)(struct o
         if (snprintf(ret->folder, sizeof(ret->folder), "%s/pm2", op->folder) >= (int)sizeof(ret->folder))
                 return error_set(error, -ENAMETOOLONG, "the agent's state folder has too long a path");
         return pm2_find_new(&ret->find, op->event, op->request.service.user, op->request.service.home, 0,
-                            on_found, ret, error);
+                            NULL, on_found, ret, error);
 }
 
 void pm2_target_clear(struct pm2_target *target)

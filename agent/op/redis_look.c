@@ -17,9 +17,16 @@
 
 /* A fork of a big Redis can hold it up for seconds. */
 #define DEADLINE_USEC (15 * USEC_PER_SEC)
+/* A disk that a rewrite keeps busy is slow; one that says nothing for so long is more than that. */
+#define FILES_USEC    (10 * USEC_PER_SEC)
 #define MANIFEST_MOST (1u << 20)
 
-/* --- the files ------------------------------------------------------------------------------------------ */
+/* --- the files, on a thread of their own ---------------------------------------------------------------- */
+
+struct files_look {
+        struct redis_places places;
+        struct redis_seen seen;
+};
 
 static uint64_t size_of_file(const char *name, void *userdata)
 {
@@ -69,29 +76,36 @@ static void read_single(struct redis_seen *seen, const char *path, const char *n
         seen->incremental_bytes = size - seen->base_bytes;
 }
 
-static void read_files(struct redis_look *look)
+static void read_files(void *data)
 {
+        struct files_look *look = data;
+        const struct redis_places *places = &look->places;
         struct redis_seen *seen = &look->seen;
         cleanup_free char *manifest = NULL;
         char path[PATH_MAX + NAME_MAX];
 
-        if (!look->directory[0] || !look->append_file[0] || strchr(look->append_file, '/') ||
-            strchr(look->append_folder, '/'))
+        room_read(&seen->room, seen->folder);
+        if (!seen->folder[0])
                 return;
-        if (!look->append_folder[0]) {
-                TEXT_COPY(seen->folder, look->directory);
-                snprintf(path, sizeof(path), "%s/%s", seen->folder, look->append_file);
-                read_single(seen, path, look->append_file);
-                return;
-        }
-        if (snprintf(seen->folder, sizeof(seen->folder), "%s/%s", look->directory, look->append_folder) >=
-            (int)sizeof(seen->folder)) {
-                seen->folder[0] = '\0';
+        if (!places->append_folder[0]) {
+                snprintf(path, sizeof(path), "%s/%s", seen->folder, places->append_file);
+                read_single(seen, path, places->append_file);
                 return;
         }
-        snprintf(path, sizeof(path), "%s/%s.manifest", seen->folder, look->append_file);
+        snprintf(path, sizeof(path), "%s/%s.manifest", seen->folder, places->append_file);
         if (file_read(path, MANIFEST_MOST, &manifest, NULL, NULL) == 0)
                 read_manifest(seen, manifest);
+}
+
+/* "" where CONFIG did not say. */
+static void find_folder(struct redis_seen *seen, const struct redis_places *places)
+{
+        if (!places->directory[0] || !places->append_file[0] || strchr(places->append_file, '/') ||
+            strchr(places->append_folder, '/'))
+                return;
+        if (snprintf(seen->folder, sizeof(seen->folder), "%s%s%s", places->directory,
+                     places->append_folder[0] ? "/" : "", places->append_folder) >= (int)sizeof(seen->folder))
+                seen->folder[0] = '\0';
 }
 
 /* What the files do not say, Redis does. */
@@ -106,6 +120,31 @@ static void fill_sizes(struct redis_seen *seen)
         seen->incremental_bytes = info->aof_current_size - seen->base_bytes;
 }
 
+static void on_files(int result, void *data, void *userdata)
+{
+        struct redis_look *look = userdata;
+        const struct files_look *files = data;
+
+        if (files)
+                look->seen = files->seen;
+        /* -EBUSY: the look before still hangs */
+        look->seen.hung = result == -ETIMEDOUT || result == -EBUSY;
+        fill_sizes(&look->seen);
+        look->ready(look, result < 0 && !look->seen.hung ? result : 0, look->userdata);
+}
+
+static void look_at_files(struct redis_look *look)
+{
+        struct files_look files = {.places = look->places};
+        int r;
+
+        find_folder(&look->seen, &look->places);
+        files.seen = look->seen;
+        r = aside_run(look->aside, &files, sizeof(files), read_files, FILES_USEC, on_files, look);
+        if (r < 0)
+                on_files(r, NULL, look);
+}
+
 /* --- asking --------------------------------------------------------------------------------------------- */
 
 static void answered(struct redis_look *look, int failure)
@@ -114,11 +153,10 @@ static void answered(struct redis_look *look, int failure)
                 look->failure = failure;
         if (--look->pending > 0)
                 return;
-        if (look->failure == 0) {
-                read_files(look);
-                fill_sizes(&look->seen);
-        }
-        look->ready(look, look->failure, look->userdata);
+        if (look->failure < 0)
+                look->ready(look, look->failure, look->userdata);
+        else
+                look_at_files(look);
 }
 
 /* "KEY:123" at the start of a line. */
@@ -159,12 +197,14 @@ static void on_info(redis_link *link, int result, const redisReply *reply, void 
 
 static void keep_place(struct redis_look *look, const char *key, const char *value)
 {
+        struct redis_places *places = &look->places;
+
         if (text_equal(key, "dir"))
-                TEXT_COPY(look->directory, value[0] == '/' ? value : "");
+                TEXT_COPY(places->directory, value[0] == '/' ? value : "");
         else if (text_equal(key, "appenddirname"))
-                TEXT_COPY(look->append_folder, value);
+                TEXT_COPY(places->append_folder, value);
         else if (text_equal(key, "appendfilename"))
-                TEXT_COPY(look->append_file, value);
+                TEXT_COPY(places->append_file, value);
 }
 
 /* Refused (an ACL, a renamed command): then the files stay unknown. */
@@ -189,15 +229,24 @@ static int ask(struct redis_look *look, const char *const *argv, size_t count, r
         return r;
 }
 
-void redis_look_begin(struct redis_look *look, redis_link *link, redis_look_ready ready, void *userdata)
+void redis_look_begin(struct redis_look *look, sd_event *event, redis_link *link, redis_look_ready ready,
+                      void *userdata)
 {
         static const char *const keys[] = {"dir", "appenddirname", "appendfilename"};
-        int r;
+        int r = 0;
 
-        *look = (struct redis_look){.link = link, .ready = ready, .userdata = userdata};
+        *look = (struct redis_look){.aside = look->aside, .link = link, .ready = ready, .userdata = userdata};
         look->pending = 1; /* our own hand on it while asking */
-        r = ask(look, (const char *const[]){"INFO"}, 1, on_info);
+        if (!look->aside)
+                r = aside_new_once(&look->aside, event);
+        if (r == 0)
+                r = ask(look, (const char *const[]){"INFO"}, 1, on_info);
         for (size_t i = 0; i < ELEMENTS(keys) && r == 0; i++)
                 r = ask(look, (const char *const[]){"CONFIG", "GET", keys[i]}, 3, on_config);
         answered(look, r);
+}
+
+void redis_look_end(struct redis_look *look)
+{
+        look->aside = aside_free(look->aside);
 }

@@ -28,6 +28,7 @@ static struct rewrite *rewrite_free(struct rewrite *self)
 {
         if (!self)
                 return NULL;
+        redis_look_end(&self->look);
         compact_end(&self->compact);
         free(self);
         return NULL;
@@ -46,7 +47,7 @@ static void look(struct op *op)
 {
         struct rewrite *self = op->state;
 
-        redis_look_begin(&self->look, self->compact.link, on_look, op);
+        redis_look_begin(&self->look, op->event, self->compact.link, on_look, op);
 }
 
 static void look_again(struct op *op)
@@ -64,7 +65,7 @@ static void look_again(struct op *op)
 static int check(const struct redis_seen *seen, struct error *error)
 {
         const struct redis_state *info = &seen->info;
-        struct room room = {.memory_used = info->used_memory};
+        struct room room = seen->room;
         char done[32], total[32];
 
         if (info->loading) {
@@ -78,8 +79,8 @@ static int check(const struct redis_seen *seen, struct error *error)
                 return error_set(error, -EOPNOTSUPP,
                                  "this Redis keeps no append-only file (appendonly no): there is nothing to "
                                  "rewrite");
+        room.memory_used = info->used_memory;
         room.disk_needed = room_estimate(info->used_memory, info->aof_current_size);
-        room_read(&room, seen->folder);
         return room_check(&room, error);
 }
 
@@ -220,13 +221,31 @@ static void judge(struct op *op)
                                               : " (by Redis's word: its files cannot be seen from here)");
 }
 
+/* Before it is asked for, nothing was begun; after it, Redis may do it or hang with its disk. */
+static void fail_hung(struct op *op)
+{
+        struct rewrite *self = op->state;
+        struct error error = {0};
+        char folder[PATH_SIZE];
+
+        printable_copy(folder, sizeof(folder), self->look.seen.folder);
+        error_set(&error, -ETIMEDOUT,
+                  "%s does not answer: %s; first mend that disk or network file system (dmesg | tail; mount)",
+                  folder,
+                  self->compact.asked ? "whether the rewrite ends cannot be seen"
+                                      : "a rewrite would hang, and was not asked for");
+        fail(op, -ETIMEDOUT, &error);
+}
+
 static void on_look(struct redis_look *look, int result, void *userdata)
 {
         struct op *op = userdata;
         struct rewrite *self = op->state;
         struct error error = {0};
 
-        if (result == 0) {
+        if (result == 0 && look->seen.hung) {
+                fail_hung(op);
+        } else if (result == 0) {
                 compact_heard(&self->compact);
                 if (self->compact.asked)
                         judge(op);

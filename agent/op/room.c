@@ -2,13 +2,8 @@
 #include "agent/op/room.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/statvfs.h>
 
-#include "common/base/cleanup.h"
-#include "common/base/file.h"
 #include "common/base/text.h"
 
 uint64_t room_estimate(uint64_t memory_used, uint64_t file_size)
@@ -18,6 +13,35 @@ uint64_t room_estimate(uint64_t memory_used, uint64_t file_size)
                                       : (memory_used < file_size ? memory_used : file_size);
 
         return bound > UINT64_MAX - bound / 8 ? UINT64_MAX : bound + bound / 8;
+}
+
+/* Without a limit the kernel guesses, and half of what is used has proven enough; with one it counts a fork
+ * as if every page of it were written to. */
+static int check_memory(const struct memory_facts *memory, uint64_t used, struct error *error)
+{
+        char needed[32], available[32];
+
+        if (!memory->known || memory->overcommit)
+                return 0;
+        if (memory->commit_limited && memory->commit_left < used) {
+                text_bytes(needed, sizeof(needed), used);
+                text_bytes(available, sizeof(available), memory->commit_left);
+                return error_set(
+                        error, -ENOMEM,
+                        "the kernel would refuse a forked child: %s to promise, %s left of its limit "
+                        "(vm.overcommit_memory is 2); raise vm.overcommit_ratio, or set "
+                        "vm.overcommit_memory to 1",
+                        needed, available);
+        }
+        if (!memory->commit_limited && memory->available < used / 2) {
+                text_bytes(needed, sizeof(needed), used / 2);
+                text_bytes(available, sizeof(available), memory->available);
+                return error_set(error, -ENOMEM,
+                                 "too little memory for a forked child: %s needed (half of what Redis uses), "
+                                 "%s available; free some, or set vm.overcommit_memory to 1",
+                                 needed, available);
+        }
+        return 0;
 }
 
 int room_check(const struct room *room, struct error *error)
@@ -32,40 +56,15 @@ int room_check(const struct room *room, struct error *error)
                                  "make room on it first",
                                  needed, available);
         }
-        if (!room->overcommit && room->memory_available < room->memory_used / 2) {
-                text_bytes(needed, sizeof(needed), room->memory_used / 2);
-                text_bytes(available, sizeof(available), room->memory_available);
-                return error_set(error, -ENOMEM,
-                                 "too little memory for a forked child: %s needed (half of what Redis uses), "
-                                 "%s available; free some, or set vm.overcommit_memory to 1",
-                                 needed, available);
-        }
-        return 0;
-}
-
-static uint64_t read_available(void)
-{
-        cleanup_free char *text = NULL;
-        const char *at;
-        uint64_t kibibytes;
-
-        if (file_read("/proc/meminfo", 65536, &text, NULL, NULL) < 0)
-                return UINT64_MAX;
-        at = strstr(text, "MemAvailable:");
-        if (!at || sscanf(at, "MemAvailable: %" SCNu64, &kibibytes) != 1)
-                return UINT64_MAX;
-        return kibibytes * 1024;
+        return check_memory(&room->memory, room->memory_used, error);
 }
 
 void room_read(struct room *room, const char *folder)
 {
-        cleanup_free char *overcommit = NULL;
         struct statvfs space;
 
         room->disk_known = folder[0] && statvfs(folder, &space) == 0;
         if (room->disk_known)
                 room->disk_available = (uint64_t)space.f_bavail * space.f_frsize;
-        room->memory_available = read_available();
-        room->overcommit = file_read("/proc/sys/vm/overcommit_memory", 64, &overcommit, NULL, NULL) == 0 &&
-                           overcommit[0] == '1';
+        memory_read(&room->memory);
 }

@@ -5,13 +5,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/probe/memory.h"
 #include "common/base/error.h"
 
 struct room {
         bool disk_known;
-        uint64_t disk_needed, disk_available;   /* bytes */
-        bool overcommit;                        /* vm.overcommit_memory is 1 */
-        uint64_t memory_used, memory_available; /* bytes; memory_used 0: nothing is forked */
+        uint64_t disk_needed, disk_available; /* bytes */
+        struct memory_facts memory;
+        uint64_t memory_used; /* bytes; 0: nothing is forked */
 };
 
 /* The most that a rewrite will write: all data are held by memory and by the file as it is, so the smaller of
@@ -21,6 +22,7 @@ uint64_t room_estimate(uint64_t memory_used, uint64_t file_size);
 /* 0, or -ENOSPC or -ENOMEM with the numbers. */
 int room_check(const struct room *room, struct error *error);
 
-/* What the host has: the disk of a folder ("" for unknown), available memory, the overcommit setting. What
- * cannot be read is left unknown, for memory in favour of going on. */
+/* What the host has: the disk of a folder ("" for unknown), its memory and how freely the kernel promises it.
+ * What cannot be read is left unknown, for memory in favour of going on. May hang where the folder does: to
+ * be asked beside the loop. */
 void room_read(struct room *room, const char *folder);

@@ -1,16 +1,19 @@
 /* tile38.shrink: AOFSHRINK, and the proof that it happened. Its OK comes before the work, and a shrink that
  * fails is only logged; so the proof is another file: the process has an append-only file of another inode
- * open than before, none runs, and nothing is left of the work beside it. */
+ * open than before, none runs, and nothing is left of the work beside it. One that does not come to an end,
+ * or grows beyond what it replaces, is given up on (shrink_bound.h); tile38 knows no way to end it, so it is
+ * said what is left and what to do. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/op/compact.h"
 #include "agent/op/reply.h"
-#include "agent/op/room.h"
+#include "agent/op/shrink_bound.h"
 #include "agent/op/table.h"
-#include "agent/probe/tile38_files.h"
+#include "agent/op/tile38_look.h"
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
@@ -20,18 +23,11 @@
  * the OK, and its traces are removed after it says to be at rest. */
 #define REST_USEC (5 * USEC_PER_SEC)
 
-struct seen {
-        struct tile38_state state; /* its files are known where aof_inode is not 0 */
-        uint64_t pid;
-        bool aof_enabled;
-};
-
 struct shrink {
         struct compact compact;
-        struct seen seen, before;
-        char refusal[TEXT_SIZE];
-        unsigned pending;
-        int failure;
+        struct tile38_look look;
+        struct tile38_seen before;
+        struct shrink_bound bound;
         bool watched;     /* seen at work since it was asked */
         uint64_t rest_us; /* when it was first seen at rest since it was asked; 0 at work */
 };
@@ -40,6 +36,7 @@ static struct shrink *shrink_free(struct shrink *self)
 {
         if (!self)
                 return NULL;
+        tile38_look_end(&self->look);
         compact_end(&self->compact);
         free(self);
         return NULL;
@@ -61,17 +58,60 @@ static void look_again(struct op *op)
                 fail(op, r, NULL);
 }
 
+/* --- while it is at work -------------------------------------------------------------------------------- */
+
+/* It goes on in tile38: what that leaves, and how it is ended without harm. */
+static void give_up(struct op *op, int r, const struct error *why)
+{
+        struct shrink *self = op->state;
+        const struct tile38_seen *seen = &self->look.seen;
+        char folder[PATH_SIZE], unit[UNIT_SIZE];
+        struct error error = {0};
+
+        printable_copy(folder, sizeof(folder), seen->state.aof_inode ? seen->state.directory : "its folder");
+        printable_copy(unit, sizeof(unit), op->request.service.unit);
+        error_set(&error, r,
+                  "the shrink %s, and tile38 still runs it; to end it, restart tile38%s%s, then remove "
+                  "%s/appendonly.aof-shrink (not before: the data would go with it)",
+                  error_text(why, r), unit[0] ? ": systemctl restart " : "", unit, folder);
+        fail(op, r, &error);
+}
+
+static void go_on(struct op *op, const char *text)
+{
+        struct shrink *self = op->state;
+        const struct tile38_seen *seen = &self->look.seen;
+        const struct shrink_sight sight = {
+                .files = seen->state.aof_inode != 0,
+                .aof_bytes = seen->state.aof_size,
+                .work_bytes = seen->work_bytes,
+                .disk_known = seen->room.disk_known,
+                .disk_available = seen->room.disk_available,
+        };
+        struct error why = {0};
+        char written[32];
+        int r = shrink_bound_look(&self->bound, time_monotonic_us(), &sight, &why);
+
+        if (r < 0) {
+                give_up(op, r, &why);
+                return;
+        }
+        text_bytes(written, sizeof(written), seen->work_bytes);
+        op_progress(op, seen->work_bytes, 0, "%s, %s written", text, written);
+        look_again(op);
+}
+
 /* --- before --------------------------------------------------------------------------------------------- */
 
-static int check(const struct seen *seen, struct error *error)
+static int check(const struct tile38_seen *seen, struct error *error)
 {
-        struct room room = {.disk_needed = room_estimate(0, seen->state.aof_size)};
+        struct room room = seen->room;
 
         if (!seen->aof_enabled)
                 return error_set(error, -EOPNOTSUPP,
                                  "this tile38 keeps no append-only file (--appendonly no): there is nothing "
                                  "to shrink");
-        room_read(&room, seen->state.directory);
+        room.disk_needed = room_estimate(0, seen->state.aof_size);
         return room_check(&room, error);
 }
 
@@ -101,15 +141,15 @@ static void prepare(struct op *op)
 {
         struct shrink *self = op->state;
         struct error error = {0};
-        int r = check(&self->seen, &error);
+        int r;
 
-        if (r == 0 && self->seen.state.aof_rewrite_in_progress) {
-                op_progress(op, 0, 0, "waiting for a shrink that was under way already");
-                look_again(op);
+        if (self->look.seen.state.aof_rewrite_in_progress) {
+                go_on(op, "waiting for a shrink that was under way already");
                 return;
         }
+        r = check(&self->look.seen, &error);
         if (r == 0) {
-                self->before = self->seen;
+                self->before = self->look.seen;
                 r = compact_ask(&self->compact, "AOFSHRINK", ASK_USEC, on_asked);
         }
         if (r < 0)
@@ -121,7 +161,7 @@ static void prepare(struct op *op)
 /* 0 proven; 1 not yet, and what would be wrong if it stays so. */
 static int prove(const struct shrink *self, struct error *error)
 {
-        const struct tile38_state *before = &self->before.state, *after = &self->seen.state;
+        const struct tile38_state *before = &self->before.state, *after = &self->look.seen.state;
         char leftover[PATH_SIZE];
 
         if (after->leftover[0]) {
@@ -150,8 +190,9 @@ static int prove(const struct shrink *self, struct error *error)
 static void finish(struct op *op, uint64_t took_us)
 {
         struct shrink *self = op->state;
-        struct seen before = self->before, after = self->seen;
-        bool files = before.state.aof_inode != 0;
+        struct tile38_seen before = self->before, after = self->look.seen;
+        bool files = before.state.aof_inode != 0,
+             grew = after.state.aof_size > before.state.aof_size + before.state.aof_size / 8;
         char took[32], old_size[32], new_size[32];
 
         time_duration_text(took, sizeof(took), took_us);
@@ -164,7 +205,11 @@ static void finish(struct op *op, uint64_t took_us)
                 op_figure(op, "aof-inode", "%" PRIu64 " -> %" PRIu64, before.state.aof_inode,
                           after.state.aof_inode);
         op->state = shrink_free(self);
-        op_finish(op, 0, "shrunk in %s: %s -> %s%s", took, old_size, new_size,
+        op_finish(op, 0, "%s in %s: %s -> %s%s",
+                  grew ? "written anew, and larger (its objects take more room than the commands that made "
+                         "them),"
+                       : "shrunk",
+                  took, old_size, new_size,
                   files ? ", new file seen" : " (by tile38's word: its files cannot be seen from here)");
 }
 
@@ -173,19 +218,19 @@ static void judge(struct op *op)
         struct shrink *self = op->state;
         uint64_t took_us = time_monotonic_us() - self->compact.asked_us;
         struct error error = {0};
-        char took[32];
+        char took[32], text[64];
 
-        if (self->seen.pid != self->before.pid) {
+        if (self->look.seen.pid != self->before.pid) {
                 error_set(&error, -ECONNRESET, "tile38 was restarted during the shrink");
                 fail(op, -ECONNRESET, &error);
                 return;
         }
-        if (self->seen.state.aof_rewrite_in_progress) {
+        if (self->look.seen.state.aof_rewrite_in_progress) {
                 self->watched = true;
                 self->rest_us = 0;
                 time_duration_text(took, sizeof(took), took_us);
-                op_progress(op, 0, 0, "shrinking for %s", took);
-                look_again(op);
+                snprintf(text, sizeof(text), "shrinking for %s", took);
+                go_on(op, text);
         } else if (prove(self, &error) == 0) {
                 finish(op, took_us);
         } else if (!self->rest_us || time_monotonic_us() - self->rest_us < REST_USEC) {
@@ -199,102 +244,47 @@ static void judge(struct op *op)
 
 /* --- looking -------------------------------------------------------------------------------------------- */
 
-static void looked(struct op *op)
+/* Before it is asked for, nothing was begun; after it, tile38 may do it or hang with its disk. */
+static void fail_hung(struct op *op)
 {
+        const struct shrink *self = op->state;
+        struct error error = {0};
+
+        error_set(&error, -ETIMEDOUT,
+                  "the files of this tile38 do not answer: %s; first mend their disk or network file system "
+                  "(dmesg | tail; mount)",
+                  self->compact.asked ? "whether the shrink ends cannot be seen"
+                                      : "a shrink would hang, and was not asked for");
+        fail(op, -ETIMEDOUT, &error);
+}
+
+static void on_look(struct tile38_look *look, int result, void *userdata)
+{
+        struct op *op = userdata;
         struct shrink *self = op->state;
         struct error error = {0};
-        int failure = self->failure;
 
-        if (failure == 0) {
+        if (result == 0 && look->seen.hung) {
+                fail_hung(op);
+        } else if (result == 0) {
                 compact_heard(&self->compact);
-                if (tile38_files_read(&self->seen.state, (pid_t)self->seen.pid) < 0)
-                        self->seen.state.aof_inode = 0;
                 if (self->compact.asked)
                         judge(op);
                 else
                         prepare(op);
-        } else if (self->refusal[0] || compact_unheard(&self->compact, "tile38", failure) < 0) {
-                error_set(&error, failure, "%s: %s",
-                          self->refusal[0] ? "tile38 cannot be asked" : "tile38 does not answer",
-                          self->refusal[0] ? self->refusal : strerror(-failure));
-                fail(op, failure, &error);
+        } else if (look->refusal[0] || compact_unheard(&self->compact, "tile38", result) < 0) {
+                error_set(&error, result, "%s: %s",
+                          look->refusal[0] ? "tile38 cannot be asked" : "tile38 does not answer",
+                          look->refusal[0] ? look->refusal : strerror(-result));
+                fail(op, result, &error);
         }
-}
-
-static void answered(struct op *op, int failure)
-{
-        struct shrink *self = op->state;
-
-        if (failure < 0 && self->failure == 0)
-                self->failure = failure;
-        if (--self->pending == 0)
-                looked(op);
-}
-
-/* What is not the reply that was asked for: loading, no permission, or not a tile38 at all. */
-static int refuse(struct shrink *self, const redisReply *reply)
-{
-        reply_text(self->refusal, sizeof(self->refusal), reply);
-        return reply->type == REDIS_REPLY_ERROR ? -EACCES : -EPROTO;
-}
-
-static void on_server(redis_link *link, int result, const redisReply *reply, void *userdata)
-{
-        struct op *op = userdata;
-        struct shrink *self = op->state;
-        struct seen *seen = &self->seen;
-
-        if (result == 0 && reply->type != REDIS_REPLY_ARRAY)
-                result = refuse(self, reply);
-        for (size_t i = 0; result == 0 && i + 1 < reply->elements; i += 2) {
-                const redisReply *key = reply->element[i], *value = reply->element[i + 1];
-
-                if (key->type != REDIS_REPLY_STRING || value->type != REDIS_REPLY_STRING)
-                        continue;
-                if (text_equal(key->str, "pid"))
-                        (void)text_to_u64(value->str, &seen->pid);
-                else if (text_equal(key->str, "aof_size"))
-                        (void)text_to_u64(value->str, &seen->state.aof_size);
-        }
-        if (result == 0 && (seen->pid < 1 || seen->pid > INT32_MAX)) {
-                result = -EPROTO;
-                TEXT_COPY(self->refusal, "it does not tell its process id: not a tile38");
-        }
-        answered(op, result);
-}
-
-static void on_persistence(redis_link *link, int result, const redisReply *reply, void *userdata)
-{
-        struct op *op = userdata;
-        struct shrink *self = op->state;
-
-        if (result == 0 && reply->type != REDIS_REPLY_STRING)
-                result = refuse(self, reply);
-        if (result == 0) {
-                self->seen.state.aof_rewrite_in_progress = strstr(reply->str, "aof_rewrite_in_progress:1");
-                self->seen.aof_enabled = !strstr(reply->str, "aof_enabled:0");
-        }
-        answered(op, result);
 }
 
 static void look(struct op *op)
 {
         struct shrink *self = op->state;
-        int r;
 
-        self->seen = (struct seen){0};
-        self->refusal[0] = '\0';
-        self->failure = 0;
-        self->pending = 1; /* our own hand on it while asking */
-        r = redis_link_ask(self->compact.link, (const char *const[]){"SERVER"}, 1, ASK_USEC, on_server, op);
-        if (r == 0) {
-                self->pending++;
-                r = redis_link_ask(self->compact.link, (const char *const[]){"INFO", "persistence"}, 2,
-                                   ASK_USEC, on_persistence, op);
-                if (r == 0)
-                        self->pending++;
-        }
-        answered(op, r);
+        tile38_look_begin(&self->look, op->event, self->compact.link, on_look, op);
 }
 
 static int start(struct op *op, struct error *error)
@@ -307,6 +297,7 @@ static int start(struct op *op, struct error *error)
         r = compact_begin(&self->compact, op, look, error);
         if (r < 0)
                 return r;
+        shrink_bound_begin(&self->bound, time_monotonic_us(), op->request.deadline_us);
         op->state = TAKE(self);
         look(op);
         return 0;

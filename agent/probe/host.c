@@ -14,9 +14,9 @@
 
 #include "agent/probe/host_bus.h"
 #include "agent/probe/host_facts.h"
+#include "agent/probe/memory.h"
 #include "agent/probe/probe.h"
 #include "common/base/cleanup.h"
-#include "common/base/file.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
 #include "common/loop/aside.h"
@@ -50,32 +50,18 @@ struct host_reader {
 
 /* --- /proc ---------------------------------------------------------------------------------------------- */
 
-static uint64_t meminfo_bytes(const char *text, const char *key)
-{
-        const char *at = strstr(text, key);
-        unsigned long long kilobytes;
-
-        return at && sscanf(at + strlen(key), ": %llu kB", &kilobytes) == 1 ? kilobytes * 1024 : 0;
-}
-
 static void read_memory(struct host_state *state)
 {
-        cleanup_free char *text = NULL;
+        struct memory_facts memory;
 
-        if (file_read("/proc/meminfo", 65536, &text, NULL, NULL) < 0)
-                return;
-        state->memory_total = meminfo_bytes(text, "MemTotal");
-        state->memory_available = meminfo_bytes(text, "MemAvailable");
-        state->swap_total = meminfo_bytes(text, "SwapTotal");
-        state->swap_free = meminfo_bytes(text, "SwapFree");
-}
-
-static void read_overcommit(struct host_state *state)
-{
-        cleanup_free char *text = NULL;
-
-        state->overcommit =
-                file_read("/proc/sys/vm/overcommit_memory", 16, &text, NULL, NULL) == 0 && text[0] == '1';
+        memory_read(&memory);
+        state->memory_total = memory.total;
+        state->memory_available = memory.available;
+        state->swap_total = memory.swap_total;
+        state->swap_free = memory.swap_free;
+        state->overcommit = memory.overcommit;
+        state->commit_limited = memory.commit_limited;
+        state->commit_left = memory.commit_left;
 }
 
 static void read_kernel(struct host_state *state)
@@ -376,7 +362,6 @@ int host_reader_start(host_reader *reader)
         text_copy_cut(reader->reading.agent_version, sizeof(reader->reading.agent_version), MUSTER_VERSION);
         read_boot(reader, &reader->reading);
         read_memory(&reader->reading);
-        read_overcommit(&reader->reading);
         read_kernel(&reader->reading);
         host_facts_read(&reader->reading.facts, reader->reading.kernel);
         reader->pending = 1;

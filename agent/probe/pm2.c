@@ -23,6 +23,7 @@
 struct reading {
         struct pm2_home home;
         char snapshots[PATH_SIZE];
+        aside *aside; /* what the home is looked at with */
         pm2_find *find;
         pm2_client *client;
         pm2_boot *boot;
@@ -50,6 +51,7 @@ static void cancel(struct probe *probe)
         if (!self)
                 return;
         drop(self);
+        aside_free(self->aside);
         free(self);
         probe->state = NULL;
 }
@@ -269,6 +271,19 @@ static void on_found(void *userdata, int r, const struct pm2_home *home, const s
         ask(probe);
 }
 
+/* Whose the home is stays known for a while; that it answers is looked at each time. */
+static void on_answers(void *userdata, int r, const struct pm2_home *home, const struct error *error)
+{
+        struct probe *probe = userdata;
+
+        if (r < 0) {
+                unreachable(probe, r, error);
+                finish(probe);
+                return;
+        }
+        ask(probe);
+}
+
 static int read_pm2(struct probe *probe)
 {
         struct reading *self = probe->state;
@@ -279,16 +294,24 @@ static int read_pm2(struct probe *probe)
                 self = calloc(1, sizeof(*self));
                 if (!self)
                         return -ENOMEM;
+                r = aside_new(&self->aside, probe->event);
+                if (r < 0) {
+                        free(self);
+                        return r;
+                }
                 probe->state = self;
                 snprintf(self->snapshots, sizeof(self->snapshots), "%s/pm2", probe->agent_folder);
         }
         drop(self);
         if (self->home_at && time_monotonic_us() - self->home_at < HOME_US) {
-                ask(probe);
+                r = pm2_find_again(&self->find, probe->event, &self->home, self->aside, on_answers, probe,
+                                   &error);
+                if (r < 0)
+                        on_answers(probe, r, NULL, &error);
                 return 0;
         }
-        r = pm2_find_new(&self->find, probe->event, probe->spec.user, probe->spec.home, 0, on_found, probe,
-                         &error);
+        r = pm2_find_new(&self->find, probe->event, probe->spec.user, probe->spec.home, 0, self->aside,
+                         on_found, probe, &error);
         if (r < 0)
                 on_found(probe, r, NULL, &error);
         return 0;

@@ -75,3 +75,14 @@ int tile38_files_read(struct tile38_state *state, pid_t pid)
         }
         return -ENOENT;
 }
+
+uint64_t tile38_files_work(const char *directory)
+{
+        char path[PATH_MAX];
+        struct stat info;
+
+        if (snprintf(path, sizeof(path), "%s" AOF_NAME "-shrink", directory) >= (int)sizeof(path) ||
+            stat(path, &info) < 0 || !S_ISREG(info.st_mode))
+                return 0;
+        return (uint64_t)info.st_size;
+}

@@ -15,28 +15,36 @@
 
 #include "common/base/cleanup.h"
 
-#define STACK_SIZE (256u * 1024)
+/* Deep JSON is read by recursion; pages that are not used cost nothing. */
+#define STACK_SIZE (8u << 20)
 
 struct task {
         atomic_uint owners; /* the thread and the aside */
         atomic_bool ended;
+        bool once;
         int fd;
         void (*work)(void *data);
+        void (*clear)(void *data); /* may be NULL */
         max_align_t data[];
 };
 
 struct aside {
         sd_event *event;
+        bool once;
         struct task *task; /* NULL: none was begun, or it has ended */
         sd_event_source *ended, *timer;
         aside_done done; /* NULL: nobody waits for it any more */
         void *userdata;
 };
 
+static atomic_uint once_threads; /* of asides for one question */
+
 static void task_release(struct task *task)
 {
         if (atomic_fetch_sub_explicit(&task->owners, 1, memory_order_acq_rel) > 1)
                 return;
+        if (task->clear)
+                task->clear(task->data);
         close(task->fd);
         free(task);
 }
@@ -45,12 +53,15 @@ static void *run(void *userdata)
 {
         const uint64_t one = 1;
         struct task *task = userdata;
+        bool once = task->once;
 
         task->work(task->data);
         atomic_store_explicit(&task->ended, true, memory_order_release);
         if (write(task->fd, &one, sizeof(one)) < 0)
                 abort(); /* a counter of one cannot be full */
         task_release(task);
+        if (once)
+                atomic_fetch_sub(&once_threads, 1);
         return NULL;
 }
 
@@ -86,15 +97,30 @@ static int on_late(sd_event_source *source, uint64_t now_us, void *userdata)
         return 0;
 }
 
-int aside_new(aside **ret, sd_event *event)
+static int make(aside **ret, sd_event *event, bool once)
 {
         aside *made = calloc(1, sizeof(*made));
 
         if (!made)
                 return -ENOMEM;
-        made->event = event;
+        *made = (aside){.event = event, .once = once};
         *ret = made;
         return 0;
+}
+
+int aside_new(aside **ret, sd_event *event)
+{
+        return make(ret, event, false);
+}
+
+int aside_new_once(aside **ret, sd_event *event)
+{
+        return make(ret, event, true);
+}
+
+void aside_forget(aside *aside)
+{
+        stop_waiting(aside);
 }
 
 aside *aside_free(aside *aside)
@@ -109,7 +135,7 @@ aside *aside_free(aside *aside)
 }
 
 /* Signals are the loop's. */
-static int start(struct task *task)
+static int start_thread(struct task *task)
 {
         pthread_attr_t attributes;
         sigset_t all, before;
@@ -129,8 +155,26 @@ static int start(struct task *task)
         return -r;
 }
 
+static int start(struct task *task)
+{
+        int r;
+
+        if (!task->once)
+                return start_thread(task);
+        r = atomic_fetch_add(&once_threads, 1) < ASIDES_ONCE_MOST ? start_thread(task) : -EAGAIN;
+        if (r < 0)
+                atomic_fetch_sub(&once_threads, 1);
+        return r;
+}
+
 int aside_run(aside *aside, const void *data, size_t size, void (*work)(void *data), uint64_t deadline_us,
               aside_done done, void *userdata)
+{
+        return aside_run_owning(aside, data, size, work, NULL, deadline_us, done, userdata);
+}
+
+int aside_run_owning(aside *aside, const void *data, size_t size, void (*work)(void *data),
+                     void (*clear)(void *data), uint64_t deadline_us, aside_done done, void *userdata)
 {
         struct task *task;
         int r;
@@ -142,7 +186,11 @@ int aside_run(aside *aside, const void *data, size_t size, void (*work)(void *da
         task = malloc(sizeof(*task) + size);
         if (!task)
                 return -ENOMEM;
-        *task = (struct task){.owners = 1, .work = work, .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+        *task = (struct task){.owners = 1,
+                              .once = aside->once,
+                              .work = work,
+                              .clear = clear,
+                              .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
         memcpy(task->data, data, size);
         r = task->fd < 0 ? -errno : 0;
         if (r == 0)

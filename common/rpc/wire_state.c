@@ -60,6 +60,8 @@ Muster__V1__HostState *wire_host(struct wire_arena *arena, const struct host_sta
         message->agent_version = wire_text(arena, state->agent_version);
         message->agent_enabled = wire_text(arena, state->agent_enabled);
         message->overcommit = state->overcommit;
+        message->commit_limited = state->commit_limited;
+        message->commit_left = state->commit_left;
         message->stopping = state->stopping;
         message->disks_hung = state->disks_hung;
         write_disks(arena, message, state);
@@ -243,6 +245,8 @@ static int read_host_fields(struct host_state *ret, const Muster__V1__HostState 
         ret->load15 = message->load15;
         ret->processors = message->processors;
         ret->overcommit = message->overcommit;
+        ret->commit_limited = message->commit_limited;
+        ret->commit_left = message->commit_left;
         ret->stopping = message->stopping;
         return 0;
 }

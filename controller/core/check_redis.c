@@ -253,6 +253,26 @@ void check_rewrite_disk(struct checking *checking)
                        check_plain(redis->directory, "FOLDER"));
 }
 
+/* vm.overcommit_memory 2: a fork counts as if all of it were written to, whatever is free. */
+static void find_commit_limit(struct checking *checking, const struct redis_state *redis)
+{
+        const struct host_state *host = &checking->agent->host;
+        struct finding *finding;
+
+        if (host->commit_left >= redis->used_memory)
+                return;
+        finding = finding_add(checking, SEVERITY_WARNS);
+        finding_evidence(finding,
+                         "%s uses %s, the kernel of %s may promise %s more (vm.overcommit_memory is 2): the "
+                         "fork of a rewrite or save would be refused",
+                         checking->service->spec.name, CHECK_BYTES(redis->used_memory), checking->host->name,
+                         CHECK_BYTES(host->commit_left));
+        finding_advice(finding,
+                       "on %s: sysctl -w vm.overcommit_memory=1, or raise vm.overcommit_ratio, and the same "
+                       "in /etc/sysctl.d",
+                       checking->host->name);
+}
+
 /* A rewrite forks. Without overcommit the kernel wants all of the process's memory to be there at that
  * moment; with it, copies are needed for what changes meanwhile. */
 void check_rewrite_memory(struct checking *checking)
@@ -264,7 +284,9 @@ void check_rewrite_memory(struct checking *checking)
 
         if (!redis || !redis->aof_enabled || host->memory_total == 0)
                 return;
-        if (!host->overcommit && there < redis->used_memory) {
+        if (host->commit_limited) {
+                find_commit_limit(checking, redis);
+        } else if (!host->overcommit && there < redis->used_memory) {
                 finding = finding_add(checking, SEVERITY_WARNS);
                 finding_evidence(
                         finding,

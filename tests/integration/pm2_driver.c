@@ -369,7 +369,7 @@ int main(int argc, char **argv)
         r = sd_event_new(&driver.event);
         if (r == 0)
                 r = pm2_find_new(&find, driver.event, colon ? argv[1] : NULL, colon ? colon + 1 : argv[1], 0,
-                                 on_found, &driver, &error);
+                                 NULL, on_found, &driver, &error);
         if (r < 0)
                 return complain(&error, r);
         sd_event_loop(driver.event);

@@ -345,6 +345,55 @@ op 0 tile38.shrink port=$port
 [[ ! -e $dir/data/appendonly.aof-shrink ]] || fail "the leftover of a former shrink is still there"
 passed
 
+# Its work file is a pipe that nobody reads: once that is full it hangs in writing, and answers as ever.
+case_name="shrink that hangs"
+fat() { # COUNT: objects of five megabytes each, by commands of sixty bytes
+        local i
+        for ((i = 0; i < $1; i++)); do echo "JSET fat object$i list.1000000 1"; done | cli >/dev/null
+}
+shrinking() {
+        [[ $(cli info persistence) == *aof_rewrite_in_progress:1* ]]
+}
+not_shrinking() {
+        ! shrinking
+}
+fat 1
+mkfifo "$dir/data/appendonly.aof-shrink"
+op 1 tile38.shrink port=$port deadline=8s unit=geo.service
+said 'progress 0 0 shrinking for .*, 0 B written'
+said 'failed ETIMEDOUT the shrink has not written anything for 2\.[0-9] s, and tile38 still runs it; to end it, restart tile38: systemctl restart geo.service, then remove .*/data/appendonly.aof-shrink \(not before.*'
+# The next one waits for it as long, and no longer.
+op 1 tile38.shrink port=$port deadline=8s
+said 'progress 0 0 waiting for a shrink that was under way already, 0 B written'
+said 'failed ETIMEDOUT the shrink has not written anything for .*'
+shrinking || fail "it has ended by itself"
+# What it was told to do helps.
+kill -KILL "$pid"
+until_true 10 gone
+rm "$dir/data/appendonly.aof-shrink"
+tile38 geo
+until_true 10 healthy
+op 0 tile38.shrink port=$port
+said 'done written anew, and larger .*, in .* -> 5\.[0-9] MB, new file seen'
+passed
+
+# Short commands have made large objects: what is to replace the file outgrows it.
+case_name="shrink that outgrows its file"
+kill -KILL "$pid"
+until_true 10 gone
+tile38 grown
+until_true 10 healthy
+fat 20
+op 1 tile38.shrink port=$port
+said 'failed EFBIG the shrink has written [0-9.]+ MB, more than the 1\.2 kB that it is to replace, and tile38 still runs it; to end it, restart tile38, then remove .*'
+until_true 60 not_shrinking
+kill -KILL "$pid"
+until_true 10 gone
+rm -r "$dir/data"
+tile38 geo
+until_true 10 healthy
+passed
+
 case_name="not a tile38, not a Redis"
 op 1 redis.rewrite port=$port
 said 'failed EPROTO Redis does not answer: .*'

@@ -39,15 +39,34 @@ static void disk_must_hold_a_second_copy(void **state)
 
 static void memory_must_do_for_a_fork(void **state)
 {
-        struct room room = {.memory_used = 8 * GB, .memory_available = 4 * GB - 1};
+        struct room room = {.memory_used = 8 * GB, .memory = {.known = true, .available = 4 * GB - 1}};
         struct error error = {0};
 
         assert_int_equal(room_check(&room, &error), -ENOMEM);
         assert_non_null(strstr(error.text, "overcommit"));
-        room.memory_available++;
+        room.memory.available++;
         assert_int_equal(room_check(&room, NULL), 0);
-        room.memory_available = 0;
-        room.overcommit = true;
+        room.memory.available = 0;
+        room.memory.overcommit = true;
+        assert_int_equal(room_check(&room, NULL), 0);
+        room.memory = (struct memory_facts){0}; /* not known: nothing is refused for it */
+        assert_int_equal(room_check(&room, NULL), 0);
+}
+
+/* With vm.overcommit_memory 2 what is free does not matter: what may still be promised does. */
+static void a_limit_counts_the_whole_fork(void **state)
+{
+        struct room room = {.memory_used = 8 * GB,
+                            .memory = {.known = true,
+                                       .available = 64 * GB,
+                                       .commit_limited = true,
+                                       .commit_left = 8 * GB - 1}};
+        struct error error = {0};
+
+        assert_int_equal(room_check(&room, &error), -ENOMEM);
+        assert_non_null(strstr(error.text, "vm.overcommit_memory is 2"));
+        room.memory.commit_left++;
+        room.memory.available = 0;
         assert_int_equal(room_check(&room, NULL), 0);
 }
 
@@ -57,7 +76,7 @@ static void reads_this_host(void **state)
 
         room_read(&room, "/");
         assert_true(room.disk_known);
-        assert_true(room.memory_available > 0);
+        assert_true(room.memory.available > 0);
         room_read(&room, "");
         assert_false(room.disk_known);
         room_read(&room, "/no/such/folder");
@@ -86,6 +105,7 @@ int main(void)
                 cmocka_unit_test(estimate_takes_the_smaller_bound),
                 cmocka_unit_test(disk_must_hold_a_second_copy),
                 cmocka_unit_test(memory_must_do_for_a_fork),
+                cmocka_unit_test(a_limit_counts_the_whole_fork),
                 cmocka_unit_test(reads_this_host),
                 cmocka_unit_test(shows_only_what_is_printable),
         };

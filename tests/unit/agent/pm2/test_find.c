@@ -44,7 +44,7 @@ static int find(struct found *ret, const char *user, const char *path, uint64_t 
 
         *ret = (struct found){.result = 1};
         assert_int_equal(sd_event_new(&ret->event), 0);
-        r = pm2_find_new(&find, ret->event, user, path, timeout_us, on_found, ret, &error);
+        r = pm2_find_new(&find, ret->event, user, path, timeout_us, NULL, on_found, ret, &error);
         if (r == 0) {
                 assert_int_equal(ret->result, 1); /* never from within */
                 sd_event_loop(ret->event);
@@ -135,7 +135,7 @@ static void test_deadline(void **state)
 
                 found = (struct found){.result = 1};
                 assert_int_equal(sd_event_new(&found.event), 0);
-                assert_int_equal(pm2_find_new(&find_object, found.event, "root", NULL, 50000, on_found,
+                assert_int_equal(pm2_find_new(&find_object, found.event, "root", NULL, 50000, NULL, on_found,
                                               &found, &error),
                                  0);
                 stopped = stop_child();
@@ -159,8 +159,8 @@ static void test_freed(void **state)
         pm2_find *find_object = NULL;
 
         assert_int_equal(sd_event_new(&found.event), 0);
-        assert_int_equal(pm2_find_new(&find_object, found.event, "root", NULL, 0, on_found, &found, &error),
-                         0);
+        assert_int_equal(
+                pm2_find_new(&find_object, found.event, "root", NULL, 0, NULL, on_found, &found, &error), 0);
         pm2_find_free(find_object);
         for (int turns = 0;
              turns < 100 && waitid(P_ALL, 0, &(siginfo_t){0}, WEXITED | WNOHANG | WNOWAIT) == 0; turns++)

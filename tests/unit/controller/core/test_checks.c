@@ -215,6 +215,12 @@ static void test_rewrite_memory(void **state)
                "vm.overcommit_memory=1");
         host->swap_free = 2 * GB;
         expect_nothing();
+        host->commit_limited = true;
+        host->commit_left = 2 * GB; /* what it uses */
+        expect_nothing();
+        host->commit_left--;
+        expect("rewrite-memory", SEVERITY_WARNS, "may promise 2.0 GB more (vm.overcommit_memory is 2)",
+               "vm.overcommit_ratio");
 }
 
 static void test_reload_time(void **state)
