@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "agent/probe/disk_name.h"
 #include "agent/probe/probe.h"
 #include "agent/probe/redis_text.h"
 #include "agent/probe/service_link.h"
@@ -86,11 +87,14 @@ static void read_files(void *data)
         const struct places *places = &look->places;
         struct redis_state *state = &look->state;
         struct statvfs space;
+        struct stat info;
 
         if (places->directory[0] == '/' && statvfs(places->directory, &space) == 0) {
                 text_copy_clean(state->directory, sizeof(state->directory), places->directory);
                 state->directory_available = space.f_bavail * space.f_frsize;
         }
+        if (state->directory[0] && stat(places->directory, &info) == 0)
+                disk_name(state->disk, &info);
         if (state->aof_enabled && state->directory[0])
                 (void)read_manifest(places, state);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "agent/probe/disk_name.h"
 #include "common/base/cleanup.h"
 #include "common/base/file.h"
 #include "common/base/text.h"
@@ -65,6 +66,7 @@ int tile38_files_read(struct tile38_state *state, pid_t pid)
                 if (!text_ends(target, AOF_NAME) || stat(path, &info) < 0)
                         continue;
                 state->aof_inode = info.st_ino;
+                disk_name(state->disk, &info);
                 if (!state->aof_size)
                         state->aof_size = (uint64_t)info.st_size;
                 state->loaded_bytes = position(pid, fd->d_name);

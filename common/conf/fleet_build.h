@@ -25,6 +25,8 @@ int fleet_name_find(const struct fleet_name *names, size_t count, const char *na
 int fleet_service_read(struct fleet_building *building, size_t index);
 
 /* fleet_policy.c: what the file says of plans; hosts are known by then. */
+/* loads_per_disk: of a host, or of the plans of a kind. */
+int fleet_loads_read(const struct conf_tree *tree, const struct conf_node *node, uint32_t *ret);
 int fleet_policy_read(struct fleet_building *building);
 /* policies: of the file or of a service; kinds: those that may stand there, a mask of 1u << kind. */
 int fleet_policies_read(const struct conf_tree *tree, const struct conf_node *map, unsigned kinds,

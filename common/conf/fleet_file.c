@@ -13,7 +13,7 @@ DEFINE_CLEANUP(struct conf_tree *, conf_tree_free);
 DEFINE_CLEANUP(struct fleet *, fleet_free);
 
 static const char *const file_keys[] = {"fleet", "hosts", "services", "reboot", "restart", "policies", NULL};
-static const char *const host_keys[] = {"groups", NULL};
+static const char *const host_keys[] = {"groups", "loads_per_disk", NULL};
 
 static const char *known_key(size_t i, const void *keys)
 {
@@ -71,7 +71,7 @@ static int read_groups(const struct conf_tree *tree, const struct conf_node *lis
 
 static int read_host(const struct conf_tree *tree, const struct conf_node *node, struct fleet_host *host)
 {
-        const struct conf_node *groups;
+        const struct conf_node *groups, *loads;
         int r = read_name(tree, node, "host", host->name);
 
         if (r < 0)
@@ -85,8 +85,11 @@ static int read_host(const struct conf_tree *tree, const struct conf_node *node,
         r = check_keys(tree, node, "a host", host_keys);
         if (r < 0)
                 return r;
+        loads = conf_node_get(node, "loads_per_disk");
+        host->loads_said = loads != NULL;
+        r = loads ? fleet_loads_read(tree, loads, &host->loads_per_disk) : 0;
         groups = conf_node_get(node, "groups");
-        return groups ? read_groups(tree, groups, host) : 0;
+        return r == 0 && groups ? read_groups(tree, groups, host) : r;
 }
 
 static int read_hosts(struct fleet_building *building, const struct conf_node *map)

@@ -41,6 +41,19 @@ static int read_budget(const struct fleet_building *building, const struct conf_
         return 0;
 }
 
+int fleet_loads_read(const struct conf_tree *tree, const struct conf_node *node, uint32_t *ret)
+{
+        char text[NAME_SIZE];
+        int r = conf_text(tree, node, text, sizeof(text));
+
+        if (r < 0)
+                return r;
+        if (rollout_loads_parse(ret, text) < 0)
+                return conf_fail(tree, node->line, "loads_per_disk: '%s' is not %s", CONF_SHOW(text),
+                                 ROLLOUT_LOADS_EXPECTED);
+        return 0;
+}
+
 static int read_canary(const struct fleet_building *building, const struct conf_node *node,
                        struct rollout *rollout)
 {
@@ -67,7 +80,7 @@ static int read_canary(const struct fleet_building *building, const struct conf_
 /* reboot: {batch: 25%, canary: db2} */
 static int read_rollout(const struct fleet_building *building, const char *key, struct rollout *rollout)
 {
-        static const char *const keys[] = {"batch", "canary", "error_budget", NULL};
+        static const char *const keys[] = {"batch", "canary", "error_budget", "loads_per_disk", NULL};
         const struct conf_node *map = conf_node_get(building->tree->root, key);
         char example[64] = "";
         int r;
@@ -86,6 +99,8 @@ static int read_rollout(const struct fleet_building *building, const char *key, 
                         r = read_canary(building, child, rollout);
                 else if (text_equal(child->key, "error_budget"))
                         r = read_budget(building, child, rollout);
+                else if (text_equal(child->key, "loads_per_disk"))
+                        r = fleet_loads_read(building->tree, child, &rollout->loads_per_disk);
                 else
                         r = conf_unknown_key(building->tree, child, key, known_key, keys);
         }

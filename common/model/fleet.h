@@ -15,7 +15,9 @@ struct fleet_host {
         char name[NAME_SIZE];
         char groups[GROUPS_MAX][NAME_SIZE];
         size_t group_count;
-        unsigned line; /* in the fleet file */
+        bool loads_said;         /* what follows stands in the file, and goes before what plans say of it */
+        uint32_t loads_per_disk; /* so many services load from a disk of it at a time; 0: all */
+        unsigned line;           /* in the fleet file */
 };
 
 struct fleet_service {

@@ -63,6 +63,17 @@ uint32_t rollout_budget_size(const struct rollout *rollout, size_t steps)
                                          : rollout->budget;
 }
 
+int rollout_loads_parse(uint32_t *loads, const char *text)
+{
+        bool all = text_equal(text, "all");
+        uint64_t value = 0;
+
+        if (!all && (text_to_u64(text, &value) < 0 || value == 0 || value > FLEET_SERVICES_MAX))
+                return -EINVAL;
+        *loads = (uint32_t)value;
+        return 0;
+}
+
 int rollout_canary_parse(struct rollout *rollout, const char *text)
 {
         uint64_t value = 0;

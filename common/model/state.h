@@ -23,6 +23,7 @@ struct inhibitor_state {
         char mode[NAME_SIZE]; /* "block" or "delay" */
 };
 
+#define DISK_SIZE 24
 #define WORD_SIZE 320 /* a mount or a listener in one word */
 
 /* What a host is compared by before and after a reboot, and what its shutdown waits for. */
@@ -106,7 +107,8 @@ struct redis_state {
         uint64_t loading_total_bytes, loading_loaded_bytes;
         char directory[PATH_SIZE];
         uint64_t directory_available;
-        bool directory_hung; /* it did not answer: a disk or a network file system that hangs */
+        bool directory_hung;  /* it did not answer: a disk or a network file system that hangs */
+        char disk[DISK_SIZE]; /* what directory is on: "8:1", the file system's device; "" not known */
         uint64_t incremental_bytes, base_bytes; /* of the manifest's files */
         char base_file[TEXT_SIZE];
 };
@@ -120,7 +122,8 @@ struct tile38_state {
         bool follower, caught_up, aof_rewrite_in_progress;
         char leftover[PATH_SIZE];
         char directory[PATH_SIZE];
-        bool directory_hung; /* its files did not answer */
+        bool directory_hung;  /* its files did not answer */
+        char disk[DISK_SIZE]; /* what its AOF is on, as of a Redis */
 };
 
 struct pm2_app_state {

@@ -129,6 +129,7 @@ static Muster__V1__RedisState *wire_redis(struct wire_arena *arena, const struct
         message->directory = wire_text(arena, state->directory);
         message->directory_available = state->directory_available;
         message->directory_hung = state->directory_hung;
+        message->disk = wire_text(arena, state->disk);
         message->incremental_bytes = state->incremental_bytes;
         message->base_bytes = state->base_bytes;
         message->base_file = wire_text(arena, state->base_file);
@@ -159,6 +160,7 @@ static Muster__V1__Tile38State *wire_tile38(struct wire_arena *arena, const stru
         message->objects = state->objects;
         message->leftover = wire_text(arena, state->leftover);
         message->directory_hung = state->directory_hung;
+        message->disk = wire_text(arena, state->disk);
         message->directory = wire_text(arena, state->directory);
         return message;
 }
@@ -312,7 +314,7 @@ static int read_redis(struct redis_state *ret, const Muster__V1__RedisState *mes
             TEXT_COPY(ret->aof_last_write_status, message->aof_last_write_status) < 0 ||
             TEXT_COPY(ret->rdb_last_save_status, message->rdb_last_save_status) < 0 ||
             TEXT_COPY(ret->directory, message->directory) < 0 ||
-            TEXT_COPY(ret->base_file, message->base_file) < 0 ||
+            TEXT_COPY(ret->base_file, message->base_file) < 0 || TEXT_COPY(ret->disk, message->disk) < 0 ||
             TEXT_COPY(ret->master_address, message->master_address) < 0 ||
             TEXT_COPY(ret->replication_id, message->replication_id) < 0)
                 return -EBADMSG;
@@ -347,7 +349,7 @@ static int read_tile38(struct tile38_state *ret, const Muster__V1__Tile38State *
 {
         if (TEXT_COPY(ret->error, message->error) < 0 || TEXT_COPY(ret->version, message->version) < 0 ||
             TEXT_COPY(ret->id, message->id) < 0 || TEXT_COPY(ret->leftover, message->leftover) < 0 ||
-            TEXT_COPY(ret->directory, message->directory) < 0)
+            TEXT_COPY(ret->directory, message->directory) < 0 || TEXT_COPY(ret->disk, message->disk) < 0)
                 return -EBADMSG;
         ret->answering = message->answering;
         ret->ready = message->ready;

@@ -66,6 +66,7 @@ static void plan_digest(const struct plan *plan, uint8_t ret[DIGEST_SIZE])
                 hash_number(&state, step->backoff_us);
                 hash_number(&state, (uint64_t)step->on_failure);
                 hash_number(&state, (uint64_t)(step->at_least * 1e6));
+                hash_number(&state, step->loads_most);
         }
         crypto_hash_sha256_final(&state, ret);
 }

@@ -8,6 +8,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
+#include "controller/core/forecast.h"
 #include "controller/core/plan_internal.h"
 
 static const char *const phase_names[] = {"check",    "compact", "save",   "stop",    "reboot",
@@ -96,6 +97,8 @@ static int check_step(const struct plan *plan, size_t index, struct error *error
         if (!plan_phase_is_known(step->phase) || step->deadline_us == 0 || step->low_us > step->high_us ||
             !(step->at_least >= 0 && step->at_least <= 1) || (unsigned)step->on_failure > ON_FAILURE_ABORT)
                 return error_set(error, -EINVAL, "step '%s' has a figure that cannot be", step->name);
+        if (step->disk && step->operation != OPERATION_UNIT_START && step->kind != STEP_GATE)
+                return error_set(error, -EINVAL, "step '%s' begins no load", step->name);
         if (step->service.kind != SERVICE_NONE && service_spec_check(&step->service) < 0)
                 return error_set(error, -EINVAL, "the service of step '%s' is not sound", step->name);
         if (step->same_as[0] && (!text_is_name(step->same_as) || !text_is_name(step->same_as_host)))
@@ -133,32 +136,6 @@ int plan_check(const struct plan *plan, struct error *error)
         return check_names(plan, error);
 }
 
-/* Steps come in an order in which each stands behind what it waits for: one pass finds the longest path. */
-static uint64_t critical_path(const struct plan *plan, bool high)
-{
-        cleanup_free uint64_t *ends = reallocarray(NULL, plan->step_count, sizeof(*ends));
-        uint64_t longest = 0, batch_begin = 0;
-
-        if (!ends)
-                return 0;
-        for (size_t i = 0; i < plan->step_count; i++) {
-                const struct step *step = &plan->steps[i];
-                uint64_t begin;
-
-                if (i > 0 && step->batch != plan->steps[i - 1].batch)
-                        batch_begin = longest;
-                begin = batch_begin;
-
-                for (size_t j = 0; j < step->after_count; j++)
-                        if (ends[step->after[j]] > begin)
-                                begin = ends[step->after[j]];
-                ends[i] = begin + (high ? step->high_us : step->low_us);
-                if (ends[i] > longest)
-                        longest = ends[i];
-        }
-        return longest;
-}
-
 void plan_policy_text(const struct step *step, char *out, size_t size)
 {
         const struct operation_type *type = operation_type(step->operation);
@@ -182,8 +159,13 @@ void plan_policy_text(const struct step *step, char *out, size_t size)
 
 void plan_forecast(const struct plan *plan, uint64_t *ret_low_us, uint64_t *ret_high_us)
 {
-        *ret_low_us = critical_path(plan, false);
-        *ret_high_us = critical_path(plan, true);
+        cleanup_free struct step_span *spans = calloc(plan->step_count + 1, sizeof(*spans));
+
+        *ret_low_us = *ret_high_us = 0;
+        for (size_t i = 0; spans && i < plan->step_count; i++)
+                spans[i] = (struct step_span){plan->steps[i].low_us, plan->steps[i].high_us, false};
+        if (spans)
+                (void)forecast_span(plan, spans, ret_low_us, ret_high_us);
 }
 
 int plan_hosts(const struct plan *plan, const char ***ret, size_t *ret_count)

@@ -68,6 +68,9 @@ struct step {
         uint64_t low_us, high_us;    /* estimate */
         char basis[TEXT_SIZE];       /* what the estimate rests on, for people */
         struct plan_rate rate;       /* gates of loads: what was learned before */
+        /* Starts and gates of loads: those with one number, from 1, share a disk; 0: there is no limit. */
+        unsigned disk;
+        uint32_t loads_most; /* starts: held back while so many others load from that disk; 0: never */
 };
 
 struct plan {

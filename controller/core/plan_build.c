@@ -34,6 +34,7 @@ static void builder_clear(struct builder *b)
         free(b->touches);
         free(b->saved);
         free(b->batch_of);
+        free(b->disk_of);
         free(b->reboot);
         free(b->last_compact);
         free(b->order);
@@ -183,6 +184,8 @@ static int add_operation(struct builder *b, enum plan_phase phase, size_t host, 
         step->deadline_us = type->deadline_us;
         name_step(b, step, host, type->name);
         plan_estimate_operation(step, state);
+        if (kind == OPERATION_UNIT_START)
+                builder_limit_load(b, step, (size_t)service);
         if (kind == OPERATION_HOST_REBOOT)
                 plan_estimate_reboot(step, &b->facts->hosts[host]);
         if (kind == OPERATION_UNIT_STOP && state)
@@ -216,6 +219,8 @@ static int add_gate(struct builder *b, enum plan_phase phase, size_t service)
                               b->fleet->hosts[seen->host].name);
         }
         plan_estimate_gate(step, builder_fact(b, service), rate, b->steps[service].compact >= 0);
+        if (phase == PHASE_LOAD)
+                builder_limit_load(b, step, service);
         take_policy(b, step, (int)service);
         return (int)b->plan->step_count - 1;
 }
@@ -522,8 +527,8 @@ int plan_build(struct plan **ret, enum plan_kind kind, const struct fleet *fleet
                struct error *error)
 {
         static int (*const parts[])(struct builder *) = {
-                builder_sort,  builder_check_facts,  builder_divide,
-                build_batches, builder_add_warnings, builder_warn_of_batches,
+                builder_sort,  builder_check_facts,  builder_find_disks,      builder_divide,
+                build_batches, builder_add_warnings, builder_warn_of_batches, builder_warn_of_loads,
         };
         static const struct plan_options all_at_once;
         cleanup_with(builder_clear) struct builder b = {

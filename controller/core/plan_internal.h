@@ -52,6 +52,7 @@ struct builder {
         int *reboot, *last_compact;  /* per host, of this batch */
         unsigned *batch_of;          /* per host: 0 is in none */
         unsigned batch;              /* the one being built, from 1 */
+        unsigned *disk_of;           /* per service: step.disk */
         size_t *order;               /* services, each behind its needs */
         size_t *dependants;          /* service s: dependants[first[s]] up to dependants[first[s + 1]] */
         size_t *first;
@@ -79,6 +80,14 @@ int builder_next_batch(struct builder *b);
 /* Whether the batch stops the service. */
 bool builder_touches(const struct builder *b, size_t service);
 int builder_warn_of_batches(struct builder *b);
+
+/* --- plan_loads.c --- */
+/* Which services share a disk, where loads from one are limited: fills disk_of. */
+int builder_find_disks(struct builder *b);
+/* A start, or the gate of a load: by which disk, and how many loads of it are let at a time. */
+void builder_limit_load(const struct builder *b, struct step *step, size_t service);
+/* Of what comes up by itself, limit or not. */
+int builder_warn_of_loads(struct builder *b);
 
 /* What the service's agent said of it, or NULL. */
 const struct service_state *builder_fact(const struct builder *b, size_t service);

@@ -85,6 +85,8 @@ static json_t *step_to_json(const struct step *step, int *result)
         json_put_number(object, "low_us", step->low_us, result);
         json_put_number(object, "high_us", step->high_us, result);
         json_put_text(object, "basis", step->basis, result);
+        json_put_number(object, "disk", step->disk, result);
+        json_put_number(object, "loads_most", step->loads_most, result);
         if (step->rate.loads)
                 json_put(object, "rate", rate_to_json(&step->rate, result), result);
         return object;
@@ -237,6 +239,8 @@ static int step_from_json(struct step *step, json_t *object, const char *what, s
         json_take_number(&reader, "low_us", &step->low_us);
         json_take_number(&reader, "high_us", &step->high_us);
         json_take_text(&reader, "basis", step->basis, sizeof(step->basis));
+        step->disk = (unsigned)take_bounded(&reader, "disk", FLEET_SERVICES_MAX);
+        step->loads_most = (uint32_t)take_bounded(&reader, "loads_most", FLEET_SERVICES_MAX);
         rate = json_take(&reader, "rate", JSON_OBJECT);
         r = json_reader_end(&reader);
         if (r >= 0 && (plan_phase_parse(phase) < 0 || policy_from_name(&step->on_failure, policy) < 0))

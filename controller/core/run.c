@@ -10,6 +10,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
+#include "controller/core/forecast.h"
 #include "controller/core/run_internal.h"
 
 run *run_free(run *run)
@@ -123,6 +124,7 @@ static void index_services(run *run)
         }
         run->service_count = sort_unique(run->services, count, sizeof(*run->services), compare_services);
         for (size_t s = run->service_count; s-- > 0;) {
+                run->services[s].start = run->services[s].gate = -1;
                 run->hosts[run->services[s].host].first_service = s;
                 run->hosts[run->services[s].host].service_count++;
         }
@@ -183,6 +185,10 @@ static int index_steps(run *run)
                         stops[step->service] = (int)i;
                 if (plan->operation == OPERATION_HOST_REBOOT)
                         run->hosts[step->host].reboot = (int)i;
+                if (plan->operation == OPERATION_UNIT_START && run->services[step->service].start < 0)
+                        run->services[step->service].start = (int)i;
+                if (plan->kind == STEP_GATE && run->services[step->service].gate < 0)
+                        run->services[step->service].gate = (int)i;
         }
         return index_again(run);
 }
@@ -423,34 +429,23 @@ static void left_of_running(const run *run, size_t index, uint64_t now_us, uint6
 void run_left(const run *run, uint64_t now_us, uint64_t *ret_low_us, uint64_t *ret_high_us)
 {
         size_t count = run->plan->step_count;
-        cleanup_free uint64_t *ends = reallocarray(NULL, count * 2, sizeof(*ends));
-        uint64_t batch_begin[2] = {0};
+        cleanup_free struct step_span *spans = calloc(count + 1, sizeof(*spans));
 
         *ret_low_us = *ret_high_us = 0;
-        for (size_t i = 0; i < count && ends && !run->final; i++) {
-                const struct step *plan = &run->plan->steps[i];
-                uint64_t low = plan->low_us, high = plan->high_us, *end = ends + i * 2;
+        for (size_t i = 0; i < count && spans && !run->final; i++) {
+                enum step_state state = run->steps[i].state;
+                struct step_span *span = &spans[i];
 
-                if (i > 0 && plan->batch != plan[-1].batch) {
-                        batch_begin[0] = *ret_low_us;
-                        batch_begin[1] = *ret_high_us;
-                }
-                memcpy(end, batch_begin, sizeof(batch_begin));
-                for (size_t j = 0; j < plan->after_count; j++)
-                        for (size_t k = 0; k < 2; k++)
-                                if (ends[plan->after[j] * 2 + k] > end[k])
-                                        end[k] = ends[plan->after[j] * 2 + k];
-                if (run->steps[i].state >= STEP_DONE)
-                        low = high = 0;
-                else if (run->steps[i].state == STEP_RUNNING)
-                        left_of_running(run, i, now_us, &low, &high);
-                end[0] += low;
-                end[1] += high;
-                if (end[0] > *ret_low_us)
-                        *ret_low_us = end[0];
-                if (end[1] > *ret_high_us)
-                        *ret_high_us = end[1];
+                span->begun = state == STEP_RUNNING || state >= STEP_DONE;
+                if (state >= STEP_DONE)
+                        continue;
+                span->low_us = run->plan->steps[i].low_us;
+                span->high_us = run->plan->steps[i].high_us;
+                if (state == STEP_RUNNING)
+                        left_of_running(run, i, now_us, &span->low_us, &span->high_us);
         }
+        if (spans && !run->final)
+                (void)forecast_span(run->plan, spans, ret_low_us, ret_high_us);
 }
 
 /* --- soundness -------------------------------------------------------------------------------------------

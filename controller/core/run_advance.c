@@ -179,17 +179,10 @@ int run_look_at_boot(struct turn *turn, size_t index)
 /* --- operations ------------------------------------------------------------------------------------------
  */
 
-/* A later batch takes the service down and brings it back: then only its gate counts. */
-static size_t step_of_now(const run *run, size_t index)
-{
-        while (step_is_superseded(run, index))
-                index = (size_t)run->steps[index].again;
-        return index;
-}
-
 static int check_gate(struct turn *turn, size_t gate, bool *ret_open)
 {
-        size_t index = step_of_now(turn->run, gate);
+        /* A later batch takes the service down and brings it back: then only its gate counts. */
+        size_t index = step_now(turn->run, gate);
         const struct run_step *step = &turn->run->steps[index];
         const struct run_host *host = &turn->run->hosts[step->host];
         struct run_event event = turn_event(EVENT_LOST, (int)index);
@@ -261,24 +254,6 @@ static uint64_t out_of_patience_us(const struct turn *turn, const struct run_ste
         return step->since_us + UNREACHABLE_US;
 }
 
-/* What loads is not stopped: it would begin anew. Its agent says when it has ended. */
-const char *step_cuts_load(const run *run, size_t index)
-{
-        const struct run_step *step = &run->steps[index];
-        const struct run_host *host = &run->hosts[step->host];
-        enum operation_kind operation = run->plan->steps[index].operation;
-        size_t first = host->first_service, end = first + host->service_count;
-
-        if (operation == OPERATION_UNIT_STOP && step->service >= 0)
-                first = (size_t)step->service, end = first + 1;
-        else if (operation != OPERATION_HOST_REBOOT)
-                return NULL;
-        for (size_t s = first; s < end; s++)
-                if (run->services[s].known && run->services[s].phase == PHASE_LOADING)
-                        return run->services[s].name;
-        return NULL;
-}
-
 static int try_begin(struct turn *turn, size_t index)
 {
         struct run_step *step = &turn->run->steps[index];
@@ -295,7 +270,9 @@ static int try_begin(struct turn *turn, size_t index)
         if (r < 0 || (!open && !why[0]))
                 return r;
         if (open && host_is_there(turn->run, step->host, why, sizeof(why)))
-                return step_cuts_load(turn->run, index) ? 0 : decide_intent(turn, index);
+                return step_cuts_load(turn->run, index) || step_awaits_disk(turn->run, index, NULL, 0)
+                               ? 0
+                               : decide_intent(turn, index);
         if (!step->since_us)
                 step->since_us = turn->now_us;
         if (host->connected && !host->boot_now[0])

@@ -66,6 +66,7 @@ struct run_service {
         uint64_t master_offset, replica_offset;
         char identity[IDENTITY_SIZE];
         char detail[TEXT_SIZE];
+        int start, gate; /* the first steps of the plan that start it and await it, -1; see step_now */
         const struct plan_rate *rate; /* the plan's: learned before; NULL nothing */
         struct load_eta *eta;         /* owned: of the load being watched; NULL while there is none */
 };
@@ -160,6 +161,8 @@ bool step_is_forgiven(const run *run, size_t step);
 bool step_is_reached(const run *run, size_t step);
 /* Whether a batch that has begun does the same anew: then this one is history. */
 bool step_is_superseded(const run *run, size_t step);
+/* The step that does it now: of the newest batch that has begun. */
+size_t step_now(const run *run, size_t step);
 /* The one way to change a state; what was lived in the old one is forgotten. */
 void step_set_state(run *run, size_t step, enum step_state state);
 /* The first step from `from` on that may have something to do; SIZE_MAX: none. */
@@ -197,8 +200,6 @@ bool turn_is_due(struct turn *turn, uint64_t time_us);
 /* Whether steps of this kind may begin now: not while a person holds the run; nothing more is taken down
  * while a failed step waits for a person or after an abort, but what is down may go on coming up. */
 bool step_may_begin(const run *run, size_t step);
-/* The name of a service that loads and that the step would stop; NULL: none. */
-const char *step_cuts_load(const run *run, size_t step);
 /* Everything that stands before a step, however far up, has to hold at the moment when it begins: a service
  * may answer, and then go back to loading. To bring something up, all that it needs; no more. Gates that do
  * not are closed again. why: if a host is out of sight. */
@@ -209,6 +210,13 @@ bool host_is_there(const run *run, size_t index, char *why, size_t size);
 int run_look_at_boot(struct turn *turn, size_t host);
 /* Everything that can go on, goes on. */
 int run_advance(struct turn *turn);
+
+/* --- run_loads.c: steps that wait for loads --- */
+/* The name of a service that loads and that the step would stop; NULL: none. */
+const char *step_cuts_load(const run *run, size_t step);
+/* Whether the step would begin a load while as many others of its disk are under way as are let. why (or
+ * NULL): which, for people. */
+bool step_awaits_disk(const run *run, size_t step, char *why, size_t size);
 
 /* --- run_window.c --- */
 /* Says once if by the forecast of now the run will not be finished in time. */

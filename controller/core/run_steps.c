@@ -59,6 +59,13 @@ bool step_is_superseded(const run *run, size_t step)
         return again >= 0 && run->plan->steps[again].batch <= run->batch;
 }
 
+size_t step_now(const run *run, size_t index)
+{
+        while (step_is_superseded(run, index))
+                index = (size_t)run->steps[index].again;
+        return index;
+}
+
 /* Whether the step may have something to do when something happens. */
 static bool is_awake(const run *run, size_t index)
 {

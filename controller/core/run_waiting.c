@@ -38,6 +38,17 @@ static void say_held(const run *run, char *out, size_t size)
         text_copy_cut(out, size, line);
 }
 
+/* Why a step that could begin is held back by loads. */
+static bool awaits_load(const run *run, size_t index, char *why, size_t size)
+{
+        const char *loading = step_cuts_load(run, index);
+
+        if (!loading)
+                return step_awaits_disk(run, index, why, size);
+        snprintf(why, size, "%s is loading", loading);
+        return true;
+}
+
 /* What is under way, and why it has not begun where its agent has said so (a full disk under its ledger);
  * where nothing is, what the first step that could begin waits for.
  */
@@ -55,10 +66,9 @@ static void say_running(const run *run, char *out, size_t size)
                                                  used ? ", " : "", run->plan->steps[i].name,
                                                  said[0] ? " (" : "", said, said[0] ? ")" : "");
                 else if (step->state == STEP_WAITING && step_may_begin(run, i) && step_is_reached(run, i) &&
-                         step_cuts_load(run, i))
-                        used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s (%s is loading)",
-                                                 used ? ", " : "", run->plan->steps[i].name,
-                                                 step_cuts_load(run, i));
+                         awaits_load(run, i, why, sizeof(why)))
+                        used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s (%s)",
+                                                 used ? ", " : "", run->plan->steps[i].name, why);
         }
         for (size_t h = 0; h < run->host_count && used < sizeof(line) - 1; h++)
                 if (host_is_compared_later(run, h) && !run->hosts[h].open)

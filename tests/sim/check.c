@@ -91,6 +91,32 @@ static void check_batch(struct sim *sim, size_t host)
                         sim_fail(sim, "h%zu is rebooted before h%zu, of an earlier batch", host, h);
 }
 
+static bool is_loader(const struct sim *sim, size_t service)
+{
+        enum service_kind kind = sim->fleet_services[service].spec.kind;
+
+        return kind == SERVICE_REDIS || kind == SERVICE_TILE38;
+}
+
+/* No more loads of a disk at a time than it bears, of those that the run begins. One that has been at it for
+ * as long as a gate may wait at least is nothing that others wait for. */
+static void check_before_load(struct sim *sim, size_t service)
+{
+        struct sim_service *s = &sim->services[service];
+        uint32_t most = sim->fleet_hosts[s->host].loads_per_disk, count = 0;
+
+        if (s->instance || !is_loader(sim, service))
+                return;
+        s->by_run = true;
+        for (size_t o = 0; o < sim->fleet.service_count; o++)
+                count += o != service && sim->services[o].host == s->host && is_loader(sim, o) &&
+                         o % 2 == service % 2 && sim->services[o].by_run && sim->services[o].instance &&
+                         sim->now_us - sim->services[o].load_begun_us < 60 * USEC_PER_SEC;
+        if (most && count >= most && !sim->has_skipped)
+                sim_fail(sim, "%s is started while %u others load from its disk, %u at most are to",
+                         name(sim, service), count, most);
+}
+
 /* A batch begins with all of the earlier ones up: ready now, or as lately as the controller can have seen it.
  */
 void check_batch_begins(struct sim *sim)
@@ -141,6 +167,7 @@ void check_execution(struct sim *sim, size_t index, const struct ledger_entry *e
         case OPERATION_UNIT_START:
         case OPERATION_PM2_RESTORE:
                 check_before_start(sim, (size_t)entry->service);
+                check_before_load(sim, (size_t)entry->service);
                 return;
         default:
                 return;

@@ -81,8 +81,11 @@ void sim_make_fleet(struct sim *sim)
                 .services = sim->fleet_services,
                 .service_count = 2 + sim_random(sim, SIM_SERVICES - 1),
         };
-        for (size_t h = 0; h < sim->fleet.host_count; h++)
+        for (size_t h = 0; h < sim->fleet.host_count; h++) {
                 snprintf(sim->fleet_hosts[h].name, NAME_SIZE, "h%zu", h);
+                sim->fleet_hosts[h].loads_said = true;
+                sim->fleet_hosts[h].loads_per_disk = (uint32_t)sim_random(sim, 3); /* 0: all */
+        }
         for (size_t s = 0; s < sim->fleet.service_count; s++)
                 make_service(sim, s);
 }

@@ -35,7 +35,7 @@ static void load_ends(struct sim *sim, size_t host, uint64_t tag, void *data)
 
         if (!service->instance || service->life != tag >> 16)
                 return;
-        service->loading = false;
+        service->loading = service->by_run = false;
         service->ready_since_us = sim->now_us;
         service->last_ready_us = UINT64_MAX;
         if (service->instance != service->batch_instance)
@@ -81,6 +81,7 @@ void service_stop(struct sim *sim, size_t index)
 
         no_longer_ready(sim, index);
         service->instance = 0;
+        service->by_run = false;
         service->life++;
         changed(sim, service->host);
 }
@@ -148,6 +149,7 @@ static void goes_down(struct sim *sim, size_t index)
                 if (sim->services[s].host == index) {
                         no_longer_ready(sim, s);
                         sim->services[s].instance = 0;
+                        sim->services[s].by_run = false;
                         sim->services[s].life++;
                 }
         sim->hosts[index].up = false;
@@ -260,6 +262,8 @@ static void say_service(const struct sim *sim, size_t index, const struct glimps
         ret->unit.active_enter_us = seen->instance;
         ret->redis.aof_enabled = true;
         ret->pm2.reachable = true;
+        snprintf(ret->redis.disk, sizeof(ret->redis.disk), "8:%zu", index % 2);
+        snprintf(ret->tile38.disk, sizeof(ret->tile38.disk), "8:%zu", index % 2);
         if (spec->kind == SERVICE_REDIS)
                 snprintf(ret->redis.run_id, sizeof(ret->redis.run_id), "%zu-%u", index, seen->instance);
         else if (sim->fleet_services[index].same_as >= 0)

@@ -99,6 +99,7 @@ struct sim_service {
         bool batch_stopped, batch_ready; /* in this batch: stopped; ready since on another process */
         bool enabled;
         bool loading;
+        bool by_run; /* the run has started it, and it has not been ready since */
         uint64_t load_begun_us, load_us, load_from_us; /* length; when it began to move */
         uint64_t ready_since_us;
         uint64_t last_ready_us; /* last moment it was ready in truth; UINT64_MAX: it is now */

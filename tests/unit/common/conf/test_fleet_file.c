@@ -104,8 +104,8 @@ static void test_sound(void **state)
 static void test_policies(void **state)
 {
         static const char text[] =
-                "fleet: f\nhosts: {h: {}}\n"
-                "reboot: {error_budget: 5%}\n"
+                "fleet: f\nhosts: {h: {}, i: {loads_per_disk: all}, j: {loads_per_disk: 1, groups: [data]}}\n"
+                "reboot: {error_budget: 5%, loads_per_disk: 2}\n"
                 "services:\n"
                 "  plain: {kind: redis, host: h, port: 1}\n"
                 "  own:   {kind: redis, host: h, port: 2, start_limit: 5s, on_failure: abort,\n"
@@ -135,6 +135,12 @@ static void test_policies(void **state)
         assert_int_equal(fleet->policies[OPERATION_HOST_REBOOT].deadline_us, 1800 * USEC_PER_SEC);
         assert_int_equal(rollout_budget_size(&fleet->reboot, 100), 5);
         assert_int_equal(rollout_budget_size(&fleet->restart, 100), UINT32_MAX);
+        assert_int_equal(fleet->reboot.loads_per_disk, 2);
+        assert_int_equal(fleet->restart.loads_per_disk, 0);
+        assert_false(fleet->hosts[0].loads_said);
+        assert_true(fleet->hosts[1].loads_said && fleet->hosts[1].loads_per_disk == 0);
+        assert_true(fleet->hosts[2].loads_said && fleet->hosts[2].loads_per_disk == 1);
+        assert_string_equal(fleet->hosts[2].groups[0], "data");
         fleet_free(fleet);
 }
 
@@ -159,6 +165,11 @@ static const char *const mistakes[][2] = {
          "reboot, restart, policies"},
         {"fleet: f\nhosts: {a: {}}\nreboot: {error_budget: x}\n",
          "f.yaml:3: error_budget: 'x' is not a number of steps, a share like 5%, or none"},
+        {"fleet: f\nhosts: {a: {}}\nreboot: {loads_per_disk: 0}\n",
+         "f.yaml:3: loads_per_disk: '0' is not a number of loads from 1 on, or all"},
+        {"fleet: f\nhosts:\n  a: {loads_per_disk: 25%}\n", "f.yaml:3: loads_per_disk: '25%' is not a number"},
+        {"fleet: f\nhosts:\n  a: {loads_per_disc: 1}\n",
+         "f.yaml:3: unknown key 'loads_per_disc' in a host; did you mean 'loads_per_disk'?"},
         {"fleet: f\nhosts: {a: {}}\npolicies: {redis.rewrit: {}}\n",
          "f.yaml:3: unknown key 'redis.rewrit' in policies; did you mean 'redis.rewrite'?"},
         {"fleet: f\nhosts: {a: {}}\npolicies: {unit.enable: {}}\n", "unknown key 'unit.enable' in policies"},

@@ -1,0 +1,95 @@
+/* Steps that wait for loads: what loads is not stopped, and no more services load from one disk at a time
+ * than it was told to bear. */
+#include <stdio.h>
+
+#include "common/base/text.h"
+#include "controller/core/run_internal.h"
+
+/* What loads is not stopped: it would begin anew. Its agent says when it has ended. */
+const char *step_cuts_load(const run *run, size_t index)
+{
+        const struct run_step *step = &run->steps[index];
+        const struct run_host *host = &run->hosts[step->host];
+        enum operation_kind operation = run->plan->steps[index].operation;
+        size_t first = host->first_service, end = first + host->service_count;
+
+        if (operation == OPERATION_UNIT_STOP && step->service >= 0)
+                first = (size_t)step->service, end = first + 1;
+        else if (operation != OPERATION_HOST_REBOOT)
+                return NULL;
+        for (size_t s = first; s < end; s++)
+                if (run->services[s].known && run->services[s].phase == PHASE_LOADING)
+                        return run->services[s].name;
+        return NULL;
+}
+
+/* What was there before its stop may still be what its agent spoke of last. */
+static bool is_of_before(const run *run, const struct run_step *step, const struct run_service *service)
+{
+        const struct run_step *stop = step->stop >= 0 ? &run->steps[step->stop] : NULL;
+
+        return stop && stop->state == STEP_DONE && stop->identity[0] &&
+               text_equal(stop->identity, service->identity);
+}
+
+/* Whether the service reads its disk, or is about to: the run has started it and it has not come up yet. What
+ * a person has skipped is nothing that others wait for. Of two whose start is to be tried again the one that
+ * comes first in the plan goes first. */
+static bool reads_disk(const run *run, const struct run_service *service, unsigned disk, size_t for_step)
+{
+        size_t gate = service->gate >= 0 ? step_now(run, (size_t)service->gate) : SIZE_MAX;
+        size_t start = service->start >= 0 ? step_now(run, (size_t)service->start) : SIZE_MAX;
+        const struct run_step *g, *s;
+
+        if (gate == SIZE_MAX || run->plan->steps[gate].disk != disk)
+                return false;
+        g = &run->steps[gate];
+        if (g->state == STEP_SKIPPED || g->state == STEP_CANCELLED)
+                return false;
+        if (service->known && service->phase == PHASE_LOADING)
+                return true;
+        if (start == SIZE_MAX || run->plan->steps[start].batch != run->plan->steps[gate].batch)
+                return false;
+        s = &run->steps[start];
+        if (s->state == STEP_RUNNING || (s->state == STEP_RETRYING && start < for_step))
+                return true;
+        return s->state == STEP_DONE && (g->state == STEP_WAITING || g->state == STEP_RUNNING) &&
+               !(service->known && service->phase == PHASE_READY && !is_of_before(run, g, service));
+}
+
+/* Whether it reads its disk already, or has done so: to start it adds nothing to what the disk bears. A
+ * server that has just ended may look like one that begins; what answers tells the two apart by its name. */
+static bool is_up_already(const run *run, const struct run_step *step)
+{
+        const struct run_service *service = &run->services[step->service];
+
+        return service->known && (service->phase == PHASE_LOADING || service->phase == PHASE_READY) &&
+               !is_of_before(run, step, service);
+}
+
+bool step_awaits_disk(const run *run, size_t index, char *why, size_t size)
+{
+        const struct run_step *step = &run->steps[index];
+        const struct step *plan = &run->plan->steps[index];
+        const struct run_host *host = &run->hosts[step->host];
+        char line[2 * TEXT_SIZE], names[TEXT_SIZE] = "";
+        size_t count = 0, used = 0;
+
+        if (!plan->loads_most || plan->operation != OPERATION_UNIT_START || is_up_already(run, step))
+                return false;
+        for (size_t s = host->first_service; s < host->first_service + host->service_count; s++) {
+                if (s == (size_t)step->service || !reads_disk(run, &run->services[s], plan->disk, index))
+                        continue;
+                if (used < sizeof(names))
+                        used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s",
+                                                 count ? ", " : "", run->services[s].name);
+                count++;
+        }
+        if (count < plan->loads_most)
+                return false;
+        snprintf(line, sizeof(line), "%s %s loading from its disk, at most %u at a time", names,
+                 count == 1 ? "is" : "are", plan->loads_most);
+        if (why)
+                text_copy_cut(why, size, line);
+        return true;
+}
