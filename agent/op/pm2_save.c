@@ -1,18 +1,35 @@
 /* pm2.save: the exact state of a PM2 home as a snapshot on this host. A name that exists is left as it is, so
- * that repeating a save never takes a later state for the one that is to come back. */
+ * that repeating a save never takes a later state for the one that is to come back. It is written and synced
+ * beside the loop; one that comes to its end after the operation has given it up is as good as any: a whole
+ * snapshot of the moment that its name stands for. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "agent/op/pm2_common.h"
 #include "agent/op/table.h"
 #include "common/base/cleanup.h"
+#include "common/base/text.h"
 #include "common/base/time.h"
+#include "common/loop/aside.h"
 
-#define READ_US (30 * USEC_PER_SEC)
+#define READ_US  (30 * USEC_PER_SEC)
+#define WRITE_US (20 * USEC_PER_SEC)
 
 struct save {
         struct pm2_target target;
         pm2_read *read;
+        aside *aside;
+};
+
+/* What is written. */
+struct writing {
+        struct pm2_home home;
+        char folder[PATH_SIZE], name[NAME_SIZE];
+        struct pm2_list list;          /* owned */
+        struct pm2_daemon_facts facts; /* owned */
+        uint64_t saved_us;
+        int result;
+        struct error error;
 };
 
 static struct save *save_free(struct save *save)
@@ -21,6 +38,7 @@ static struct save *save_free(struct save *save)
                 return NULL;
         pm2_target_clear(&save->target);
         pm2_read_free(save->read);
+        aside_free(save->aside);
         free(save);
         pm2_give_back();
         return NULL;
@@ -46,24 +64,81 @@ static void fail(struct op *op, int r, const struct error *error)
         op_finish(op, r, "%s", error_text(error, r));
 }
 
+/* --- writing, beside the loop --------------------------------------------------------------------------- */
+
+static void write_snapshot(void *data)
+{
+        struct writing *writing = data;
+
+        writing->result =
+                pm2_snapshot_write(writing->folder, &writing->home, writing->name, &writing->list,
+                                   &writing->facts, writing->saved_us, PM2_SNAPSHOTS_KEPT, &writing->error);
+}
+
+static void clear_writing(void *data)
+{
+        struct writing *writing = data;
+
+        pm2_list_clear(&writing->list);
+        pm2_daemon_facts_clear(&writing->facts);
+}
+
+static void on_written(int result, void *data, void *userdata)
+{
+        struct op *op = userdata;
+        struct save *save = op->state;
+        struct writing *writing = data;
+        cleanup_pm2_list struct pm2_list list = {0};
+        struct error error = {0};
+
+        if (!writing) {
+                error_set(&error, result, "the snapshot could not be written within %llu s: the disk of %s",
+                          WRITE_US / USEC_PER_SEC, save->target.folder);
+                fail(op, result, &error);
+                return;
+        }
+        if (writing->result < 0) {
+                error = writing->error;
+                fail(op, writing->result, &error);
+                return;
+        }
+        list = writing->list;
+        writing->list = (struct pm2_list){0};
+        op->state = save_free(save);
+        tell(op, &list, "saved");
+}
+
+static int begin_writing(struct op *op, struct pm2_list *list, struct pm2_daemon_facts *facts)
+{
+        struct save *save = op->state;
+        struct writing writing = {.home = save->target.home, .saved_us = time_realtime_us()};
+        int r = aside_new_once(&save->aside, op->event);
+
+        if (r < 0)
+                return r;
+        TEXT_COPY(writing.folder, save->target.folder);
+        TEXT_COPY(writing.name, op->request.snapshot);
+        writing.list = *list;
+        writing.facts = *facts;
+        r = aside_run_owning(save->aside, &writing, sizeof(writing), write_snapshot, clear_writing, WRITE_US,
+                             on_written, op);
+        if (r < 0)
+                return r;
+        *list = (struct pm2_list){0}; /* theirs now */
+        *facts = (struct pm2_daemon_facts){0};
+        return 0;
+}
+
 static void on_read(void *userdata, int r, struct pm2_list *list, struct pm2_daemon_facts *facts,
                     const struct error *cause)
 {
         struct op *op = userdata;
-        struct save *save = op->state;
-        cleanup_pm2_list struct pm2_list saved = *list;
         struct error error = cause ? *cause : (struct error){0};
 
-        *list = (struct pm2_list){0};
         if (r == 0)
-                r = pm2_snapshot_write(save->target.folder, &save->target.home, op->request.snapshot, &saved,
-                                       facts, time_realtime_us(), PM2_SNAPSHOTS_KEPT, &error);
-        if (r < 0) {
+                r = begin_writing(op, list, facts);
+        if (r < 0)
                 fail(op, r, &error);
-                return;
-        }
-        op->state = save_free(save);
-        tell(op, &saved, "saved");
 }
 
 static int begin(struct op *op, struct error *error)

@@ -3,10 +3,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
+#include "common/loop/aside.h"
+
+#define FILES_US (10 * USEC_PER_SEC)
 
 struct pm2_look {
         sd_event *event;
@@ -18,6 +22,7 @@ struct pm2_look {
         void *userdata;
         sd_event_source *step; /* owned: the next side, in a turn of its own */
         pm2_read *read;        /* of the live list, while it is under way */
+        aside *aside;          /* owned: what files are read with */
         struct pm2_list to;
         bool to_is_read;
         struct pm2_look_result result;
@@ -29,6 +34,7 @@ pm2_look *pm2_look_free(pm2_look *look)
                 return NULL;
         sd_event_source_disable_unref(look->step);
         pm2_read_free(look->read);
+        aside_free(look->aside);
         pm2_list_clear(&look->to);
         for (size_t i = 0; i < PM2_LOOKS_MAX; i++)
                 pm2_diff_clear(&look->result.comparisons[i].diff);
@@ -92,6 +98,12 @@ static void take(pm2_look *look, int r, struct pm2_side *side, struct pm2_list *
                 go_on(look);
 }
 
+/* What is to be read next. */
+static void name_side(const pm2_look *look, struct pm2_side *ret)
+{
+        TEXT_COPY(ret->name, look->to_is_read ? look->request.from[look->result.count] : look->request.to);
+}
+
 static bool is_no_daemon(int r)
 {
         return r == -ENOENT || r == -ECONNREFUSED;
@@ -125,53 +137,113 @@ static void read_live(pm2_look *look)
         take(look, side.absent ? 0 : r, &side, &empty, &error);
 }
 
-static int read_dump(pm2_look *look, struct pm2_side *side, struct pm2_list *ret, struct error *error)
+/* --- what stands in files, beside the loop ------------------------------------------------------------ */
+
+/* Megabytes that are read, parsed and hashed; and the dump is on the home's disk, which may hang. */
+struct files_look {
+        struct pm2_home home;
+        char folder[PATH_SIZE];
+        struct pm2_side side; /* its name says what is to be read */
+        struct pm2_list list; /* owned */
+        int result;
+        struct error error;
+};
+
+static int read_dump(struct files_look *files)
 {
-        int r = pm2_dump_read(ret, &look->home, &side->saved_us, error);
+        int r = pm2_dump_read(&files->list, &files->home, &files->side.saved_us, &files->error);
 
         if (r != -ENOENT)
                 return r;
-        *ret = (struct pm2_list){.dump = true};
-        side->absent = true;
+        files->error = (struct error){0};
+        files->list = (struct pm2_list){.dump = true};
+        files->side.absent = true;
         return 0;
 }
 
-static int read_snapshot(pm2_look *look, struct pm2_side *side, struct pm2_list *ret, struct error *error)
+static int read_snapshot(struct files_look *files)
 {
         cleanup_pm2_snapshot struct pm2_snapshot snapshot = {0};
+        struct pm2_side *side = &files->side;
         int r = 0;
 
         if (!side->name[0])
-                r = pm2_snapshot_newest(look->folder, &look->home, side->name);
+                r = pm2_snapshot_newest(files->folder, &files->home, side->name);
         if (r < 0)
-                return error_set(error, r, "there is no snapshot of PM2 home %s yet", look->home.path);
-        r = pm2_snapshot_read(&snapshot, look->folder, &look->home, side->name, error);
+                return error_set(&files->error, r, "there is no snapshot of PM2 home %s yet",
+                                 files->home.path);
+        r = pm2_snapshot_read(&snapshot, files->folder, &files->home, side->name, &files->error);
         if (r < 0)
                 return r;
         side->saved_us = snapshot.saved_us;
-        *ret = snapshot.list;
+        files->list = snapshot.list;
         snapshot.list = (struct pm2_list){0};
         return 0;
+}
+
+static void read_files(void *data)
+{
+        struct files_look *files = data;
+
+        files->result = text_equal(files->side.name, PM2_LOOK_DUMP) ? read_dump(files) : read_snapshot(files);
+}
+
+static void clear_files(void *data)
+{
+        struct files_look *files = data;
+
+        pm2_list_clear(&files->list);
+}
+
+static void on_files(int result, void *data, void *userdata)
+{
+        pm2_look *look = userdata;
+        struct files_look *files = data;
+        cleanup_pm2_list struct pm2_list list = {0};
+        struct pm2_side side = {0};
+        struct error error = {0};
+
+        if (!files) {
+                name_side(look, &side);
+                error_set(&error, result, "%s of PM2 home %s cannot be read: %s",
+                          text_equal(side.name, PM2_LOOK_DUMP) ? "the dump" : "a snapshot", look->home.path,
+                          result == -ETIMEDOUT ? "its disk or network file system does not answer"
+                                               : strerror(-result));
+                take(look, result, &side, &list, &error);
+                return;
+        }
+        list = files->list;
+        files->list = (struct pm2_list){0};
+        side = files->side;
+        error = files->error;
+        take(look, files->result, &side, &list, &error);
+}
+
+static void read_side(pm2_look *look, const struct pm2_side *side)
+{
+        struct files_look files = {.home = look->home, .side = *side};
+        int r = 0;
+
+        TEXT_COPY(files.folder, look->folder);
+        if (!look->aside)
+                r = aside_new_once(&look->aside, look->event);
+        if (r == 0)
+                r = aside_run_owning(look->aside, &files, sizeof(files), read_files, clear_files, FILES_US,
+                                     on_files, look);
+        if (r < 0)
+                on_files(r, NULL, look);
 }
 
 static int on_step(sd_event_source *source, void *userdata)
 {
         pm2_look *look = userdata;
-        cleanup_pm2_list struct pm2_list list = {0};
-        struct error error = {0};
         struct pm2_side side = {0};
-        int r;
 
-        TEXT_COPY(side.name, look->to_is_read ? look->request.from[look->result.count] : look->request.to);
-        if (text_equal(side.name, PM2_LOOK_LIVE)) {
+        name_side(look, &side);
+        if (text_equal(side.name, PM2_LOOK_LIVE))
                 read_live(look);
-                return 0;
-        }
-        if (text_equal(side.name, PM2_LOOK_DUMP))
-                r = read_dump(look, &side, &list, &error);
         else
-                r = read_snapshot(look, &side, &list, &error);
-        take(look, r, &side, &list, &error);
+                read_side(look, &side);
         return 0;
 }
 

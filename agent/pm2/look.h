@@ -1,5 +1,5 @@
 /* Comparing sides of a PM2 home: a snapshot, the live list, PM2's own dump. Changes nothing; at most two
- * lists are in memory at a time, and each turn of the loop reads one file at most. */
+ * lists are in memory at a time, and files are read beside the loop. */
 #pragma once
 
 #include "agent/pm2/diff.h"

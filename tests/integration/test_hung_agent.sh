@@ -131,6 +131,22 @@ test_hung() {
         host_is one up >/dev/null || fail "the agent was lost"
 }
 
+# The home answers, its dump does not: one file that hangs, as after a cut in the middle of reading.
+test_hung_dump() {
+        heal
+        until_true 30 is apps stopped 'no PM2 daemon' || fail "it does not come back: $("$muster" status)"
+        echo '[]' >"$work/home/.pm2/dump.pm2"
+        expect 0 'no difference|same|0 apps' "$muster" pm2 diff apps --from dump
+        exec 8<>/dev/fuse
+        mount -t fuse -o "fd=8,rootmode=100000,user_id=0,group_id=0" hung "$work/home/.pm2/dump.pm2"
+        hung+=("$work/home/.pm2/dump.pm2")
+        begin dump "$muster" pm2 diff apps --from dump
+        expect 0 '^done .* one/other: rewritten in ' "$muster" redis rewrite other
+        not_ended dump
+        ended dump 5 'the dump of PM2 home .* cannot be read: its disk or network file system does not answer'
+        heal
+}
+
 # The disk hangs while the child writes.
 test_hung_on_the_way() {
         heal
@@ -150,6 +166,7 @@ test_hung_on_the_way() {
 main() {
         set_up
         test_hung
+        test_hung_dump
         test_hung_on_the_way
         ends_well muster-agent "$agent_pid" "$work/one.log"
         ends_well muster-controller "$controller_pid" "$work/controller.log"
