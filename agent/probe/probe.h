@@ -66,7 +66,7 @@ struct probe {
 };
 
 /* The result of a reading: state (moved: what it owns is the set's now, *state is zeroed). The set fills in
- * name, kind, ready_for_ms and the unit facts. */
+ * name, kind, ready_for_ms, progress_still_ms and the unit facts. */
 void probe_done(struct probe *probe, struct service_state *state);
 
 extern const struct probe_reader probe_unit;

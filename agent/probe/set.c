@@ -33,6 +33,7 @@ struct entry {
         uint64_t due_us; /* when the timer ends; monotonic */
         struct service_state state;
         uint64_t ready_since_us; /* monotonic; 0 not ready */
+        uint64_t moved_us;       /* monotonic: when its progress last moved */
         bool reading, again, known;
         enum { NOT_AWAITED, AWAITED, AWAITED_READING } refresh; /* by whoever asked for a refresh */
 };
@@ -244,6 +245,9 @@ void probe_done(struct probe *probe, struct service_state *state)
                 entry->ready_since_us = 0;
         else if (!entry->ready_since_us || is_another(&entry->state, state))
                 entry->ready_since_us = time_monotonic_us();
+        if (!entry->known || state->progress_done != entry->state.progress_done ||
+            state->progress_total != entry->state.progress_total)
+                entry->moved_us = time_monotonic_us();
         news = is_news(entry, state) || entry->refresh == AWAITED_READING;
         if (entry->refresh == AWAITED_READING)
                 entry->refresh = NOT_AWAITED;
@@ -552,6 +556,8 @@ const struct agent_state *probe_set_state(const probe_set *set)
                 view->services[i] = entry->state;
                 view->services[i].ready_for_ms =
                         entry->ready_since_us ? (now - entry->ready_since_us) / 1000 : 0;
+                view->services[i].progress_still_ms =
+                        entry->state.progress_total ? (now - entry->moved_us) / 1000 : 0;
                 TEXT_COPY(view->services[i].name, entry->probe.spec.name);
                 view->services[i].kind = entry->probe.spec.kind;
         }

@@ -58,7 +58,7 @@ struct operation_request {
         enum operation_kind kind;
         struct service_spec service; /* kind SERVICE_NONE for host operations */
         char snapshot[NAME_SIZE];
-        uint64_t deadline_us; /* a length of time from acceptance; 0: the type's own */
+        uint64_t deadline_us; /* a length of time from acceptance, anew with progress; 0: the type's own */
         char boot_id[ID_SIZE];
 };
 

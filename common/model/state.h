@@ -162,6 +162,7 @@ struct service_state {
         uint64_t ready_for_ms; /* how long ready without a break; 0 unless PHASE_READY */
         char detail[TEXT_SIZE];
         uint64_t progress_done, progress_total; /* bytes while loading */
+        uint64_t progress_still_ms;             /* how long they have not moved */
         struct unit_state unit;
         struct redis_state redis; /* of kind redis, or what a unit's probe saw */
         struct tile38_state tile38;

@@ -217,6 +217,7 @@ Muster__V1__ServiceState *wire_service(struct wire_arena *arena, const struct se
         message->detail = wire_text(arena, state->detail);
         message->progress_done = state->progress_done;
         message->progress_total = state->progress_total;
+        message->progress_still_ms = state->progress_still_ms;
         message->unit = wire_unit(arena, &state->unit);
         if (state->kind == SERVICE_REDIS || state->kind == SERVICE_UNIT)
                 message->redis = wire_redis(arena, &state->redis);
@@ -417,6 +418,7 @@ int wire_read_service(struct service_state *ret, const Muster__V1__ServiceState 
         state.ready_for_ms = message->ready_for_ms;
         state.progress_done = message->progress_done;
         state.progress_total = message->progress_total;
+        state.progress_still_ms = message->progress_still_ms;
         text_copy_cut(state.detail, sizeof(state.detail), message->detail);
         if (message->unit)
                 r = read_unit(&state.unit, message->unit);

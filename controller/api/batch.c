@@ -84,6 +84,11 @@ static void on_end(enum rpc_status code, const char *text, void *userdata)
         batch->running--;
         batch->advancing = true;
         if (item->state == ITEM_RUNNING) {
+                /* An agent that ends well without a result has kept it for itself. */
+                if (code == RPC_OK) {
+                        code = RPC_DATA_LOSS;
+                        text = "its agent ended without one";
+                }
                 if (!text[0])
                         text = rpc_status_name(code);
                 snprintf(why, sizeof(why),

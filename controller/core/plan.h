@@ -54,7 +54,8 @@ struct step {
         enum operation_kind operation; /* OPERATION_NONE for gates */
         unsigned *after; /* owned: indexes of the steps it waits for, of its batch, smaller than its own */
         size_t after_count;
-        uint64_t deadline_us; /* operations: from acceptance; gates: longest time without progress */
+        uint64_t deadline_us; /* longest time without progress, of operations that show none: from acceptance
+                               */
         uint64_t hold_us;     /* gates */
         uint32_t retries;
         uint64_t backoff_us; /* before the first retry */

@@ -389,21 +389,32 @@ static uint64_t without(uint64_t us, uint64_t passed_us)
         return us > passed_us ? us - passed_us : 0;
 }
 
-/* A gate whose service is loading: file by file, as it went of late. */
+/* A gate whose service is loading: file by file, as it went of late. Bytes that stand still are as far from
+ * the end as they were, and may stand still for as long again. */
 static bool left_of_load(const run *run, size_t index, uint64_t now_us, uint64_t *low, uint64_t *high)
 {
         const struct step *plan = &run->plan->steps[index];
         const struct run_service *service =
                 plan->kind == STEP_GATE ? &run->services[run->steps[index].service] : NULL;
         struct load_left left;
-        uint64_t age_us;
+        uint64_t still_us;
 
-        if (!service || !service->eta || service->phase != PHASE_LOADING ||
-            load_eta_left(service->eta, &left) < 0)
+        if (!service || !service->known || service->phase != PHASE_LOADING || !service->progress_total)
                 return false;
-        age_us = without(now_us, service->eta->samples[service->eta->count - 1].at_us);
-        *low = without(left.low_us, age_us) + plan->hold_us;
-        *high = without(left.high_us, age_us) + plan->hold_us + USEC_PER_SEC;
+        still_us = without(now_us, service->moved_us);
+        if (!service->eta || load_eta_left(service->eta, &left) < 0) {
+                if (still_us <= STANDS_STILL_US)
+                        return false;
+                left = (struct load_left){without(plan->low_us, plan->hold_us),
+                                          without(plan->high_us, plan->hold_us)};
+        }
+        if (still_us > STANDS_STILL_US) {
+                *low = left.low_us + plan->hold_us;
+                *high = left.high_us + still_us + plan->hold_us + USEC_PER_SEC;
+                return true;
+        }
+        *low = without(left.low_us, still_us) + plan->hold_us;
+        *high = without(left.high_us, still_us) + plan->hold_us + USEC_PER_SEC;
         return true;
 }
 
@@ -412,12 +423,13 @@ static void left_of_running(const run *run, size_t index, uint64_t now_us, uint6
 {
         const struct run_step *step = &run->steps[index];
         const struct step *plan = &run->plan->steps[index];
-        uint64_t elapsed = step->opened_us && now_us > step->opened_us ? now_us - step->opened_us : 0;
+        uint64_t elapsed = step->opened_us ? without(now_us, step->opened_us) + step->spent_us : 0;
 
         if (left_of_load(run, index, now_us, low, high))
                 return;
-        *low = plan->low_us > elapsed ? plan->low_us - elapsed : 0;
-        *high = plan->high_us > elapsed ? plan->high_us - elapsed : plan->hold_us;
+        *low = without(plan->low_us, elapsed);
+        /* What is late may be late for as long again. */
+        *high = plan->high_us > elapsed ? plan->high_us - elapsed : plan->hold_us + elapsed - plan->high_us;
         if (step->total > 0 && step->done > step->total / 20 && step->done <= step->total && elapsed > 0) {
                 double left = (double)elapsed / (double)step->done * (double)(step->total - step->done);
 

@@ -254,25 +254,46 @@ static uint64_t out_of_patience_us(const struct turn *turn, const struct run_ste
         return step->since_us + UNREACHABLE_US;
 }
 
+/* Waiting in the present state, in this life of the controller; how long it had waited before is known by the
+ * journal. */
+static void begin_wait(struct turn *turn, struct run_step *step)
+{
+        if (step->since_us)
+                return;
+        step->since_us = step->opened_us = turn->now_us;
+        step->spent_us = turn->clock_us > step->entered_us ? turn->clock_us - step->entered_us : 0;
+}
+
+/* When a wait of that length ends that has begun, perhaps, in an earlier life. */
+static uint64_t wait_ends_us(const struct run_step *step, uint64_t length_us)
+{
+        uint64_t left_us = length_us > step->spent_us ? length_us - step->spent_us : 0;
+        uint64_t least_us = length_us < LIFE_GRACE_US ? length_us : LIFE_GRACE_US;
+
+        return step->since_us + (left_us > least_us ? left_us : least_us);
+}
+
 static int try_begin(struct turn *turn, size_t index)
 {
         struct run_step *step = &turn->run->steps[index];
         const struct run_host *host = &turn->run->hosts[step->host];
         char why[WHY_SIZE];
-        bool open;
+        bool open, waits;
         int r;
 
         if (!step_may_begin(turn->run, index) || !step_is_reached(turn->run, index)) {
-                step->since_us = 0;
+                step->since_us = step->held_us = 0;
                 return 0;
         }
         r = check_above(turn, index, &open, why);
         if (r < 0 || (!open && !why[0]))
                 return r;
-        if (open && host_is_there(turn->run, step->host, why, sizeof(why)))
-                return step_cuts_load(turn->run, index) || step_awaits_disk(turn->run, index, NULL, 0)
-                               ? 0
+        if (open && host_is_there(turn->run, step->host, why, sizeof(why))) {
+                r = step_wait_for_load(turn, index, &waits);
+                return r < 0 || waits || step_awaits_disk(turn->run, index, NULL, 0)
+                               ? r
                                : decide_intent(turn, index);
+        }
         if (!step->since_us)
                 step->since_us = turn->now_us;
         if (host->connected && !host->boot_now[0])
@@ -288,9 +309,13 @@ static int advance_retry(struct turn *turn, size_t index)
         uint64_t most_us = first_us > BACKOFF_MAX_US ? first_us : BACKOFF_MAX_US;
         uint64_t pause_us = step->failures ? doubled(first_us, step->failures - 1, most_us) : ASK_FIRST_US;
 
-        if (!step->opened_us)
+        if (!step->opened_us) {
                 step->opened_us = turn->now_us;
-        return is_due(turn, step->opened_us + pause_us) ? try_begin(turn, index) : 0;
+                step->spent_us = turn->clock_us > step->entered_us ? turn->clock_us - step->entered_us : 0;
+        }
+        if (pause_us > step->spent_us && !is_due(turn, step->opened_us + pause_us - step->spent_us))
+                return 0;
+        return try_begin(turn, index);
 }
 
 static int advance_operation(struct turn *turn, size_t index)
@@ -301,9 +326,8 @@ static int advance_operation(struct turn *turn, size_t index)
         bool is_known = plan->operation == OPERATION_HOST_REBOOT && host->connected && !host->stopping;
         char limit[64], text[TEXT_SIZE * 2], seen[TEXT_SIZE];
 
-        if (!step->since_us)
-                step->since_us = step->opened_us = turn->now_us;
-        if (!is_due(turn, step->since_us + plan->deadline_us + DEADLINE_SLACK))
+        begin_wait(turn, step);
+        if (!is_due(turn, wait_ends_us(step, plan->deadline_us + DEADLINE_SLACK)))
                 return 0;
         time_duration_text(limit, sizeof(limit), plan->deadline_us);
         host_last_seen(turn, step->host, seen, sizeof(seen));
@@ -376,10 +400,27 @@ static int pass_gate(struct turn *turn, size_t index)
         struct operation_report roles;
         bool told = gate_roles(turn->run, index, &roles);
 
-        time_duration_text(wait, sizeof(wait), step->opened_us ? turn->now_us - step->opened_us : 0);
+        time_duration_text(wait, sizeof(wait),
+                           step->opened_us ? turn->now_us - step->opened_us + step->spent_us : 0);
         snprintf(text, sizeof(text), "%s after %s", step->state == STEP_FAILED ? "ready after all" : "ready",
                  wait);
         return decide_done(turn, index, told ? &roles : NULL, step->opened_us ? text : "ready");
+}
+
+/* When the gate has waited for long enough: from its beginning, or since its service last moved; nobody gives
+ * up on one that only has to be held. */
+static uint64_t gate_ends_us(const run *run, size_t index, bool held)
+{
+        const struct run_step *step = &run->steps[index];
+        const struct step *plan = &run->plan->steps[index];
+        const struct run_service *service = &run->services[step->service];
+        uint64_t ends_us = wait_ends_us(step, plan->deadline_us);
+
+        if (service->known && service->moved_us + plan->deadline_us > ends_us)
+                ends_us = service->moved_us + plan->deadline_us;
+        if (held && run->now_us + plan->hold_us + USEC_PER_SEC > ends_us)
+                ends_us = run->now_us + plan->hold_us + USEC_PER_SEC;
+        return ends_us;
 }
 
 static int advance_gate(struct turn *turn, size_t index)
@@ -392,19 +433,16 @@ static int advance_gate(struct turn *turn, size_t index)
         bool told;
         int r = 0;
 
-        if (!step->since_us)
-                step->since_us = step->opened_us = turn->now_us;
+        begin_wait(turn, step);
         if (gate_is_ready(turn->run, index, why, sizeof(why)))
                 return pass_gate(turn, index);
-        if (service->known && service->progress_total && service->progress_done > step->done) {
-                step->since_us = turn->now_us; /* it moves: the deadline begins anew */
+        if (service->known && service->progress_total && service->progress_done > step->done)
                 r = show_progress(turn, index, service);
-        }
         if (service->known) {
                 step->done = service->progress_done;
                 step->total = service->progress_total;
         }
-        if (r < 0 || !is_due(turn, step->since_us + plan->deadline_us))
+        if (r < 0 || !is_due(turn, gate_ends_us(turn->run, index, text_equal(why, GATE_IS_HELD))))
                 return r;
         time_duration_text(limit, sizeof(limit), plan->deadline_us);
         snprintf(text, sizeof(text), "no progress for %s: %s", limit, why);

@@ -154,6 +154,10 @@ static int take_progress(struct turn *turn, const struct run_input *input)
 
         if (index < 0)
                 return 0;
+        if (input->total && input->done > turn->run->steps[index].done) { /* its deadline begins anew */
+                turn->run->steps[index].since_us = turn->now_us;
+                turn->run->steps[index].spent_us = 0;
+        }
         turn->run->steps[index].done = input->done;
         turn->run->steps[index].total = input->total;
         r = turn_effect(turn, EFFECT_PROGRESS, &effect);
@@ -356,6 +360,7 @@ int run_apply(run *run, const struct run_input *input, struct run_effects *effec
                 return 0;
         if (run->final && input->kind != INPUT_STEER)
                 return 0;
+        run->now_us = input->now_us;
         complete.text = input->text ? input->text : "";
         complete.user = input->user ? input->user : "";
         complete.seed = input->seed ? input->seed : "";

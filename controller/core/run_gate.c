@@ -26,6 +26,8 @@ static void sample_load(struct run_service *service, uint64_t now_us)
 {
         if (service->phase != PHASE_LOADING || !service->progress_total)
                 return;
+        if (service->eta && service->moved_us != now_us)
+                return; /* bytes that stand still say nothing of how fast they go */
         if (!service->eta) {
                 service->eta = malloc(sizeof(*service->eta));
                 if (service->eta) /* without it the plan's estimate stands */
@@ -42,6 +44,20 @@ static void forget_load(struct run_service *service)
         service->eta = NULL;
 }
 
+/* What this life of the controller has seen move moved just now; of what it sees first its agent says how
+ * long it has not moved. */
+static void note_progress(struct run_service *service, const struct service_state *state, uint64_t now_us)
+{
+        uint64_t still_us = state->progress_still_ms * USEC_PER_MSEC;
+        bool moved = state->progress_done != service->progress_done ||
+                     state->progress_total != service->progress_total;
+
+        if (service->known && moved)
+                service->moved_us = now_us;
+        else if (!service->known && state->progress_total)
+                service->moved_us = now_us > still_us ? now_us - still_us : 0;
+}
+
 static void service_observe(struct run_service *service, const struct service_state *state, uint64_t now_us)
 {
         uint64_t total = state->progress_total;
@@ -50,6 +66,7 @@ static void service_observe(struct run_service *service, const struct service_st
             (state->phase == PHASE_READY || (total && (total != service->eta->total_bytes ||
                                                        state->progress_done < service->progress_done))))
                 forget_load(service);
+        note_progress(service, state, now_us);
         service->known = true;
         service->phase = state->phase;
         service->ready_for_us = state->ready_for_ms * USEC_PER_MSEC;
@@ -202,7 +219,7 @@ bool gate_is_ready(const run *run, size_t index, char *why, size_t size)
                 return false;
         }
         if (service->ready_for_us < hold_us)
-                return say(why, size, "ready, but not long enough yet");
+                return say(why, size, GATE_IS_HELD);
         return true;
 }
 

@@ -14,7 +14,13 @@
 #define UPTIME_SLACK_US (5 * USEC_PER_SEC)   /* between two machines' looks at their clocks */
 #define DEADLINE_SLACK                                                                                       \
         (30 * USEC_PER_SEC) /* the agent ends an operation at its deadline; then it has to say so */
-#define BACKOFF_MAX_US    (30 * USEC_PER_SEC)
+#define BACKOFF_MAX_US (30 * USEC_PER_SEC)
+/* Whatever a step's deadline was when an earlier life of the controller ended: agents first have to come back
+ * and to be asked. */
+#define LIFE_GRACE_US (60 * USEC_PER_SEC)
+#define STANDS_STILL_US                                                                                      \
+        (3 * USEC_PER_SEC) /* bytes that have not moved for longer than agents look seldom                   \
+                            */
 #define ASK_FIRST_US      (100 * USEC_PER_MSEC)
 #define ASK_MAX_US        (10 * USEC_PER_SEC)
 #define INTERRUPTIONS_MAX 8
@@ -60,6 +66,7 @@ struct run_service {
         bool known;
         enum service_phase phase;
         uint64_t ready_for_us, progress_done, progress_total, base_bytes;
+        uint64_t moved_us; /* monotonic: when its progress last moved */
         char run_id[48];
         char role[ROLE_SIZE];
         char replication_id[48];
@@ -88,12 +95,15 @@ struct run_step {
         bool unknown;                 /* failed, but whether it happened is not known */
         bool forgiven;                /* failed, and the error budget lets the run go on over it */
         uint64_t begun_us, ended_us;  /* realtime */
+        uint64_t entered_us;          /* realtime: when its state became what it is */
         char text[TEXT_SIZE * 2];
         /* lived */
         enum link_state link;
         uint64_t opened_us; /* when it began to run in this life; 0: not yet */
         uint64_t intent_us; /* monotonic: of the last intent, if it was in this life; else 0 */
         uint64_t since_us;  /* when waiting in this state began; 0: not yet */
+        uint64_t spent_us;  /* how long it had waited by then, in earlier lives of the controller */
+        uint64_t held_us;   /* when it began to wait for a load that it would cut off; 0: it does not */
         uint64_t doubt_us;  /* an interrupted reboot that has not happened: since when; 0 not */
         uint64_t ask_at_us; /* not before */
         unsigned asks;
@@ -111,6 +121,7 @@ struct run {
         size_t service_count;
         struct run_step *steps;
         uint64_t born_us, wake_us; /* monotonic */
+        uint64_t now_us;           /* monotonic: of the newest input */
         uint64_t looked_us;        /* monotonic: when the forecast was last held against the time */
         /* folded */
         uint64_t events;
@@ -174,6 +185,7 @@ int run_index_later(run *run);
 void host_observe(struct turn *turn, size_t host, const struct agent_state *state);
 void host_forget(run *run, size_t host, uint64_t now_us);
 /* Whether the gate's service is ready as the step asks; if not, why. */
+#define GATE_IS_HELD "ready, but not long enough yet"
 bool gate_is_ready(const run *run, size_t step, char *why, size_t size);
 /* What a gate's end says of its Redis's role before and after, as figures. false: nothing to say. */
 bool gate_roles(const run *run, size_t step, struct operation_report *ret);
@@ -212,8 +224,10 @@ int run_look_at_boot(struct turn *turn, size_t host);
 int run_advance(struct turn *turn);
 
 /* --- run_loads.c: steps that wait for loads --- */
-/* The name of a service that loads and that the step would stop; NULL: none. */
-const char *step_cuts_load(const run *run, size_t step);
+/* The service that loads and that the step would stop; -1: none. */
+int step_cuts_load(const run *run, size_t step);
+/* Waits for that load, for as long as its bytes move. ret_waits: it does. */
+int step_wait_for_load(struct turn *turn, size_t step, bool *ret_waits);
 /* Whether the step would begin a load while as many others of its disk are under way as are let. why (or
  * NULL): which, for people. */
 bool step_awaits_disk(const run *run, size_t step, char *why, size_t size);

@@ -3,10 +3,11 @@
 #include <stdio.h>
 
 #include "common/base/text.h"
+#include "common/base/time.h"
 #include "controller/core/run_internal.h"
 
 /* What loads is not stopped: it would begin anew. Its agent says when it has ended. */
-const char *step_cuts_load(const run *run, size_t index)
+int step_cuts_load(const run *run, size_t index)
 {
         const struct run_step *step = &run->steps[index];
         const struct run_host *host = &run->hosts[step->host];
@@ -16,11 +17,43 @@ const char *step_cuts_load(const run *run, size_t index)
         if (operation == OPERATION_UNIT_STOP && step->service >= 0)
                 first = (size_t)step->service, end = first + 1;
         else if (operation != OPERATION_HOST_REBOOT)
-                return NULL;
+                return -1;
         for (size_t s = first; s < end; s++)
                 if (run->services[s].known && run->services[s].phase == PHASE_LOADING)
-                        return run->services[s].name;
-        return NULL;
+                        return (int)s;
+        return -1;
+}
+
+/* How long a load may stand still: as long as its gate lets it. */
+static uint64_t patience_us(const run *run, const struct run_service *service)
+{
+        return service->gate >= 0 ? run->plan->steps[step_now(run, (size_t)service->gate)].deadline_us
+                                  : UNREACHABLE_US;
+}
+
+int step_wait_for_load(struct turn *turn, size_t index, bool *ret_waits)
+{
+        struct run_step *step = &turn->run->steps[index];
+        int loading = step_cuts_load(turn->run, index);
+        const struct run_service *service = loading >= 0 ? &turn->run->services[loading] : NULL;
+        char text[WHY_SIZE], limit[64];
+        uint64_t since_us, patience;
+
+        *ret_waits = service != NULL;
+        if (!service) {
+                step->held_us = 0;
+                return 0;
+        }
+        if (!step->held_us)
+                step->held_us = turn->now_us;
+        since_us = service->moved_us > step->held_us ? service->moved_us : step->held_us;
+        patience = patience_us(turn->run, service);
+        if (!turn_is_due(turn, since_us + patience))
+                return 0;
+        time_duration_text(limit, sizeof(limit), patience);
+        snprintf(text, sizeof(text), "%s is loading, and there was no progress for %s: %s", service->name,
+                 limit, service->detail);
+        return decide_failed(turn, index, false, text, NULL);
 }
 
 /* What was there before its stop may still be what its agent spoke of last. */

@@ -118,7 +118,7 @@ void step_set_state(run *run, size_t index, enum step_state state)
         bool settled = step_is_settled(run, index);
 
         step->state = state;
-        step->since_us = step->opened_us = 0;
+        step->since_us = step->opened_us = step->spent_us = step->held_us = 0;
         step->doubt_us = 0;
         step->ask_at_us = 0;
         step->asks = 0;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "common/base/text.h"
+#include "common/base/time.h"
 #include "controller/core/run_internal.h"
 
 /* Aborted already, it can only be left as it is. */
@@ -38,14 +39,32 @@ static void say_held(const run *run, char *out, size_t size)
         text_copy_cut(out, size, line);
 }
 
+#define STILL_SIZE 64
+
+/* ", no progress for 42.0 s"; "" while it moves. */
+static const char *say_still(const run *run, const struct run_service *service, char out[STILL_SIZE])
+{
+        char span[40];
+
+        out[0] = '\0';
+        if (!service->known || service->phase != PHASE_LOADING || !service->progress_total ||
+            run->now_us < service->moved_us + 3 * STANDS_STILL_US)
+                return out;
+        time_duration_text(span, sizeof(span), run->now_us - service->moved_us);
+        snprintf(out, STILL_SIZE, ", no progress for %s", span);
+        return out;
+}
+
 /* Why a step that could begin is held back by loads. */
 static bool awaits_load(const run *run, size_t index, char *why, size_t size)
 {
-        const char *loading = step_cuts_load(run, index);
+        char still[STILL_SIZE];
+        int loading = step_cuts_load(run, index);
 
-        if (!loading)
+        if (loading < 0)
                 return step_awaits_disk(run, index, why, size);
-        snprintf(why, size, "%s is loading", loading);
+        snprintf(why, size, "%s is loading%s", run->services[loading].name,
+                 say_still(run, &run->services[loading], still));
         return true;
 }
 
@@ -54,7 +73,7 @@ static bool awaits_load(const run *run, size_t index, char *why, size_t size)
  */
 static void say_running(const run *run, char *out, size_t size)
 {
-        char line[2 * TEXT_SIZE] = "", why[WHY_SIZE];
+        char line[2 * TEXT_SIZE] = "", why[WHY_SIZE], still[STILL_SIZE];
         size_t used = 0;
 
         for (size_t i = 0; i < run->plan->step_count && used < sizeof(line) - 1; i++) {
@@ -62,9 +81,12 @@ static void say_running(const run *run, char *out, size_t size)
                 const char *said = step->link == LINK_SENT ? "" : step->said;
 
                 if (step->state == STEP_RUNNING)
-                        used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s%s%s%s",
-                                                 used ? ", " : "", run->plan->steps[i].name,
-                                                 said[0] ? " (" : "", said, said[0] ? ")" : "");
+                        used += (size_t)snprintf(
+                                line + used, sizeof(line) - used, "%s%s%s%s%s%s", used ? ", " : "",
+                                run->plan->steps[i].name, said[0] ? " (" : "", said, said[0] ? ")" : "",
+                                run->plan->steps[i].kind == STEP_GATE
+                                        ? say_still(run, &run->services[step->service], still)
+                                        : "");
                 else if (step->state == STEP_WAITING && step_may_begin(run, i) && step_is_reached(run, i) &&
                          awaits_load(run, i, why, sizeof(why)))
                         used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s (%s)",

@@ -240,6 +240,32 @@ static void test_deadline(void **state)
         assert_non_null(strstr(told.report.text, "20 ms"));
 }
 
+/* What gets on has its time anew: it outlasts one that was given more and stands still. */
+static void test_progress_and_deadline(void **state)
+{
+        static const unsigned limits[] = {100, 80, 150}; /* ms */
+        static const char *const names[] = {"moves", "clock", "stands"};
+        struct fixture *f = *state;
+        struct told told[3] = {0};
+        struct op *moves = NULL;
+
+        for (unsigned i = 0; i < 3; i++) {
+                struct operation_request wanted = request(1 + i, names[i]);
+
+                wanted.deadline_us = limits[i] * USEC_PER_MSEC;
+                assert_int_equal(submit(f, &wanted, &told[i], NULL), 0);
+                if (i == 0)
+                        moves = stand_in.op;
+        }
+        RUN_UNTIL(f, told[1].reports == 1);
+        op_progress(moves, 5, 10, "half");
+        op_progress(moves, 5, 10, "half still");
+        RUN_UNTIL(f, told[2].reports == 1);
+        assert_int_equal(told[0].reports, 0);
+        RUN_UNTIL(f, told[0].reports == 1);
+        assert_string_equal(told[0].report.text, "not done, and no progress within 100 ms");
+}
+
 static void test_refusals(void **state)
 {
         struct fixture *f = *state;
@@ -309,6 +335,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_ends_in_start, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_start_fails, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_deadline, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_progress_and_deadline, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_interrupted, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_result_waits, setup, teardown),

@@ -1,0 +1,246 @@
+/* How long a run waits: deadlines go on after a controller's restart and begin anew with progress, what
+ * stands still is not waited for without end, and what is left of it is not foretold as nothing. */
+#include "tests/unit/controller/core/lab.h"
+
+#define BYTES 1000000000ull
+
+/* The controller's next life: what it knows is the journal. */
+static void restart_controller(struct lab *lab)
+{
+        run *next = lab_refold(lab);
+
+        run_free(lab->run);
+        lab->run = next;
+        lab_apply(lab, (struct run_input){.kind = INPUT_TICK});
+}
+
+static uint64_t deadline_of(struct lab *lab, const char *step)
+{
+        return run_plan(lab->run)->steps[step_named(run_plan(lab->run), step)].deadline_us;
+}
+
+static void test_an_operation_goes_on(void **state)
+{
+        static const char step[] = "db1/bds redis.rewrite";
+        struct lab lab;
+        uint64_t deadline;
+
+        lab_start(&lab, PLAN_REBOOT);
+        deadline = deadline_of(&lab, step);
+        lab_down(&lab, DB1);
+        lab_wait(&lab, deadline - 100 * USEC_PER_SEC);
+        assert_step(&lab, step, STEP_RUNNING);
+        restart_controller(&lab);
+        lab_wait(&lab, 129 * USEC_PER_SEC); /* and the slack of 30 */
+        assert_step(&lab, step, STEP_RUNNING);
+        lab_wait(&lab, 1 * USEC_PER_SEC);
+        assert_step(&lab, step, STEP_FAILED);
+        lab_end(&lab);
+}
+
+/* What was over while no controller was there to see it: the agents come back and are asked first. */
+static void test_the_grace_of_a_life(void **state)
+{
+        static const char step[] = "db1/bds redis.rewrite";
+        struct lab lab;
+
+        lab_start(&lab, PLAN_REBOOT);
+        lab.now_us += 2 * deadline_of(&lab, step);
+        restart_controller(&lab);
+        lab_wait(&lab, 59 * USEC_PER_SEC);
+        assert_step(&lab, step, STEP_RUNNING);
+        lab_wait(&lab, 1 * USEC_PER_SEC);
+        assert_step(&lab, step, STEP_FAILED);
+        lab_end(&lab);
+}
+
+static void test_an_operation_with_progress(void **state)
+{
+        static const char step[] = "db1/bds redis.rewrite";
+        struct lab lab;
+        uint64_t deadline;
+
+        lab_start(&lab, PLAN_REBOOT);
+        deadline = deadline_of(&lab, step);
+        for (uint64_t keys = 1; keys <= 3; keys++) {
+                struct step_view view = lab_step(&lab, step);
+
+                lab_wait(&lab, deadline);
+                lab_apply(&lab, (struct run_input){.kind = INPUT_PROGRESS,
+                                                   .operation = view.operation,
+                                                   .done = keys,
+                                                   .total = 100,
+                                                   .text = "keys"});
+                assert_step(&lab, step, STEP_RUNNING);
+        }
+        lab_wait(&lab, deadline + 29 * USEC_PER_SEC);
+        assert_step(&lab, step, STEP_RUNNING);
+        lab_wait(&lab, 1 * USEC_PER_SEC);
+        assert_step(&lab, step, STEP_FAILED);
+        lab_end(&lab);
+}
+
+static void say_load(struct lab *lab, size_t service, uint64_t done, uint64_t still_us)
+{
+        struct service_state *said = incident_said(&lab->in, service);
+
+        lab_phase(lab, service, PHASE_LOADING, 0);
+        said->progress_done = done;
+        said->progress_total = BYTES;
+        said->progress_still_ms = still_us / 1000;
+        lab_changed(lab, lab->in.services[service].host);
+}
+
+/* bull00 is awaited, and loads. */
+static void begin_load(struct lab *lab)
+{
+        lab_start(lab, PLAN_RESTART);
+        lab_take_down(lab);
+        lab_new_process(lab, BULL00);
+        say_load(lab, BULL00, 0, 0);
+        lab_done(lab, "db2/bull00 unit.start");
+        assert_step(lab, "db2/bull00 ready", STEP_RUNNING);
+}
+
+/* A gate's deadline is of standing still: the agent knows since when, whoever asks. */
+static void test_a_load_after_a_restart(void **state)
+{
+        static const char step[] = "db2/bull00 ready";
+        struct lab lab;
+
+        begin_load(&lab);
+        for (uint64_t done = 1; done < 10; done++) {
+                lab_wait(&lab, 100 * USEC_PER_SEC);
+                say_load(&lab, BULL00, done * BYTES / 20, 0);
+        }
+        lab_wait(&lab, 70 * USEC_PER_SEC);
+        restart_controller(&lab);
+        lab_up(&lab, DB2);
+        say_load(&lab, BULL00, 9 * BYTES / 20, 0); /* what it saw first still holds */
+        incident_said(&lab.in, BULL00)->progress_still_ms = 70000;
+        lab_down(&lab, DB2);
+        lab_up(&lab, DB2);
+        lab_wait(&lab, 59 * USEC_PER_SEC);
+        assert_step(&lab, step, STEP_RUNNING); /* the grace of a life */
+        lab_wait(&lab, 1 * USEC_PER_SEC);
+        assert_step(&lab, step, STEP_FAILED);
+        lab_end(&lab);
+
+        /* One that has just moved has all of its time. */
+        begin_load(&lab);
+        for (uint64_t done = 1; done < 10; done++) {
+                lab_wait(&lab, 100 * USEC_PER_SEC);
+                say_load(&lab, BULL00, done * BYTES / 20, 0);
+        }
+        restart_controller(&lab);
+        lab_up(&lab, DB2);
+        lab_wait(&lab, 119 * USEC_PER_SEC);
+        assert_step(&lab, step, STEP_RUNNING);
+        lab_wait(&lab, 1 * USEC_PER_SEC);
+        assert_step(&lab, step, STEP_FAILED);
+        lab_end(&lab);
+}
+
+/* Held for longer than one waits for progress: that is no failure. */
+static void test_a_long_hold(void **state)
+{
+        struct lab lab = {0};
+
+        incident_init(&lab.in);
+        lab.in.services[BULL00].hold_us = 600 * USEC_PER_SEC;
+        lab_start_plan(&lab, PLAN_RESTART);
+        lab_take_down(&lab);
+        lab_new_process(&lab, BULL00);
+        lab_phase(&lab, BULL00, PHASE_READY, 0);
+        lab_done(&lab, "db2/bull00 unit.start");
+        lab_changed(&lab, DB2);
+        lab_wait(&lab, 590 * USEC_PER_SEC);
+        assert_step(&lab, "db2/bull00 ready", STEP_RUNNING);
+        lab_phase(&lab, BULL00, PHASE_READY, 600000);
+        lab_changed(&lab, DB2);
+        assert_step(&lab, "db2/bull00 ready", STEP_DONE);
+        lab_end(&lab);
+}
+
+static void assert_waits_for(struct lab *lab, const char *text)
+{
+        char waiting[4 * TEXT_SIZE];
+
+        run_waiting_for(lab->run, waiting, sizeof(waiting));
+        if (!strstr(waiting, text))
+                fail_msg("it waits for '%s', not '%s'", waiting, text);
+}
+
+/* A stop waits for a load, as long as the load gets on. */
+static void test_a_load_that_never_ends(void **state)
+{
+        struct lab lab;
+
+        lab_start(&lab, PLAN_RESTART);
+        for (const char *const *step =
+                     (const char *const[]){"db1/bds redis.rewrite", "db1/geo tile38.shrink",
+                                           "db2/bull00 redis.rewrite", "db2/bull01 redis.rewrite",
+                                           "db2/bull02 redis.rewrite", "app1/apps pm2.save", NULL};
+             *step; step++)
+                lab_done(&lab, *step);
+        say_load(&lab, BULL00, 1, 0);
+        lab_done(&lab, "app1/apps pm2.stop");
+        assert_step(&lab, "db2/bull00 unit.stop", STEP_WAITING);
+        for (uint64_t done = 2; done < 6; done++) {
+                lab_wait(&lab, 119 * USEC_PER_SEC);
+                say_load(&lab, BULL00, done, 0);
+        }
+        lab_wait(&lab, 60 * USEC_PER_SEC);
+        say_load(&lab, BULL00, 5, 60 * USEC_PER_SEC);
+        assert_waits_for(&lab, "db2/bull00 unit.stop (bull00 is loading, no progress for 1 min 00 s)");
+        lab_wait(&lab, 59 * USEC_PER_SEC);
+        assert_step(&lab, "db2/bull00 unit.stop", STEP_WAITING);
+        lab_wait(&lab, 1 * USEC_PER_SEC);
+        assert_step(&lab, "db2/bull00 unit.stop", STEP_FAILED);
+        assert_non_null(strstr(lab_step(&lab, "db2/bull00 unit.stop").text,
+                               "bull00 is loading, and there was no progress for 2 min 00 s"));
+        assert_run(&lab, RUN_PAUSED);
+        /* Tried again by a person it waits again; loaded, it is stopped. */
+        assert_int_equal(lab_steer(&lab, STEER_RETRY, "db2/bull00 unit.stop", ""), 0);
+        assert_step(&lab, "db2/bull00 unit.stop", STEP_WAITING);
+        lab_phase(&lab, BULL00, PHASE_READY, 0);
+        lab_changed(&lab, DB2);
+        assert_step(&lab, "db2/bull00 unit.stop", STEP_RUNNING);
+        lab_end(&lab);
+}
+
+/* Bytes that stand still are no nearer to the end: what is left of them does not melt away. */
+static void test_what_is_left_of_a_load(void **state)
+{
+        struct lab lab;
+        uint64_t low, high, still_low, still_high;
+
+        begin_load(&lab);
+        for (uint64_t done = 1; done <= 20; done++) {
+                lab_wait(&lab, 1 * USEC_PER_SEC);
+                say_load(&lab, BULL00, done * BYTES / 1000, 0);
+        }
+        run_left(lab.run, lab.now_us, &low, &high);
+        lab_wait(&lab, 100 * USEC_PER_SEC);
+        say_load(&lab, BULL00, 20 * BYTES / 1000, 100 * USEC_PER_SEC);
+        assert_waits_for(&lab, "db2/bull00 ready, no progress for 1 min 40 s");
+        run_left(lab.run, lab.now_us, &still_low, &still_high);
+        assert_true(still_low >= low);
+        assert_true(still_high >= high + 90 * USEC_PER_SEC);
+        lab_end(&lab);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_an_operation_goes_on),
+                cmocka_unit_test(test_the_grace_of_a_life),
+                cmocka_unit_test(test_an_operation_with_progress),
+                cmocka_unit_test(test_a_load_after_a_restart),
+                cmocka_unit_test(test_a_long_hold),
+                cmocka_unit_test(test_a_load_that_never_ends),
+                cmocka_unit_test(test_what_is_left_of_a_load),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
