@@ -274,15 +274,13 @@ static int write_line(ledger *ledger, const struct buffer *line)
         return r;
 }
 
-int ledger_record(ledger *ledger, const struct operation_report *report, struct error *error)
+static int record(ledger *ledger, const struct operation_report *report, struct error *error)
 {
         cleanup_buffer struct buffer line = {0};
         struct operation_report *known = find(ledger, report->id);
         struct operation_report before;
         int r;
 
-        if (report->state == OPERATION_ACCEPTED && known)
-                return error_set(error, -EEXIST, "operation %s was accepted before", report->id);
         if (!known && ledger->count >= LEDGER_MOST) {
                 size_t drop = ledger->count - LEDGER_KEPT;
 
@@ -309,6 +307,22 @@ int ledger_record(ledger *ledger, const struct operation_report *report, struct 
                 ledger->count--;
         return error_set(error, r, "cannot write %s: %s; free space or repair the disk", ledger->path,
                          strerror(-r));
+}
+
+int ledger_record(ledger *ledger, const struct operation_report *report, struct error *error)
+{
+        if (report->state == OPERATION_ACCEPTED && find(ledger, report->id))
+                return error_set(error, -EEXIST, "operation %s was accepted before", report->id);
+        return record(ledger, report, error);
+}
+
+int ledger_note(ledger *ledger, const struct operation_report *report, struct error *error)
+{
+        const struct operation_report *known = find(ledger, report->id);
+
+        if (!known || known->state != OPERATION_ACCEPTED || report->state != OPERATION_ACCEPTED)
+                return error_set(error, -EINVAL, "operation %s is not under way", report->id);
+        return record(ledger, report, error);
 }
 
 const struct operation_report *ledger_find(const ledger *ledger, const char *id)

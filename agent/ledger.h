@@ -16,9 +16,13 @@ typedef struct ledger ledger;
 int ledger_open(ledger **ret, const char *folder, const char *boot_id, struct error *error);
 ledger *ledger_close(ledger *ledger);
 
-/* Appends and syncs report (state ACCEPTED, DONE or FAILED); the entry of that id becomes it. Negative errno:
- * nothing is recorded and nothing may be begun. -EEXIST: ACCEPTED for an id that is there already. */
+/* Appends and syncs report (state ACCEPTED, DONE, FAILED, or INTERRUPTED again); the entry of that id becomes
+ * it. Negative errno: nothing is recorded and nothing may be begun. -EEXIST: ACCEPTED for an id that is there
+ * already. */
 int ledger_record(ledger *ledger, const struct operation_report *report, struct error *error);
+/* The same for an operation that was accepted and is about to begin its work: its figures are what it saw
+ * before. An interrupted entry with figures can be settled by looking. */
+int ledger_note(ledger *ledger, const struct operation_report *report, struct error *error);
 
 /* NULL if that id was never accepted (or is older than the thousand entries that are kept). Valid until the
  * next ledger_record. */

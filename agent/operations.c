@@ -146,7 +146,9 @@ static void end(struct running *running, int result, const char *text)
         int r;
 
         running->ended = true;
-        report->state = result < 0 ? OPERATION_FAILED : OPERATION_DONE;
+        report->state = result < 0               ? OPERATION_FAILED
+                        : result == OP_UNSETTLED ? OPERATION_INTERRUPTED
+                                                 : OPERATION_DONE;
         report->finished_us = time_realtime_us();
         text_copy_clean(report->text, sizeof(report->text), text);
         memcpy(report->figures, running->op.figures, sizeof(report->figures));
@@ -162,6 +164,16 @@ static void op_ended(struct op *op, int result, const char *text)
 
         if (!running->ended)
                 end(running, result, text);
+}
+
+/* What it saw before its work: in the ledger, or the work is not begun. */
+static int op_noted_all(struct op *op, struct error *error)
+{
+        struct running *running = op->manager;
+
+        memcpy(running->report.figures, op->noted, sizeof(running->report.figures));
+        running->report.figure_count = op->noted_count;
+        return ledger_note(running->manager->ledger, &running->report, error);
 }
 
 static void op_progressed(struct op *op, uint64_t done, uint64_t total, const char *text)
@@ -256,6 +268,7 @@ static struct running *running_new(operations *operations, const struct operatio
                 .type = op_type_find(request->kind),
                 .on_progress = op_progressed,
                 .on_finish = op_ended,
+                .on_noted = op_noted_all,
                 .manager = running,
         };
         if (!running->op.request.deadline_us)
@@ -268,8 +281,31 @@ static struct running *running_new(operations *operations, const struct operatio
         return running;
 }
 
+/* What an earlier life of this agent began in this boot, and knows how to look for. */
+static bool can_settle(const operations *operations, const struct operation_report *known,
+                       const struct operation_request *request)
+{
+        return known->state == OPERATION_INTERRUPTED && known->figure_count > 0 &&
+               known->kind == request->kind && operation_type(known->kind)->settle == SETTLE_LOOK &&
+               text_equal(known->boot_id, operations->boot_id);
+}
+
+/* Accepts it in the ledger; or takes up what is there already (known) under its own id. */
+static int accept_or_take_up(struct running *running, const struct operation_report *known,
+                             struct error *error)
+{
+        if (!known)
+                return ledger_record(running->manager->ledger, &running->report, error);
+        running->report.accepted_us = known->accepted_us;
+        memcpy(running->op.noted, known->figures, sizeof(running->op.noted));
+        running->op.noted_count = known->figure_count;
+        return 0;
+}
+
+/* known: of an earlier life; NULL: it is new. */
 static int begin(operations *operations, const struct operation_request *request,
-                 const struct operations_watcher *watcher, struct error *error)
+                 const struct operation_report *known, const struct operations_watcher *watcher,
+                 struct error *error)
 {
         struct running *running;
         struct error why = {0};
@@ -282,7 +318,7 @@ static int begin(operations *operations, const struct operation_request *request
                 return -ENOMEM;
         r = arm(running, running->op.request.deadline_us, on_deadline);
         if (r == 0)
-                r = ledger_record(operations->ledger, &running->report, error);
+                r = accept_or_take_up(running, known, error);
         if (r < 0) {
                 running_free(running);
                 return r;
@@ -290,8 +326,9 @@ static int begin(operations *operations, const struct operation_request *request
         running->watchers[running->watcher_count++] = *watcher;
         running->next = operations->running;
         operations->running = running;
-        log_info("operation %s %s%s%s: accepted", request->id, operation_type(request->kind)->name,
-                 request->service.name[0] ? " " : "", request->service.name);
+        log_info("operation %s %s%s%s: %s", request->id, operation_type(request->kind)->name,
+                 request->service.name[0] ? " " : "", request->service.name,
+                 known ? "was interrupted, looking whether it was done" : "accepted");
         r = running->op.type->start(&running->op, &why);
         if (r < 0 && !running->ended)
                 end(running, r, error_text(&why, r));
@@ -308,11 +345,11 @@ int operations_submit(operations *operations, const struct operation_request *re
                 if (!running->recorded && text_equal(running->report.id, request->id))
                         return watch(running, watcher, error);
         known = ledger_find(operations->ledger, request->id);
-        if (known) {
+        if (known && !can_settle(operations, known, request)) {
                 *ret_report = known;
                 return 1;
         }
-        return begin(operations, request, watcher, error);
+        return begin(operations, request, known, watcher, error);
 }
 
 void operations_unwatch(operations *operations, const void *userdata)

@@ -26,11 +26,12 @@ int operations_new(operations **ret, sd_event *event, sd_bus *bus, const char *f
 /* Cancels what is under way without a result: the next life of the agent finds it interrupted. */
 operations *operations_free(operations *operations);
 
-/* Begins the operation, or finds the one of that id, and watches it. 0: report will come (perhaps before this
- * returns). 1: it ended earlier (or was interrupted) and *ret_report, valid until the next call, says how;
- * the watcher is not kept. Negative errno: refused, nothing was accepted: -EINVAL bad request, -ESTALE meant
- * for another boot, -EBUSY too many or the same service is being worked on, -ENOTSUP, or the ledger's
- * failure. */
+/* Begins the operation, or finds the one of that id, and watches it. One that an earlier life of the agent
+ * was interrupted in, in this boot, is looked for if its kind is settled so (SETTLE_LOOK): its report is
+ * DONE, or INTERRUPTED if it has to be done again. 0: report will come (perhaps before this returns). 1: it
+ * ended earlier (or was interrupted) and *ret_report, valid until the next call, says how; the watcher is not
+ * kept. Negative errno: refused, nothing was accepted: -EINVAL bad request, -ESTALE meant for another boot,
+ * -EBUSY too many or the same service is being worked on, -ENOTSUP, or the ledger's failure. */
 int operations_submit(operations *operations, const struct operation_request *request,
                       const struct operations_watcher *watcher, const struct operation_report **ret_report,
                       struct error *error);

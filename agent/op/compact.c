@@ -23,6 +23,8 @@ int compact_begin(struct compact *compact, struct op *op, void (*look)(struct op
         int r;
 
         *compact = (struct compact){.op = op, .look = look, .poll_us = POLL_LEAST_USEC};
+        compact->asked = compact->settles = op->noted_count > 0;
+        compact->asked_us = time_monotonic_us();
         r = service_link_new(&compact->link, op->event, &op->request.service, op->folder, error);
         if (r == 0)
                 r = sd_event_add_time(op->event, &compact->timer, CLOCK_BOOTTIME, UINT64_MAX,

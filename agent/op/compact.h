@@ -5,9 +5,12 @@
 #include "agent/op/op.h"
 #include "common/loop/redis.h"
 
+#define COMPACT_SETTLED "while its agent was away"
+
 struct compact {
         redis_link *link; /* owned; the looks go over it */
         bool asked;       /* the server accepted to do it */
+        bool settles;     /* an earlier life of this agent asked: nothing is begun, it is only looked */
         uint64_t asked_us;
         /* Its own. */
         struct op *op;
@@ -18,7 +21,7 @@ struct compact {
 };
 
 /* Opens the link to the operation's service. look is called on the loop each time, and begins a look; the
- * first one is the caller's. */
+ * first one is the caller's. Where the operation has notes of an earlier life, it is asked and settles. */
 int compact_begin(struct compact *compact, struct op *op, void (*look)(struct op *op), struct error *error);
 /* Frees what it holds and zeroes it; no look comes any more. */
 void compact_end(struct compact *compact);

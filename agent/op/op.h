@@ -14,6 +14,10 @@
 
 struct op;
 
+/* What op_finish is given by an operation that was to settle an earlier life's and could not: it is done
+ * again, by another operation. */
+#define OP_UNSETTLED 1
+
 struct op_type {
         enum operation_kind kind;
         /* 0, or negative errno with error's text: nothing was begun and the operation has failed. */
@@ -30,7 +34,13 @@ struct op {
         void *state; /* the operation's own; it frees it before op_finish */
         struct figure figures[FIGURE_MAX];
         size_t figure_count;
+        /* Kinds that are settled by looking: what was seen before the work. Not empty at start: an earlier
+         * life of this agent began the work and did not see its end; then start looks whether it was done,
+         * waits while it still is, and begins nothing. */
+        struct figure noted[FIGURE_MAX];
+        size_t noted_count;
         /* The manager's. */
+        int (*on_noted)(struct op *op, struct error *error);
         void (*on_progress)(struct op *op, uint64_t done, uint64_t total, const char *text);
         void (*on_finish)(struct op *op, int result, const char *text);
         void *manager;
@@ -46,6 +56,13 @@ void op_progress(struct op *op, uint64_t done, uint64_t total, const char *forma
  */
 void op_figure(struct op *op, const char *name, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
-/* Ends the operation: result 0 is done, a negative errno failed; the text is for people. op may be freed by
- * it. */
+/* Something seen before the work; at most FIGURE_MAX. op_commit_notes puts all of it in the ledger: 0, or
+ * negative with a text, and then the work must not be begun. */
+void op_note(struct op *op, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int op_commit_notes(struct op *op, struct error *error);
+/* NULL: it was not noted. Numbers: 0 then. */
+const char *op_noted(const struct op *op, const char *name);
+uint64_t op_noted_number(const struct op *op, const char *name);
+/* Ends the operation: result 0 is done, a negative errno failed, OP_UNSETTLED; the text is for people. op may
+ * be freed by it. */
 void op_finish(struct op *op, int result, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -1,7 +1,8 @@
 /* redis.rewrite: BGREWRITEAOF, and the proof that it happened. The reply proves nothing: it comes before the
  * work, may mean "later", and a child that is killed on the way (SHUTDOWN, a full resync) leaves the last
  * status as it was. Proof is: the count of rewrites went up, none runs or waits, the status is ok, and the
- * manifest names another base than before. */
+ * manifest names another base than before. What was before is in the ledger when Redis is asked: an agent
+ * that ended meanwhile proves it the same way. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -35,10 +36,14 @@ static struct rewrite *rewrite_free(struct rewrite *self)
 }
 DEFINE_CLEANUP(struct rewrite *, rewrite_free);
 
+/* What an earlier life's rewrite cannot be proven by is done again. */
 static void fail(struct op *op, int r, const struct error *error)
 {
+        const struct rewrite *self = op->state;
+        int result = self->compact.settles ? OP_UNSETTLED : r;
+
         op->state = rewrite_free(op->state);
-        op_finish(op, r, "%s", error_text(error, r));
+        op_finish(op, result, "%s", error_text(error, r));
 }
 
 static void on_look(struct redis_look *look, int result, void *userdata);
@@ -114,6 +119,35 @@ static void on_asked(redis_link *link, int result, const redisReply *reply, void
         look_again(op);
 }
 
+static int note(struct op *op, const struct redis_seen *seen, struct error *error)
+{
+        op->noted_count = 0; /* it may have been refused before, for another one was under way */
+        op_note(op, "run-id", "%s", seen->info.run_id);
+        if (seen->counted)
+                op_note(op, "rewrites", "%" PRIu64, seen->info.aof_rewrites);
+        if (seen->files) {
+                op_note(op, "base-file", "%s", seen->base_name);
+                op_note(op, "base-inode", "%" PRIu64, seen->base_inode);
+        }
+        op_note(op, "base-bytes", "%" PRIu64, seen->base_bytes);
+        op_note(op, "incremental-bytes", "%" PRIu64, seen->incremental_bytes);
+        return op_commit_notes(op, error);
+}
+
+static void read_notes(struct redis_seen *ret, const struct op *op)
+{
+        const char *run_id = op_noted(op, "run-id"), *base = op_noted(op, "base-file");
+
+        text_copy_cut(ret->info.run_id, sizeof(ret->info.run_id), run_id ? run_id : "");
+        ret->counted = op_noted(op, "rewrites");
+        ret->info.aof_rewrites = op_noted_number(op, "rewrites");
+        ret->files = base;
+        text_copy_cut(ret->base_name, sizeof(ret->base_name), base ? base : "");
+        ret->base_inode = op_noted_number(op, "base-inode");
+        ret->base_bytes = op_noted_number(op, "base-bytes");
+        ret->incremental_bytes = op_noted_number(op, "incremental-bytes");
+}
+
 static void prepare(struct op *op)
 {
         struct rewrite *self = op->state;
@@ -129,23 +163,23 @@ static void prepare(struct op *op)
         }
         if (r == 0) {
                 self->before = *seen;
-                r = compact_ask(&self->compact, "BGREWRITEAOF", ASK_USEC, on_asked);
+                r = note(op, seen, &error);
         }
+        if (r == 0)
+                r = compact_ask(&self->compact, "BGREWRITEAOF", ASK_USEC, on_asked);
         if (r < 0)
                 fail(op, r, &error);
 }
 
 /* --- after ---------------------------------------------------------------------------------------------- */
 
-static void tell_figures(struct op *op, const struct redis_seen *before, const struct redis_seen *after,
-                         uint64_t took_us)
+static void tell_figures(struct op *op, const struct redis_seen *before, const struct redis_seen *after)
 {
         op_figure(op, "size-before", "%" PRIu64, before->base_bytes + before->incremental_bytes);
         op_figure(op, "size-after", "%" PRIu64, after->base_bytes + after->incremental_bytes);
         op_figure(op, "base-before", "%" PRIu64, before->base_bytes);
         op_figure(op, "base-after", "%" PRIu64, after->base_bytes);
         op_figure(op, "incremental-before", "%" PRIu64, before->incremental_bytes);
-        op_figure(op, "seconds", "%.1f", (double)took_us / (double)USEC_PER_SEC);
         if (after->counted)
                 op_figure(op, "rewrites", "%" PRIu64 " -> %" PRIu64, before->info.aof_rewrites,
                           after->info.aof_rewrites);
@@ -186,13 +220,31 @@ static int prove(const struct redis_seen *before, const struct redis_seen *after
         return 0;
 }
 
+static void finish(struct op *op, uint64_t took_us)
+{
+        struct rewrite *self = op->state;
+        const struct redis_seen *before = &self->before, *after = &self->look.seen;
+        bool files = before->files && after->files, settled = self->compact.settles;
+        char took[32], old_size[32], new_size[32];
+
+        time_duration_text(took, sizeof(took), took_us);
+        text_bytes(old_size, sizeof(old_size), before->base_bytes + before->incremental_bytes);
+        text_bytes(new_size, sizeof(new_size), after->base_bytes + after->incremental_bytes);
+        if (!settled)
+                op_figure(op, "seconds", "%.1f", (double)took_us / (double)USEC_PER_SEC);
+        op->state = rewrite_free(self);
+        op_finish(op, 0, "rewritten %s%s: %s -> %s%s", settled ? "" : "in ", settled ? COMPACT_SETTLED : took,
+                  old_size, new_size,
+                  files ? ", new base seen" : " (by Redis's word: its files cannot be seen from here)");
+}
+
 static void judge(struct op *op)
 {
         struct rewrite *self = op->state;
-        const struct redis_seen *seen = &self->look.seen, before = self->before, after = *seen;
+        const struct redis_seen *seen = &self->look.seen;
         uint64_t took_us = time_monotonic_us() - self->compact.asked_us;
-        char took[32], old_size[32], new_size[32];
         struct error error = {0};
+        char took[32];
         int r;
 
         time_duration_text(took, sizeof(took), took_us);
@@ -207,18 +259,12 @@ static void judge(struct op *op)
                 look_again(op);
                 return;
         }
-        tell_figures(op, &before, &after, took_us);
-        r = prove(&before, &after, &error);
-        if (r < 0) {
+        tell_figures(op, &self->before, seen);
+        r = prove(&self->before, seen, &error);
+        if (r < 0)
                 fail(op, r, &error);
-                return;
-        }
-        text_bytes(old_size, sizeof(old_size), before.base_bytes + before.incremental_bytes);
-        text_bytes(new_size, sizeof(new_size), after.base_bytes + after.incremental_bytes);
-        op->state = rewrite_free(self);
-        op_finish(op, 0, "rewritten in %s: %s -> %s%s", took, old_size, new_size,
-                  before.files && after.files ? ", new base seen"
-                                              : " (by Redis's word: its files cannot be seen from here)");
+        else
+                finish(op, took_us);
 }
 
 /* Before it is asked for, nothing was begun; after it, Redis may do it or hang with its disk. */
@@ -270,6 +316,7 @@ static int start(struct op *op, struct error *error)
         r = compact_begin(&self->compact, op, look, error);
         if (r < 0)
                 return r;
+        read_notes(&self->before, op);
         op->state = TAKE(self);
         look(op);
         return 0;

@@ -2,7 +2,8 @@
  * fails is only logged; so the proof is another file: the process has an append-only file of another inode
  * open than before, none runs, and nothing is left of the work beside it. One that does not come to an end,
  * or grows beyond what it replaces, is given up on (shrink_bound.h); tile38 knows no way to end it, so it is
- * said what is left and what to do. */
+ * said what is left and what to do. What was before is in the ledger when tile38 is asked: an agent that
+ * ended meanwhile proves it the same way. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -43,10 +44,18 @@ static struct shrink *shrink_free(struct shrink *self)
 }
 DEFINE_CLEANUP(struct shrink *, shrink_free);
 
-static void fail(struct op *op, int r, const struct error *error)
+static void end(struct op *op, int result, const char *text)
 {
         op->state = shrink_free(op->state);
-        op_finish(op, r, "%s", error_text(error, r));
+        op_finish(op, result, "%s", text);
+}
+
+/* What an earlier life's shrink cannot be proven by is done again. */
+static void fail(struct op *op, int r, const struct error *error)
+{
+        const struct shrink *self = op->state;
+
+        end(op, self->compact.settles ? OP_UNSETTLED : r, error_text(error, r));
 }
 
 static void look_again(struct op *op)
@@ -74,7 +83,7 @@ static void give_up(struct op *op, int r, const struct error *why)
                   "the shrink %s, and tile38 still runs it; to end it, restart tile38%s%s, then remove "
                   "%s/appendonly.aof-shrink (not before: the data would go with it)",
                   error_text(why, r), unit[0] ? ": systemctl restart " : "", unit, folder);
-        fail(op, r, &error);
+        end(op, r, error_text(&error, r));
 }
 
 static void go_on(struct op *op, const char *text)
@@ -137,6 +146,21 @@ static void on_asked(redis_link *link, int result, const redisReply *reply, void
         fail(op, result, &error);
 }
 
+static int note(struct op *op, const struct tile38_seen *seen, struct error *error)
+{
+        op_note(op, "pid", "%" PRIu64, seen->pid);
+        op_note(op, "aof-inode", "%" PRIu64, seen->state.aof_inode);
+        op_note(op, "aof-size", "%" PRIu64, seen->state.aof_size);
+        return op_commit_notes(op, error);
+}
+
+static void read_notes(struct tile38_seen *ret, const struct op *op)
+{
+        ret->pid = op_noted_number(op, "pid");
+        ret->state.aof_inode = op_noted_number(op, "aof-inode");
+        ret->state.aof_size = op_noted_number(op, "aof-size");
+}
+
 static void prepare(struct op *op)
 {
         struct shrink *self = op->state;
@@ -150,8 +174,10 @@ static void prepare(struct op *op)
         r = check(&self->look.seen, &error);
         if (r == 0) {
                 self->before = self->look.seen;
-                r = compact_ask(&self->compact, "AOFSHRINK", ASK_USEC, on_asked);
+                r = note(op, &self->before, &error);
         }
+        if (r == 0)
+                r = compact_ask(&self->compact, "AOFSHRINK", ASK_USEC, on_asked);
         if (r < 0)
                 fail(op, r, &error);
 }
@@ -191,7 +217,7 @@ static void finish(struct op *op, uint64_t took_us)
 {
         struct shrink *self = op->state;
         struct tile38_seen before = self->before, after = self->look.seen;
-        bool files = before.state.aof_inode != 0,
+        bool files = before.state.aof_inode != 0, settled = self->compact.settles,
              grew = after.state.aof_size > before.state.aof_size + before.state.aof_size / 8;
         char took[32], old_size[32], new_size[32];
 
@@ -200,16 +226,17 @@ static void finish(struct op *op, uint64_t took_us)
         text_bytes(new_size, sizeof(new_size), after.state.aof_size);
         op_figure(op, "size-before", "%" PRIu64, before.state.aof_size);
         op_figure(op, "size-after", "%" PRIu64, after.state.aof_size);
-        op_figure(op, "seconds", "%.1f", (double)took_us / (double)USEC_PER_SEC);
+        if (!settled)
+                op_figure(op, "seconds", "%.1f", (double)took_us / (double)USEC_PER_SEC);
         if (files)
                 op_figure(op, "aof-inode", "%" PRIu64 " -> %" PRIu64, before.state.aof_inode,
                           after.state.aof_inode);
         op->state = shrink_free(self);
-        op_finish(op, 0, "%s in %s: %s -> %s%s",
+        op_finish(op, 0, "%s %s%s: %s -> %s%s",
                   grew ? "written anew, and larger (its objects take more room than the commands that made "
                          "them),"
                        : "shrunk",
-                  took, old_size, new_size,
+                  settled ? "" : "in ", settled ? COMPACT_SETTLED : took, old_size, new_size,
                   files ? ", new file seen" : " (by tile38's word: its files cannot be seen from here)");
 }
 
@@ -255,7 +282,7 @@ static void fail_hung(struct op *op)
                   "(dmesg | tail; mount)",
                   self->compact.asked ? "whether the shrink ends cannot be seen"
                                       : "a shrink would hang, and was not asked for");
-        fail(op, -ETIMEDOUT, &error);
+        end(op, -ETIMEDOUT, error_text(&error, -ETIMEDOUT));
 }
 
 static void on_look(struct tile38_look *look, int result, void *userdata)
@@ -298,6 +325,7 @@ static int start(struct op *op, struct error *error)
         if (r < 0)
                 return r;
         shrink_bound_begin(&self->bound, time_monotonic_us(), op->request.deadline_us);
+        read_notes(&self->before, op);
         op->state = TAKE(self);
         look(op);
         return 0;

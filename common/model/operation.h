@@ -20,7 +20,9 @@ enum operation_kind {
 
 /* How an operation that was interrupted is settled. */
 enum operation_settle {
-        SETTLE_REPEAT,  /* doing it again is harmless and ends in the same state */
+        SETTLE_REPEAT,  /* it begins by looking, and does only what is not so already: it is done again */
+        SETTLE_LOOK,    /* its agent holds what it wrote down before the work against what is now, and says
+                         * whether it was done; only if it was not, it is done again */
         SETTLE_BOOT_ID, /* done if and only if the boot id changed */
 };
 

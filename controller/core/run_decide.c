@@ -235,11 +235,12 @@ int decide_report(struct turn *turn, size_t index, const struct operation_report
 {
         struct run_step *step = &turn->run->steps[index];
         const struct step *plan = &turn->run->plan->steps[index];
+        const struct operation_type *type = operation_type(plan->operation);
         const struct run_host *host = &turn->run->hosts[step->host];
 
         if (report->state == OPERATION_ACCEPTED)
                 return step->link == LINK_ASKED ? decide_send(turn, index) : 0;
-        if (operation_type(plan->operation)->settle == SETTLE_BOOT_ID)
+        if (type->settle == SETTLE_BOOT_ID)
                 return report_of_reboot(turn, index, report);
         switch (report->state) {
         case OPERATION_DONE:
@@ -252,6 +253,9 @@ int decide_report(struct turn *turn, size_t index, const struct operation_report
                         return decide_done(turn, index, report, report->text);
                 return decide_failed_attempt(turn, index, report->text, report);
         case OPERATION_INTERRUPTED:
+                /* So the ledger has it; asked for by its id, its agent looks and says how it ended. */
+                if (step->link == LINK_ASKED && type->settle == SETTLE_LOOK)
+                        return decide_send(turn, index);
                 return decide_interrupted(turn, index, "it was interrupted and is done again");
         default:
                 return 0;

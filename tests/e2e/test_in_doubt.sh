@@ -3,8 +3,10 @@
 # timeout-all: 14400
 # Operations whose fate the controller cannot know: for each kind, at each of its four moments (before it is accepted,
 # when it is and has not begun, when it has ended and is not yet written down, when it is and has not been told), its
-# agent is killed, its host loses power, or the network is cut while the answer is on its way. The run ends well, by
-# looking; what only may be done once was done once, by the hosts' own notes.
+# agent is killed, its host loses power, or the network is cut while the answer is on its way. What writes down what it
+# saw before its work has a fifth: that is written and the work has not begun; and agents are killed while the work
+# goes on without them. The run ends well, by looking; everything was done once, by the hosts' own notes, but for what a
+# power cut undid.
 # A cut lasts until the controller calls the host down; under --all a minute.
 # shellcheck disable=SC2154,SC2034 # the parts set them
 set -euo pipefail
@@ -28,14 +30,21 @@ cases() { # FAULT
         for kind in redis.rewrite tile38.shrink unit.stop unit.start pm2.save pm2.stop pm2.restore pm2.verify; do
                 for moment in before-accept accepted ended told; do echo "$1 $kind $moment"; done
         done
+        echo "$1 redis.rewrite noted"
+        echo "$1 tile38.shrink noted"
         # A reboot has no end that its agent sees.
         for moment in before-accept accepted; do echo "$1 host.reboot $moment"; done
+}
+
+noted_first() { # KIND: a word that only its note has
+        [[ $1 == redis.* ]] && echo '"run-id"' || echo '"pid"'
 }
 
 order_of() { # KIND MOMENT WHAT
         case $2 in
         before-accept) echo "/ledger ~$1 before $3" ;;
         accepted) echo "/ledger ~$1 after $3" ;;
+        noted) echo "/ledger ~$1,$(noted_first "$1") after $3" ;;
         ended) echo "/ledger ~$1,\"done\" before $3" ;;
         told) echo "/ledger ~$1,\"done\" after $3" ;;
         esac
@@ -66,27 +75,15 @@ strike() { # FAULT HOST
         esac
 }
 
-# A kill may have what is idempotent done again; a power cut starts and stops the host's services its own way.
-twice_of() { # FAULT KIND
-        case $1-$2 in
-        power-*) echo "^$(host_of "$2") " ;;
-        kill-redis.rewrite | kill-tile38.shrink) echo ' rewrite$' ;;
-        kill-pm2.*) echo ' (one|two) (start|stop)$' ;;
-        *) echo '^never$' ;;
-        esac
-}
-
+# A power cut starts and stops its host's services its own way.
 assert_once() { # FAULT KIND SERVICE...
-        local verb=restart expected got twice
+        local verb=restart expected got
         [[ $2 != host.reboot ]] || verb=reboot
         expected=$(deeds_of "$verb" "${@:3}" | sort)
         got=$(deeds_since)
-        twice=$(twice_of "$1" "$2")
         if [[ $1 == power ]]; then
-                expected=$(grep -vE "$twice" <<<"$expected" || true)
-                got=$(grep -vE "$twice" <<<"$got" || true)
-        else
-                got=$( (grep -vE "$twice" <<<"$got" || true; grep -E "$twice" <<<"$got" | sort -u || true) | sort)
+                expected=$(grep -v "^$(host_of "$2") " <<<"$expected" || true)
+                got=$(grep -v "^$(host_of "$2") " <<<"$got" || true)
         fi
         [[ $got == "$expected" ]] || fail "what the hosts noted (>) is not what one run does (<):
 $(diff <(echo "$expected") <(echo "$got") | grep '^[<>]')"
@@ -131,6 +128,44 @@ case_of() { # FAULT KIND MOMENT
         echo "$*: fine after $((SECONDS - started)) s"
 }
 
+cache() { # COMMAND...: to the Redis on db1
+        redis-cli -h "$("$testbed" address db1)" "$@" | tr -d '\r'
+}
+
+rewriting() {
+        cache info persistence | grep -qx aof_rewrite_in_progress:1
+}
+
+apps_started() {
+        [[ $(deeds_since | grep -cE '^app1 (one|two) start$') -eq 2 ]]
+}
+
+# The agent is killed while the work goes on without it: a rewrite whose every key takes a tenth of a second, apps that
+# run and are being watched until they have settled.
+working_case() { # KIND
+        local host scope=() services=("${all[@]}") started=$SECONDS
+        host=$(host_of "$1")
+        agents_anew
+        if [[ $1 == redis.rewrite ]]; then
+                scope=('!apps') services=("${quick[@]}")
+                cache eval "for i = 1, 50 do redis.call('SET', i, i) end" 0 >/dev/null
+                cache config set rdb-key-save-delay 100000 >/dev/null
+        fi
+        deeds_remember
+        verb=restart
+        begin "${scope[@]}"
+        if [[ $1 == redis.rewrite ]]; then until_true 60 rewriting; else until_true 90 apps_started; fi
+        "$testbed" run "$host" systemctl kill --kill-whom=main --signal=KILL muster-agent
+        if [[ $1 == redis.rewrite ]]; then rewriting || fail "the rewrite had ended before its agent was killed"; fi
+        until_true 240 test -e "$work/exit"
+        wait "$begun"
+        equal "exit" 0 "$(cat "$work/exit")"
+        assert_ledgers
+        assert_once kill "$1" "${services[@]}"
+        until_true 60 ready
+        echo "kill $1 at work: fine after $((SECONDS - started)) s"
+}
+
 # Outside of runs: a repair whose agent dies says that it is not known to be done, and is done when asked again.
 enable_case() { # MOMENT
         agents_anew
@@ -148,6 +183,7 @@ enable_case() { # MOMENT
 fleet_light id- 10.91.63
 agents_faulty
 while read -r moment; do enable_case "$moment" </dev/null; done < <(printf '%s\n' before-accept accepted ended told | sample 1)
+while read -r kind; do working_case "$kind" </dev/null; done < <(printf '%s\n' redis.rewrite pm2.restore | sample 1)
 while read -r case; do
         # shellcheck disable=SC2086 # words
         case_of $case </dev/null

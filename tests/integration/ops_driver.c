@@ -2,10 +2,12 @@
  * to standard output line by line.
  *
  *   ops_driver KIND [unit=UNIT] [address=IP] [port=N] [socket=PATH] [boot-id=ID|this] [deadline=SECONDS]
+ *              [noted=NAME=VALUE...]
  *
- * OPS_FOLDER in the environment is the agent's folder. Prints "progress DONE TOTAL TEXT", "figure NAME VALUE"
- * and "done TEXT", "failed ERRNO-NAME TEXT" or "deadline". Exit: 0 done, 1 failed, 2 usage, 3 the deadline
- * came first and the operation was cancelled. */
+ * noted: what an earlier life wrote down before it began the work, whose fate is to be settled. OPS_FOLDER in
+ * the environment is the agent's folder. Prints "noted NAME=VALUE", "progress DONE TOTAL TEXT",
+ * "figure NAME VALUE" and "done TEXT", "failed ERRNO-NAME TEXT", "unsettled TEXT" or "deadline". Exit: 0
+ * done, 1 failed, 2 usage, 3 the deadline came first and the operation was cancelled, 4 unsettled. */
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -32,6 +34,14 @@ static void on_progress(struct op *op, uint64_t done, uint64_t total, const char
         fflush(stdout);
 }
 
+static int on_noted(struct op *op, struct error *error)
+{
+        for (size_t i = 0; i < op->noted_count; i++)
+                printf("noted %s=%s\n", op->noted[i].name, op->noted[i].value);
+        fflush(stdout);
+        return 0;
+}
+
 static void on_finish(struct op *op, int result, const char *text)
 {
         struct driver *driver = op->manager;
@@ -45,8 +55,8 @@ static void on_finish(struct op *op, int result, const char *text)
         if (result < 0)
                 printf("failed %s %s\n", strerrorname_np(-result), text);
         else
-                printf("done %s\n", text);
-        driver->exit = result < 0;
+                printf("%s %s\n", result == OP_UNSETTLED ? "unsettled" : "done", text);
+        driver->exit = result < 0 ? 1 : result == OP_UNSETTLED ? 4 : 0;
         /* What comes after the end shows in a sanitizer. */
         op->figure_count = 0;
         sd_event_exit(op->event, 0);
@@ -95,8 +105,20 @@ static int set(struct operation_request *request, const char *word)
         return 0;
 }
 
-static int make_request(struct operation_request *request, char **words, struct error *error)
+/* NAME=VALUE */
+static int add_note(struct op *op, const char *word)
 {
+        const char *value = strchr(word, '=');
+
+        if (!value || op->noted_count == FIGURE_MAX)
+                return -EINVAL;
+        snprintf(op->noted[op->noted_count].name, NAME_SIZE, "%.*s", (int)(value - word), word);
+        return TEXT_COPY(op->noted[op->noted_count++].value, value + 1);
+}
+
+static int make_request(struct op *op, char **words, struct error *error)
+{
+        struct operation_request *request = &op->request;
         const struct operation_type *type = words[0] ? operation_type_named(words[0]) : NULL;
 
         if (!type)
@@ -109,7 +131,7 @@ static int make_request(struct operation_request *request, char **words, struct 
         TEXT_COPY(request->service.name, "tested");
         TEXT_COPY(request->service.address, "127.0.0.1");
         for (words++; *words; words++)
-                if (set(request, *words) < 0)
+                if ((text_starts(*words, "noted=") ? add_note(op, *words + 6) : set(request, *words)) < 0)
                         return error_set(error, -EINVAL, "cannot take '%s'", *words);
         return operation_request_check(request, error);
 }
@@ -142,7 +164,7 @@ int main(int argc, char **argv)
         int r;
 
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        r = make_request(&driver.op.request, argv + 1, &error);
+        r = make_request(&driver.op, argv + 1, &error);
         if (r == 0)
                 r = sd_event_new(&event);
         /* Where there is no bus, operations that need one say so. */
@@ -157,6 +179,7 @@ int main(int argc, char **argv)
                 driver.op.type = op_type_find(driver.op.request.kind);
                 driver.op.on_progress = on_progress;
                 driver.op.on_finish = on_finish;
+                driver.op.on_noted = on_noted;
                 driver.op.manager = &driver;
                 r = run(&driver, &error);
         }

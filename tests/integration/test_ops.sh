@@ -188,6 +188,37 @@ equal "Redis's own status" ok "$(info aof_last_bgrewrite_status)"
 said 'failed EREMOTEIO the rewrite ended without a new base: it is still .*'
 passed
 
+# An agent that ended on the way holds what it noted against what is: what is proven is done, what still runs is waited
+# for, and nothing is begun.
+notes() { # what the last operation noted, as words for another one
+        sed -n 's/^noted \(.*\)/noted=\1/p' "$out"
+}
+
+case_name="settled by looking"
+slow 0
+op 0 redis.rewrite port=$port
+mapfile -t noted < <(notes)
+[[ ${#noted[@]} -ge 5 ]] || fail "it noted nothing before it asked"
+count=$(info aof_rewrites)
+op 0 redis.rewrite port=$port "${noted[@]}"
+said 'done rewritten while its agent was away: .* -> .*, new base seen'
+equal rewrites "$((count - 1)) -> $count" "$(figure rewrites)"
+equal "rewrites of Redis's" "$count" "$(info aof_rewrites)"
+now=("noted=run-id=$(info run_id)" "noted=rewrites=$count" "noted=base-file=$(base_of)"
+        "noted=base-inode=$(stat -c %i "$dir/appendonlydir/$(base_of)")")
+op 4 redis.rewrite port=$port "${now[@]}"
+said 'unsettled Redis accepted the rewrite and dropped it: its count of rewrites is still .*'
+equal "rewrites of Redis's" "$count" "$(info aof_rewrites)"
+slow 1000
+cli bgrewriteaof >/dev/null
+op 0 redis.rewrite port=$port "${now[@]}"
+said 'progress .* rewriting for .*'
+equal rewrites "$count -> $((count + 1))" "$(figure rewrites)"
+op 4 redis.rewrite port=$port "${noted[@]/#noted=run-id=*/noted=run-id=another}"
+said 'unsettled Redis was restarted during the rewrite'
+slow 5000
+passed
+
 case_name="child killed"
 begin redis.rewrite port=$port
 until_true 10 grep -q 'rewriting for' "$out"
@@ -331,6 +362,20 @@ equal size-before "$old_size" "$(figure size-before)"
 equal size-after "$(stat -c %s "$dir/data/appendonly.aof")" "$(figure size-after)"
 (($(figure size-after) < old_size / 10)) || fail "it did not shrink"
 equal objects 20 "$(cli scan fleet count | tail -n 1)"
+passed
+
+case_name="shrink settled by looking"
+mapfile -t noted < <(notes)
+[[ ${#noted[@]} -eq 3 ]] || fail "it noted nothing before it asked"
+new=$(aof_inode)
+op 0 tile38.shrink port=$port "${noted[@]}"
+said 'done shrunk while its agent was away: .* -> .*, new file seen'
+equal "the file" "$new" "$(aof_inode)"
+op 4 tile38.shrink port=$port "${noted[@]/#noted=aof-inode=*/noted=aof-inode=$new}"
+said 'unsettled tile38 said OK, but its append-only file was not replaced; see its log'
+equal "the file" "$new" "$(aof_inode)"
+op 4 tile38.shrink port=$port "${noted[@]/#noted=pid=*/noted=pid=1}"
+said 'unsettled tile38 was restarted during the shrink'
 passed
 
 # Its work file's name is taken by a folder: it says OK, and only its log tells that it failed.

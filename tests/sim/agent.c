@@ -4,6 +4,8 @@
 
 #include "tests/sim/sim.h"
 
+#define ATTEMPT_AT 24 /* digits of an operation id before its attempt: the run's seed, the step */
+
 struct work {
         size_t entry;
         unsigned life, boot;
@@ -161,14 +163,21 @@ static void finishes(struct sim *sim, size_t index, uint64_t tag, void *data)
         if (!host->up || host->boot != work->boot)
                 return;
         if (!host->agent_up || host->agent_life != work->life) {
+                bool looks = operation_type(entry->kind)->settle == SETTLE_LOOK;
+
                 /* systemd's job or Redis's child goes on without the agent, or it does not. */
-                if (!host->agent_up && entry->kind != OPERATION_HOST_REBOOT && sim_random(sim, 2))
-                        (void)take_effect(sim, index, entry);
+                if ((!host->agent_up || looks) && entry->kind != OPERATION_HOST_REBOOT && sim_random(sim, 2))
+                        entry->took = take_effect(sim, index, entry);
+                entry->over = true;
                 return;
         }
-        if (dies(sim, index, "at the end of an operation, before what it does"))
+        if (dies(sim, index, "at the end of an operation, before what it does")) {
+                entry->over = true;
                 return;
+        }
         done = !sim_fault(sim, sim->odds.failed) && take_effect(sim, index, entry);
+        entry->over = true;
+        entry->took = done;
         if (dies(sim, index, "after an operation, before its result is written"))
                 return;
         records(sim, index, done, data);
@@ -185,6 +194,15 @@ static uint64_t length_of(struct sim *sim, enum operation_kind kind)
         default:
                 return sim_between(sim, 0, 15 * USEC_PER_SEC);
         }
+}
+
+/* What was done, and can be seen to have been, is not done again by another attempt of the same step. */
+static void check_settled(struct sim *sim, const struct sim_host *host, const struct ledger_entry *entry)
+{
+        for (const struct ledger_entry *other = host->ledger; other < entry; other++)
+                if (other->took && other->boot == entry->boot && other->kind == entry->kind &&
+                    strncmp(other->id, entry->id, ATTEMPT_AT) == 0)
+                        sim_fail(sim, "operation %s does again what %s has done", entry->id, other->id);
 }
 
 static void execute(struct sim *sim, size_t index, const struct operation_request *request)
@@ -218,12 +236,59 @@ static void execute(struct sim *sim, size_t index, const struct operation_reques
         if (dies(sim, index, "after it accepted, before it begins"))
                 return;
         entry->executions++;
+        entry->noted = operation_type(entry->kind)->settle == SETTLE_LOOK;
+        if (entry->noted)
+                check_settled(sim, host, entry);
         check_execution(sim, index, entry);
         work = malloc(sizeof(*work));
         if (!work)
                 abort();
         *work = (struct work){(size_t)(entry - host->ledger), host->agent_life, host->boot};
         sim_later(sim, length_of(sim, entry->kind), finishes, index, 0, work);
+}
+
+/* It looks again and again while what an earlier life began still runs; then it says how that ended. */
+static void looks(struct sim *sim, size_t index, uint64_t tag, void *data)
+{
+        const struct work *work = data;
+        struct sim_host *host = &sim->hosts[index];
+        struct ledger_entry *entry = &host->ledger[work->entry];
+        struct work *again;
+
+        if (!host->up || host->boot != work->boot || !host->agent_up || host->agent_life != work->life)
+                return;
+        if (entry->over && !ledger_is_full(sim, index)) {
+                entry->state = entry->took ? OPERATION_DONE : OPERATION_INTERRUPTED;
+                entry->looked_for = entry->noted = false;
+                sim_say(sim, "  h%zu: %s %.32s %s, by looking", index, operation_type(entry->kind)->name,
+                        entry->id, operation_state_name(entry->state));
+                answer(sim, index, entry);
+                return;
+        }
+        again = malloc(sizeof(*again));
+        if (!again)
+                abort();
+        *again = *work;
+        sim_later(sim, USEC_PER_SEC, looks, index, 0, again);
+}
+
+/* Whether it is to be settled by looking; then that has been begun. */
+static bool settles(struct sim *sim, size_t index, struct ledger_entry *entry)
+{
+        struct sim_host *host = &sim->hosts[index];
+        struct work *work;
+
+        if (entry->state != OPERATION_INTERRUPTED || !entry->noted || entry->boot != host->boot)
+                return false;
+        if (entry->looked_for)
+                return true;
+        work = malloc(sizeof(*work));
+        if (!work)
+                abort();
+        *work = (struct work){(size_t)(entry - host->ledger), host->agent_life, host->boot};
+        entry->looked_for = true;
+        sim_later(sim, 0, looks, index, 0, work);
+        return true;
 }
 
 static void take_operate(struct sim *sim, size_t index, const struct operation_request *request)
@@ -236,7 +301,7 @@ static void take_operate(struct sim *sim, size_t index, const struct operation_r
         if (!controller_announced(sim, request->id))
                 sim_fail(sim, "operation %s was sent before its intent was durable", request->id);
         if (known) {
-                if (known->state != OPERATION_ACCEPTED)
+                if (!settles(sim, index, known) && known->state != OPERATION_ACCEPTED)
                         answer(sim, index, known);
                 return; /* attached: it answers at its end */
         }
@@ -307,9 +372,11 @@ void agent_begin(struct sim *sim, size_t index)
 
         host->agent_up = true;
         host->agent_life++;
-        for (size_t i = 0; i < host->ledger_count; i++)
+        for (size_t i = 0; i < host->ledger_count; i++) {
+                host->ledger[i].looked_for = false;
                 if (host->ledger[i].state == OPERATION_ACCEPTED)
                         host->ledger[i].state = OPERATION_INTERRUPTED;
+        }
         link_open(sim, index);
         sim_later(sim, USEC_PER_SEC, tells_again, index, host->agent_life, NULL);
 }

@@ -88,6 +88,10 @@ struct ledger_entry {
         enum operation_state state;
         unsigned boot;
         unsigned executions;
+        bool noted; /* what was before the work is in the ledger: it can be settled by looking */
+        bool over;  /* the work has ended, with or without its agent */
+        bool took;  /* and did what it was to do */
+        bool looked_for;
 };
 
 struct sim_service {

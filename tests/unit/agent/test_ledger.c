@@ -127,6 +127,29 @@ static void test_interrupted(void **state)
         assert_int_equal(entry(f, 2)->state, OPERATION_INTERRUPTED);
 }
 
+/* What was seen before the work is there after a crash, and only for what is under way. */
+static void test_noted(void **state)
+{
+        struct fixture *f = *state;
+        struct operation_report noted = report(1, OPERATION_REDIS_REWRITE, OPERATION_ACCEPTED);
+
+        assert_int_equal(ledger_note(f->ledger, &noted, NULL), -EINVAL);
+        noted.figure_count = 0;
+        assert_int_equal(ledger_record(f->ledger, &noted, NULL), 0);
+        noted.figure_count = 1;
+        assert_int_equal(ledger_note(f->ledger, &noted, NULL), 0);
+        assert_int_equal(entry(f, 1)->state, OPERATION_ACCEPTED);
+        reopen(f, BOOT_A);
+        assert_int_equal(ledger_count(f->ledger), 1);
+        assert_int_equal(entry(f, 1)->state, OPERATION_INTERRUPTED);
+        assert_string_equal(entry(f, 1)->figures[0].value, "12");
+        reopen(f, BOOT_B);
+        assert_int_equal(entry(f, 1)->figure_count, 1);
+        record(f, 1, OPERATION_REDIS_REWRITE, OPERATION_DONE);
+        assert_int_equal(ledger_note(f->ledger, &noted, NULL), -EINVAL);
+        assert_int_equal(entry(f, 1)->state, OPERATION_DONE);
+}
+
 static void test_reboot_settled(void **state)
 {
         struct fixture *f = *state;
@@ -311,6 +334,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_survives, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_accepted_twice, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_interrupted, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_noted, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_reboot_settled, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_torn_tail, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_damage, setup, teardown),

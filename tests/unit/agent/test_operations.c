@@ -50,9 +50,10 @@ const struct op_type *op_type_find(enum operation_kind kind)
         static const struct op_type types[] = {
                 {OPERATION_PM2_STOP, stand_in_start, stand_in_cancel},
                 {OPERATION_HOST_REBOOT, stand_in_start, stand_in_cancel},
+                {OPERATION_REDIS_REWRITE, stand_in_start, stand_in_cancel},
         };
 
-        for (size_t i = 0; i < 2; i++)
+        for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
                 if (types[i].kind == kind)
                         return &types[i];
         return NULL;
@@ -84,10 +85,15 @@ static void on_report(const struct operation_report *report, void *userdata)
         told->report = *report;
 }
 
+static void open_boot(struct fixture *f, const char *boot)
+{
+        assert_int_equal(ledger_open(&f->ledger, f->folder, boot, NULL), 0);
+        assert_int_equal(operations_new(&f->operations, f->event, NULL, f->folder, f->ledger, boot), 0);
+}
+
 static void open_all(struct fixture *f)
 {
-        assert_int_equal(ledger_open(&f->ledger, f->folder, BOOT, NULL), 0);
-        assert_int_equal(operations_new(&f->operations, f->event, NULL, f->folder, f->ledger, BOOT), 0);
+        open_boot(f, BOOT);
 }
 
 static void close_all(struct fixture *f)
@@ -305,6 +311,103 @@ static void test_interrupted(void **state)
         assert_int_equal(stand_in.starts, 1);
 }
 
+static struct operation_request rewrite_request(unsigned number)
+{
+        struct operation_request made = {.kind = OPERATION_REDIS_REWRITE,
+                                         .service = {.kind = SERVICE_REDIS, .port = 6379}};
+
+        snprintf(made.id, sizeof(made.id), "%032x", number);
+        strcpy(made.service.name, "cache");
+        strcpy(made.service.unit, "cache.service");
+        strcpy(made.service.address, "127.0.0.1");
+        return made;
+}
+
+/* Begun, noted, and its agent gone. */
+static struct operation_request rewrite_interrupted(struct fixture *f)
+{
+        struct operation_request wanted = rewrite_request(1);
+        struct told told = {0};
+
+        assert_int_equal(submit(f, &wanted, &told, NULL), 0);
+        assert_int_equal(stand_in.op->noted_count, 0);
+        op_note(stand_in.op, "rewrites", "%d", 5);
+        assert_int_equal(op_commit_notes(stand_in.op, NULL), 0);
+        assert_int_equal(ledger_find(f->ledger, wanted.id)->state, OPERATION_ACCEPTED);
+        close_all(f);
+        assert_int_equal(told.reports, 0);
+        return wanted;
+}
+
+/* What it noted is there for the operation that is to look; until it has, nobody else works on the service.
+ */
+static void test_taken_up(void **state)
+{
+        struct fixture *f = *state;
+        struct operation_request wanted = rewrite_interrupted(f), other = rewrite_request(2);
+        const struct operation_report *known = NULL;
+        struct told told = {0}, again = {0};
+
+        open_all(f);
+        assert_int_equal(ledger_find(f->ledger, wanted.id)->state, OPERATION_INTERRUPTED);
+        assert_int_equal(submit(f, &wanted, &told, NULL), 0);
+        assert_int_equal(stand_in.starts, 2);
+        assert_int_equal(op_noted_number(stand_in.op, "rewrites"), 5);
+        assert_null(op_noted(stand_in.op, "base"));
+        assert_int_equal(submit(f, &wanted, &again, NULL), 0);
+        assert_int_equal(submit(f, &other, &again, NULL), -EBUSY);
+        op_finish(stand_in.op, 0, "it was done");
+        assert_int_equal(told.report.state, OPERATION_DONE);
+        assert_int_equal(told.report.figure_count, 0);
+        assert_int_equal(again.reports, 1);
+        RUN_UNTIL(f, sd_event_run(f->event, 0) == 0);
+        assert_int_equal(submit(f, &wanted, &told, &known), 1);
+        assert_int_equal(known->state, OPERATION_DONE);
+        assert_int_equal(stand_in.starts, 2);
+}
+
+/* It was not done: said once, and not looked for again. */
+static void test_taken_up_unsettled(void **state)
+{
+        struct fixture *f = *state;
+        struct operation_request wanted = rewrite_interrupted(f);
+        const struct operation_report *known = NULL;
+        struct told told = {0};
+
+        open_all(f);
+        assert_int_equal(submit(f, &wanted, &told, NULL), 0);
+        op_finish(stand_in.op, OP_UNSETTLED, "its count is the same");
+        assert_int_equal(told.report.state, OPERATION_INTERRUPTED);
+        assert_string_equal(told.report.text, "its count is the same");
+        for (int life = 0; life < 2; life++) {
+                RUN_UNTIL(f, sd_event_run(f->event, 0) == 0);
+                assert_int_equal(submit(f, &wanted, &told, &known), 1);
+                assert_int_equal(known->state, OPERATION_INTERRUPTED);
+                close_all(f);
+                open_all(f);
+        }
+        assert_int_equal(stand_in.starts, 2);
+}
+
+/* Nothing can be looked for that noted nothing, or that another boot has ended. */
+static void test_not_taken_up(void **state)
+{
+        struct fixture *f = *state;
+        struct operation_request wanted = rewrite_interrupted(f), unnoted = rewrite_request(2);
+        const struct operation_report *known = NULL;
+        struct told told = {0};
+
+        open_boot(f, "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb");
+        assert_int_equal(submit(f, &wanted, &told, &known), 1);
+        assert_int_equal(known->state, OPERATION_INTERRUPTED);
+        assert_int_equal(submit(f, &unnoted, &told, NULL), 0);
+        close_all(f);
+        open_boot(f, "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb");
+        assert_int_equal(submit(f, &unnoted, &told, &known), 1);
+        assert_int_equal(known->state, OPERATION_INTERRUPTED);
+        assert_int_equal(stand_in.starts, 2);
+}
+
 /* The result waits for the disk; nobody is told what a crash could still take back. */
 static void test_result_waits(void **state)
 {
@@ -338,6 +441,9 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_progress_and_deadline, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_interrupted, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_taken_up, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_taken_up_unsettled, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_not_taken_up, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_result_waits, setup, teardown),
         };
 

@@ -43,6 +43,38 @@ static void test_reconcile(void **state)
         }
 }
 
+/* A rewrite whose agent died is settled by its agent's looking, under its own id, before another is begun. */
+static void test_settled_by_looking(void **state)
+{
+        static const enum operation_state ends[] = {OPERATION_DONE, OPERATION_INTERRUPTED};
+
+        for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+                char before[ID_SIZE];
+                struct lab lab;
+
+                lab_start(&lab, PLAN_REBOOT);
+                TEXT_COPY(before, lab_step(&lab, REWRITE).operation);
+                for (int cut = 0; cut < 2; cut++) { /* the second time while it looks */
+                        lab_down(&lab, DB1);
+                        lab_up(&lab, DB1);
+                        lab_ledger(&lab, DB1, REWRITE, OPERATION_INTERRUPTED);
+                        assert_step(&lab, REWRITE, STEP_RUNNING);
+                        assert_non_null(lab_effect(&lab, EFFECT_OPERATE, REWRITE));
+                        assert_string_equal(lab_step(&lab, REWRITE).operation, before);
+                }
+                lab_report(&lab, REWRITE, ends[i], "looked");
+                if (ends[i] == OPERATION_DONE) {
+                        assert_step(&lab, REWRITE, STEP_DONE);
+                } else {
+                        assert_step(&lab, REWRITE, STEP_RETRYING);
+                        lab_wait(&lab, 5 * USEC_PER_SEC);
+                        assert_step(&lab, REWRITE, STEP_RUNNING);
+                        assert_string_not_equal(lab_step(&lab, REWRITE).operation, before);
+                }
+                lab_end(&lab);
+        }
+}
+
 /* The controller's own end: what it knew is gone, the journal is there. */
 static void test_controller_starts_again(void **state)
 {
@@ -224,6 +256,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_reconcile),
+                cmocka_unit_test(test_settled_by_looking),
                 cmocka_unit_test(test_controller_starts_again),
                 cmocka_unit_test(test_stream_ends_without_report),
                 cmocka_unit_test(test_refused_by_the_agent),
