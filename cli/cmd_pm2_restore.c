@@ -126,7 +126,7 @@ static bool go_on(session *session, const struct restoring *restoring, int *ret_
         if (!restoring->json && restoring->extra)
                 printf("\n%u app%s that the snapshot does not know will be deleted\n", restoring->extra,
                        restoring->extra == 1 ? "" : "s");
-        return restoring->yes || confirm(session, "restore", ret_exit);
+        return restoring->yes || confirm(session, "restore", "nothing was started", ret_exit);
 }
 
 static int look_ask_restore(const struct cli *cli, struct restoring *restoring)

@@ -1,10 +1,12 @@
 /* muster run: the runs, what one did, and the words that steer it. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/answer.h"
 #include "cli/cmd_follow.h"
 #include "cli/cmd_plan_view.h"
+#include "cli/confirm.h"
 #include "cli/connect.h"
 #include "cli/json.h"
 #include "cli/options.h"
@@ -162,18 +164,27 @@ static void services_text(const Muster__V1__SteerReply *reply, char *out, size_t
         clean_text(out);
 }
 
-static void print_left(const Muster__V1__SteerReply *reply, bool leave)
+/* What an abort does, or would do. */
+struct steering {
+        bool leave, dry, yes;
+};
+
+static void print_left(const Muster__V1__SteerReply *reply, const struct steering *steering)
 {
         char text[512];
 
-        if (reply->n_left == 0)
-                return;
-        if (leave) {
-                services_text(reply, text, sizeof(text));
-                printf("left as the run left them: %s\nto bring them up: muster restart %s\n", text, text);
+        if (reply->n_left == 0) {
+                if (steering->dry)
+                        puts("nothing is down: there would be nothing to bring up");
                 return;
         }
-        puts("what it took down is brought up:");
+        if (steering->leave) {
+                services_text(reply, text, sizeof(text));
+                printf("%s: %s\nto bring them up: muster restart %s\n",
+                       steering->dry ? "would be left down" : "left as the run left them", text, text);
+                return;
+        }
+        puts(steering->dry ? "what it took down would be brought up:" : "what it took down is brought up:");
         for (size_t i = 0; i < reply->n_left; i++) {
                 text_copy_cut(text, sizeof(text), reply->left[i]->name);
                 clean_text(text);
@@ -192,17 +203,31 @@ static void on_steered(const ProtobufCMessage *message, void *userdata)
                  summary->waiting_for[0] ? ": " : "", summary->waiting_for);
         clean_text(text);
         puts(text);
-        print_left((const Muster__V1__SteerReply *)message, *(const bool *)userdata);
+        print_left((const Muster__V1__SteerReply *)message, userdata);
+}
+
+/* On a terminal: what it would bring up, and whether it is to go on. Both are copies. */
+static bool ask_abort(session *session, Muster__V1__SteerRequest request, struct steering steering,
+                      int *ret_exit)
+{
+        struct ending ending;
+
+        request.dry_run = steering.dry = true;
+        session_call(session, "Steer", &request.base, CALL_DEADLINE_US, on_steered, &steering, &ending);
+        *ret_exit = ending_exit(&ending);
+        return *ret_exit == CLI_DONE && confirm(session, "abort", "nothing was changed", ret_exit);
 }
 
 static int steer(const struct cli *cli, int argc, char **argv, const char *command,
                  Muster__V1__SteerAction action, bool with_step)
 {
         const char *why = NULL;
-        bool leave = false;
+        struct steering steering = {0};
         const struct option list[] = {
                 {"why", NULL, &why, "TEXT", "kept in the journal and the audit trail"},
-                {"leave", &leave, NULL, NULL, "leave all as it is, also what the run took down"},
+                {"leave", &steering.leave, NULL, NULL, "leave all as it is, also what the run took down"},
+                {"dry-run", &steering.dry, NULL, NULL, "do nothing, only say what would be brought up"},
+                {"yes", &steering.yes, NULL, NULL, "do not ask"},
         };
         bool aborts = action == MUSTER__V1__STEER_ACTION__STEER_ACTION_ABORT;
         const struct options options = {command,
@@ -227,10 +252,14 @@ static int steer(const struct cli *cli, int argc, char **argv, const char *comma
         if (!session_open(&session, cli, &exit))
                 return exit;
         request.run = (char *)arguments.words[0];
-        request.action = leave ? MUSTER__V1__STEER_ACTION__STEER_ACTION_LEAVE : action;
+        request.action = steering.leave ? MUSTER__V1__STEER_ACTION__STEER_ACTION_LEAVE : action;
         request.step = with_step ? (int32_t)step : -1;
         request.why = (char *)(why ? why : "");
-        session_call(session, "Steer", &request.base, CALL_DEADLINE_US, on_steered, &leave, &ending);
+        if (aborts && !steering.dry && !steering.yes && isatty(STDIN_FILENO) &&
+            !ask_abort(session, request, steering, &exit))
+                return exit;
+        request.dry_run = steering.dry;
+        session_call(session, "Steer", &request.base, CALL_DEADLINE_US, on_steered, &steering, &ending);
         return ending_exit(&ending);
 }
 

@@ -105,7 +105,7 @@ static int plan_ask_start(const struct cli *cli, struct starting *starting)
         exit = show_plan(session, starting);
         if (exit != CLI_DONE)
                 return exit;
-        if (!starting->yes && !confirm(session, plan_word(starting->kind), &exit))
+        if (!starting->yes && !confirm(session, plan_word(starting->kind), "nothing was started", &exit))
                 return exit;
         exit = begin(session, starting);
         if (exit != CLI_DONE)

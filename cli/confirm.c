@@ -6,7 +6,7 @@
 
 #include "common/base/text.h"
 
-bool confirm(session *session, const char *what, int *ret_exit)
+bool confirm(session *session, const char *what, const char *otherwise, int *ret_exit)
 {
         char line[64];
         int r;
@@ -19,9 +19,8 @@ bool confirm(session *session, const char *what, int *ret_exit)
         if (r != 0)
                 putchar('\n');
         if (r == -ENOTCONN)
-                *ret_exit =
-                        cli_fail(CLI_UNREACHABLE, "the link to the controller was lost; nothing was started");
+                *ret_exit = cli_fail(CLI_UNREACHABLE, "the link to the controller was lost; %s", otherwise);
         else
-                *ret_exit = cli_fail(CLI_FAILED, "nothing was started");
+                *ret_exit = cli_fail(CLI_FAILED, "%s", otherwise);
         return false;
 }

@@ -3,6 +3,6 @@
 
 #include "cli/connect.h"
 
-/* "Go on with this restore? Type yes: ". True: go on. False: *ret_exit is the program's, and why not is said.
- */
-bool confirm(session *session, const char *what, int *ret_exit);
+/* "Go on with this restore? Type yes: ". True: go on. False: *ret_exit is the program's, and why not is said,
+ * with what that means (otherwise: "nothing was started"). */
+bool confirm(session *session, const char *what, const char *otherwise, int *ret_exit);

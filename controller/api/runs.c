@@ -367,6 +367,8 @@ static int add_left(const struct step *step, size_t index, void *userdata)
         message->name = wire_text(left->arena, step->name);
         message->host = wire_text(left->arena, step->host);
         message->service = wire_text(left->arena, step->service.name);
+        message->estimate_low_ms = step->low_us / USEC_PER_MSEC;
+        message->estimate_high_ms = step->high_us / USEC_PER_MSEC;
         left->reply->left[left->reply->n_left++] = message;
         return 0;
 }
@@ -384,14 +386,45 @@ static int fill_left(const struct api_context *context, const char *run, struct 
         return r == -EPROTO || r == -EINVAL ? 0 : r; /* a run that cannot be read has let go of its hosts */
 }
 
+static void reply_steered(const struct api_context *context, rpc_call *call,
+                          const Muster__V1__SteerRequest *wanted, const struct run_summary *summary)
+{
+        Muster__V1__SteerReply reply = MUSTER__V1__STEER_REPLY__INIT;
+        struct wire_arena arena = {0};
+        int r = 0;
+
+        reply.summary = summary_message(&arena, summary);
+        if (wanted->action >= MUSTER__V1__STEER_ACTION__STEER_ACTION_ABORT)
+                r = fill_left(context, wanted->run, &arena, &reply);
+        api_reply(call, &arena, r == 0 && reply.summary ? &reply.base : NULL);
+}
+
+/* What an abort would bring up if it came now. */
+static void look_ahead(const struct api_context *context, rpc_call *call,
+                       const Muster__V1__SteerRequest *wanted)
+{
+        struct run_summary summary;
+        int r = runner_summary(context->runner, wanted->run, &summary);
+
+        if (r == -ENOENT)
+                rpc_call_end(call, RPC_NOT_FOUND, "there is no run '%s'; muster run ls", wanted->run);
+        else if (r < 0)
+                api_fail(call, "the run cannot be read", r);
+        else if (wanted->action < MUSTER__V1__STEER_ACTION__STEER_ACTION_ABORT)
+                rpc_call_end(call, RPC_INVALID_ARGUMENT, "only an abort can be looked at before");
+        else if (is_finished(&summary))
+                rpc_call_end(call, RPC_FAILED_PRECONDITION, "run %s has ended (%s)", wanted->run,
+                             summary.state);
+        else
+                reply_steered(context, call, wanted, &summary);
+}
+
 void api_steer(rpc_call *call, const ProtobufCMessage *request, void *userdata)
 {
         const Muster__V1__SteerRequest *wanted = (const Muster__V1__SteerRequest *)request;
         const struct api_context *context = userdata;
         const char *user = rpc_peer_name(rpc_call_peer(call)),
                    *action = action_name((unsigned)wanted->action);
-        Muster__V1__SteerReply reply = MUSTER__V1__STEER_REPLY__INIT;
-        struct wire_arena arena = {0};
         struct run_summary summary;
         struct error error = {0};
         char step[32] = "";
@@ -400,6 +433,10 @@ void api_steer(rpc_call *call, const ProtobufCMessage *request, void *userdata)
         if (!action || !wanted->run[0]) {
                 rpc_call_end(call, RPC_INVALID_ARGUMENT,
                              "name a run, and pause, resume, retry, skip, abort or leave");
+                return;
+        }
+        if (wanted->dry_run) {
+                look_ahead(context, call, wanted);
                 return;
         }
         r = runner_steer(context->runner, wanted->run, (enum steer_action)wanted->action, wanted->step, user,
@@ -421,13 +458,8 @@ void api_steer(rpc_call *call, const ProtobufCMessage *request, void *userdata)
                         wanted->why))
                 return;
         r = runner_summary(context->runner, wanted->run, &summary);
-        if (r < 0) {
+        if (r < 0)
                 api_fail(call, "it was done, but how the run stands cannot be read", r);
-                return;
-        }
-        reply.summary = summary_message(&arena, &summary);
-        r = wanted->action >= MUSTER__V1__STEER_ACTION__STEER_ACTION_ABORT
-                    ? fill_left(context, wanted->run, &arena, &reply)
-                    : 0;
-        api_reply(call, &arena, r == 0 && reply.summary ? &reply.base : NULL);
+        else
+                reply_steered(context, call, wanted, &summary);
 }

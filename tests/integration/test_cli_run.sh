@@ -136,6 +136,12 @@ test_steered() {
         wait "${started[-1]}" || status=$?
         [[ $status -eq 3 ]] || fail "run watch: exit $status after Ctrl-C"
         grep -q "goes on; back to it: muster run watch $run" "$work/left.out" || fail "Ctrl-C does not say how to come back"
+        # What an abort would bring up is said before, as often as one likes; on a terminal it is asked for.
+        until_true 30 begun "one/apps pm2.stop" || fail "the stop is not begun"
+        expect 0 "what it took down would be brought up:" "$muster" run abort "$run" --dry-run
+        grep -qE '^ +3  one/apps pm2.verify$' "$work/out" || fail "what would be brought up is not named: $(cat "$work/out")"
+        expect 0 "^would be left down: apps$" "$muster" run abort "$run" --leave --dry-run
+        run_is running || fail "a look has aborted the run: $(newest state)"
         # What the run took down is brought up, and named; told twice, it says how to leave it.
         expect 0 "aborted|is " "$muster" run abort "$run"
         expect 1 ": aborted$" "$muster" run watch "$run"
@@ -174,7 +180,7 @@ on_terminal() { # PATTERN ANSWER COMMAND
 
 # On a terminal: the question is asked, and only yes is yes.
 test_asked() {
-        local runs
+        local runs run
         mkfifo "$work/keys"
         exec 8<>"$work/keys"
         runs=$("$muster" run ls --json | jq '.runs | length')
@@ -185,6 +191,18 @@ test_asked() {
         on_terminal "Type yes" yes "$muster restart"
         grep -q "^exit 0" "$work/asked" || fail "'yes' does not run it: $(tail -c 500 "$work/asked")"
         grep -q $'\033\\[32mrun .*: done' "$work/asked" || fail "no colour on a terminal"
+        # An abort says first what it would bring up.
+        expect 0 "follow it" "$muster" restart --yes --detach
+        run=$(newest run)
+        until_true 30 begun "one/apps pm2.stop" || fail "the stop is not begun"
+        expect 0 "is paused" "$muster" run pause "$run"
+        on_terminal "Type yes" no "$muster run abort $run"
+        grep -q "what it took down would be brought up:" "$work/asked" || fail "it is not said before: $(cat "$work/asked")"
+        grep -q "nothing was changed" "$work/asked" || fail "'no' does not say that nothing was changed"
+        run_is paused || fail "'no' aborted it: $(newest state)"
+        on_terminal "Type yes" yes "$muster run abort $run"
+        expect 1 ": aborted$" "$muster" run watch "$run"
+        until_true 60 apps_ready || fail "the apps are not brought up"
         on_terminal "hosts up" "" "NO_COLOR=1 $muster status"
         if grep -q $'\033' "$work/asked"; then fail "colour in spite of NO_COLOR"; fi
 }
