@@ -47,7 +47,11 @@ services:
   nobodys: {kind: pm2, host: one, user: muster-no-such-user, home: $work/nobodys}
   far: {kind: pm2, host: two, user: $(id -un), home: $home}
   web: {kind: unit, host: one, unit: muster-no-such-unit}
+  cache: {kind: redis, host: one, socket: $work/redis/socket, role: master}
 YAML
+        mkdir "$work/redis"
+        start "$work/redis.out" redis-server --port 0 --unixsocket "$work/redis/socket" --dir "$work/redis" --save '' \
+                --appendonly yes --auto-aof-rewrite-percentage 0
         start_controller
         "$agent" join "$("$muster" host invite one 2>/dev/null)" --state "$work/one" >/dev/null
         run_agent one
@@ -281,6 +285,15 @@ apps_ready() {
         "$muster" status apps --json | jq -e '.hosts[0].services[] | select(.name == "apps") | .phase == "ready"'
 }
 
+redis() {
+        redis-cli -s "$work/redis/socket" "$@"
+}
+
+cache_has_grown() {
+        "$muster" status cache --json |
+                jq -e '.hosts[0].services[] | select(.name == "cache") | .redis.incremental_bytes > 40000000'
+}
+
 # While a run has the host, nobody else does anything to it: not even when it is paused.
 test_held() {
         local run
@@ -291,11 +304,20 @@ test_held() {
         expect 1 "FAILED +one/apps s20.*: left alone: run $run holds one \(a restart, started by admin\)" "$muster" pm2 save apps
         expect 1 "run $run holds one: nothing is restored by hand meanwhile" "$muster" pm2 restore apps "$saved" --yes
         [[ $(audited "pm2 restore") -eq 1 ]] || fail "a restore was begun"
+        # What the run does not touch is left alone as well: the host is its own.
+        redis eval 'local value = string.rep("x", 1000)
+                for round = 1, 50 do for key = 1, 1000 do redis.call("SET", "key:" .. key, value) end end' 0 >/dev/null
+        until_true 20 cache_has_grown || fail "the agent does not see that the file has grown"
+        expect 1 "left alone: run $run holds one \(a restart, started by admin\); muster run watch $run" "$muster" redis rewrite cache
+        timeout 60 "$muster" check cache --fix >"$work/out" 2>&1 || true
+        has "left alone: run $run holds one"
+        [[ $(redis info persistence | tr -d '\r' | sed -n 's/^aof_rewrites://p') -eq 0 ]] || fail "a rewrite was done beside the run"
         until_true 60 run_is paused || fail "the run does not pause"
         expect 0 "is running" "$muster" run resume "$run"
         EXPECT_SECONDS=90 expect 0 "done" "$muster" run watch "$run"
         state | cmp -s - "$work/saved" || fail "live is $(state)"
         expect 0 "^done +one/apps" "$muster" pm2 save apps
+        expect 0 "^done +one/cache" "$muster" redis rewrite cache
 }
 
 main() {
