@@ -17,10 +17,11 @@ on() {
         "$testbed" run h1 "$@"
 }
 
+# Bounded, because whoever enters a host that goes down may never hear the end of it.
 op() { # EXPECTED-EXIT KIND WORD...: output in $out
         local expected=$1 got=0
         shift
-        on /srv/ops_driver "$@" >"$out" 2>&1 || got=$?
+        timeout --signal=KILL 60 "$testbed" run h1 /srv/ops_driver "$@" >"$out" 2>&1 || got=$?
         [[ $got == "$expected" ]] || { cat "$out"; fail "$* exited with $got, not $expected"; }
 }
 

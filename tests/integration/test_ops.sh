@@ -284,6 +284,23 @@ op 1 redis.rewrite socket="$dir/none"
 said 'failed ENOENT Redis does not answer: No such file or directory'
 passed
 
+# One that waits for a save is forgotten when the file is turned off; where the files cannot be seen, only the count tells.
+case_name="rewrite that is dropped"
+redis dropped
+fill 2000 1
+slow 1000
+cli bgsave >/dev/null
+cli acl setuser default -config >/dev/null
+begin redis.rewrite port=$port
+until_true 10 grep -q 'rewrite scheduled for' "$out"
+cli acl setuser default +config >/dev/null
+equal "rewrites" 0 "$(info aof_rewrites)"
+cli config set appendonly no >/dev/null
+! wait "$work_id" || fail "done though nothing was rewritten"
+said 'failed EREMOTEIO Redis accepted the rewrite and dropped it: its count of rewrites is still 0; .*'
+end_redis
+passed
+
 case_name="no append-only file"
 redis off --appendonly no
 op 1 redis.rewrite port=$port
@@ -388,6 +405,16 @@ rm -r "$dir/data/appendonly.aof-shrink"
 echo old >"$dir/data/appendonly.aof-shrink"
 op 0 tile38.shrink port=$port
 [[ ! -e $dir/data/appendonly.aof-shrink ]] || fail "the leftover of a former shrink is still there"
+passed
+
+# Its folder has another name now: it cannot write beside its file, nothing is left behind, and it says OK.
+case_name="shrink that leaves nothing"
+mv "$dir/data" "$dir/moved"
+equal "tile38's answer" OK "$(cli aofshrink)"
+op 1 tile38.shrink port=$port
+said "failed EREMOTEIO tile38 said OK, but its append-only file was not replaced; see its log"
+mv "$dir/moved" "$dir/data"
+op 0 tile38.shrink port=$port
 passed
 
 # Its work file is a pipe that nobody reads: once that is full it hangs in writing, and answers as ever.

@@ -52,6 +52,7 @@ echo 'if (require("fs").existsSync("broken")) { console.error("no Redis at 6379"
 
 case_name="no daemon"
 drive 0 probe
+[[ ! -e $home/rpc.sock ]] || fail "a look has started a daemon"
 has '^stopped: no PM2 daemon answers at .*; snapshot=$'
 drive 1 op save none
 has '^failed: no PM2 daemon answers'

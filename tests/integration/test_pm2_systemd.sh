@@ -65,7 +65,6 @@ has 'expected=4 as-saved=4 wanted=3 online=3 stopped=1 .* daemon=1'
 on sh -c 'systemctl show "muster-pm2-*.service"'
 has '^ActiveState=active$'
 has '^User=[0-9]+$'
-has '^KillMode=mixed$'
 ! grep -q 'dae mon' "$out" || fail "the unit tells the environment"
 on sh -c 'cat /proc/$(cat /home/beam/.pm2/pm2.pid)/cgroup'
 has 'system.slice/muster-pm2-[0-9a-f]{16}\.service'
@@ -78,6 +77,8 @@ dump | tail -n +2 >"$TESTBED_DIR/dump.before"
 dump | tail -n +2 | diff -u "$TESTBED_DIR/dump.before" - >&2 || fail "PM2's dump was spoilt by the reboot"
 drive restore before bus settle=1000
 has 'expected=4 as-saved=4 .* daemon=1'
+on sh -c 'systemctl show -p KillMode "muster-pm2-*.service"'
+has '^KillMode=mixed$'
 
 # A unit as `pm2 startup` writes it: its daemon is stopped, its dump kept, its ExecStop no trouble.
 drive stop end

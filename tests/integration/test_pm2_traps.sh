@@ -171,6 +171,8 @@ pm2 delete all
 drive 0 save nothing
 has 'saved 0 apps'
 drive 0 restore cluster "$settle"
+drive 4 diff nothing
+has '^cluster \([0-9]+\): extra$'
 sha256sum <"$home/dump.pm2" | cmp -s - "$work/dump" || fail "PM2's dump was changed"
 drive 0 stop end
 

@@ -54,6 +54,9 @@ planted includes cli/cmd_status.c '#include "agent/service.c"' 'cli may not incl
 planted includes agent/ledger.c '#include "proto/agent.pb-c.h"' 'generated proto types stop'
 planted includes cli/table.c '#include "proto/agent.pb-c.h"' 'generated proto types stop'
 planted includes agent/service.c '#include <nng/nng.h>' 'nng is included in common/rpc only'
+planted includes common/rpc/link.c '#include <nng/protocol/reqrep0/req.h>' 'lose or repeat messages'
+planted includes common/rpc/link.c 'const char *where = "ipc:///run/x";' 'stops accepting'
+planted includes agent/service.c 'int f(void) { return fork(); }' 'panics in a forked child'
 planted includes controller/core/plan.c '#include <time.h>' 'takes no <time.h>'
 planted includes controller/core/plan.c '#include <sqlite3.h>' 'takes no <sqlite3.h>'
 planted includes common/model/state.h '#include <hiredis/hiredis.h>' 'takes no <hiredis/hiredis.h>'
@@ -72,4 +75,26 @@ planted words deploy/demo '<<<<<<< HEAD' 'left from a merge'
 planted words deploy/demo 'cd /work''/main' 'speak of one machine'
 planted words agent/long.c "$(printf 'int a;\\n%.0s' {1..601})" '602 lines'
 planted traps docs/traps.md '| `tests/e2e/test_absent.sh` |' 'there is no tests/e2e/test_absent.sh'
+planted traps docs/traps.md '| a trap | a defence | a test | |' "'a trap' has no break"
+planted traps docs/traps.md '| a trap | a defence | a test | `absent` |' 'there is no tests/breaks/absent.patch'
+# A break of a line that the clean tree has in agent/service.c; a row of that trap; and what may be wrong with them.
+removed='# trap: x\n# test: deploy/demo\n# says: y\n--- a/agent/service.c\n+++ b/agent/service.c\n@@ -1 +0,0 @@\n-#include "proto/agent.pb-c.h"'
+row='| a trap | a defence | `deploy/demo` | `gone` |'
+planted_break() { # ROW PATCH SAYS
+        local output status=0
+        clean_tree
+        mkdir -p "$tree/docs" "$tree/tests/breaks"
+        printf '%b\n' "$1" >"$tree/docs/traps.md"
+        printf '%b\n' "$2" >"$tree/tests/breaks/gone.patch"
+        output=$("$here/traps" "$tree" 2>&1) || status=$?
+        [[ $output == *"$3"* && (-n $3 && $status -ne 0 || -z $3$output) ]] && return
+        echo "traps did not see what is wrong with a break, or saw more: ${3:-nothing is}"
+        echo "  it said ($status): $output"
+        failed=1
+}
+planted_break "$row" "$removed" ''
+planted_break "" "$removed" 'no row of docs/traps.md names it'
+planted_break "${row/demo/other}" "$removed" 'does not name deploy/demo, which gone turns red'
+planted_break "$row" "${removed/says/said}" "no line '# says:'"
+planted_break "$row" "${removed/agent.pb/other.pb}" 'it does not apply any more'
 exit "$failed"

@@ -124,3 +124,12 @@ group_e2e() {
         build release || return
         MUSTER_BUILD=$root/build/release run_scripts e2e 600
 }
+
+# The tests as they are were seen to pass by the groups above.
+group_breaks() {
+        local patch name
+        for patch in tests/breaks/*.patch; do
+                name=$(basename "$patch" .patch)
+                run_test "breaks/$name" 2400 tests/breaks/run "$name"
+        done
+}

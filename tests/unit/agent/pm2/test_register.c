@@ -62,6 +62,7 @@ static void serve(struct lab *lab, const struct amp_message *message)
         assert_string_equal(json_text(call, "method"), "prepare");
         env = json_array_get(args, 0);
         assert_string_equal(json_text(env, "status"), "stopped");
+        assert_null(json_object_get(env, "pm_pid_path")); /* of no app here: PM2 unlinks what stands there */
         if (lab->prepared++ == lab->intruder_at)
                 lab->next_id += lab->intruders;
         say(lab, json_text(env, "name"), lab->next_id);
