@@ -125,4 +125,5 @@ void plan_options_fill(Muster__V1__PlanOptions *ret, const struct plan_asked *as
         ret->batch = (char *)(asked->batch ? asked->batch : "");
         ret->canary = (char *)(asked->canary ? asked->canary : "");
         ret->finish_by_us = asked->finish_by_us;
+        ret->soft = asked->soft;
 }

@@ -8,6 +8,7 @@ struct plan_asked {
         const char *batch, *canary; /* NULL: as the fleet file says */
         const char *finish_by;      /* NULL: whenever it is done */
         uint64_t finish_by_us;      /* that, read once: plan and start are to say the same */
+        bool soft;                  /* only the userspace */
 };
 
 /* "06:00": when it is that time next where the command is typed; "2026-11-24T06:00", the same with its day;
@@ -20,6 +21,7 @@ bool plan_options_read(struct plan_asked *asked, const char *command, int *ret_e
 #define PLAN_OPTIONS(asked)                                                                                  \
         {"finish-by", NULL, &(asked)->finish_by, "TIME",                                                     \
          "refuse what may last longer: 06:00, 2026-11-24T06:00Z"},                                           \
+                {"soft", &(asked)->soft, NULL, NULL, "only the userspace, where that can be proven"},        \
                 {"batch", NULL, &(asked)->batch, "N",                                                        \
                  "hosts at a time: a number, a share like 25%, or all"},                                     \
         {                                                                                                    \

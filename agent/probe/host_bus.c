@@ -67,6 +67,19 @@ static void take_system(struct host_state *state, sd_bus_message *reply)
                 text_copy_cut(state->facts.system_state, sizeof(state->facts.system_state), system);
 }
 
+static int version_arguments(sd_bus_message *call)
+{
+        return sd_bus_message_append(call, "ss", SYSTEMD ".Manager", "Version");
+}
+
+static void take_version(struct host_state *state, sd_bus_message *reply)
+{
+        const char *version;
+
+        if (reply && sd_bus_message_read(reply, "v", "s", &version) >= 0)
+                text_copy_clean(state->systemd, sizeof(state->systemd), version);
+}
+
 /* --- who holds a shutdown back ----------------------------------------------------------------------------
  */
 
@@ -137,6 +150,7 @@ const struct host_question host_questions[HOST_QUESTIONS] = {
         {SYSTEMD, SYSTEMD_PATH, SYSTEMD ".Manager", "ListUnitsFiltered", failed_arguments, take_failed},
         {SYSTEMD, SYSTEMD_PATH, SYSTEMD ".Manager", "GetUnitFileState", enabled_arguments, take_enabled},
         {SYSTEMD, SYSTEMD_PATH, PROPERTIES, "Get", system_arguments, take_system},
+        {SYSTEMD, SYSTEMD_PATH, PROPERTIES, "Get", version_arguments, take_version},
         {LOGIND, LOGIND_PATH, LOGIND ".Manager", "ListInhibitors", NULL, take_inhibitors},
         {SYSTEMD, SYSTEMD_PATH, SYSTEMD ".Manager", "ListJobs", NULL, take_jobs},
 };

@@ -23,5 +23,5 @@ struct host_question {
  * out for who delays. -EBADMSG or the like: not such an answer; -ENOMEM. */
 int host_take_inhibitors(struct host_facts *facts, sd_bus_message *reply);
 
-#define HOST_QUESTIONS 5
+#define HOST_QUESTIONS 6
 extern const struct host_question host_questions[HOST_QUESTIONS];

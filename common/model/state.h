@@ -58,6 +58,7 @@ struct host_state {
         char hostname[TEXT_SIZE];
         char agent_version[NAME_SIZE];
         char agent_enabled[NAME_SIZE]; /* UnitFileState of muster-agent.service */
+        char systemd[NAME_SIZE];       /* its version; "" not known */
         bool overcommit;               /* vm.overcommit_memory is 1 */
         bool commit_limited;           /* it is 2: what may be promised is limited */
         uint64_t commit_left;          /* of that limit, in bytes */

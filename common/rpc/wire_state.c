@@ -59,6 +59,7 @@ Muster__V1__HostState *wire_host(struct wire_arena *arena, const struct host_sta
         message->hostname = wire_text(arena, state->hostname);
         message->agent_version = wire_text(arena, state->agent_version);
         message->agent_enabled = wire_text(arena, state->agent_enabled);
+        message->systemd = wire_text(arena, state->systemd);
         message->overcommit = state->overcommit;
         message->commit_limited = state->commit_limited;
         message->commit_left = state->commit_left;
@@ -234,7 +235,8 @@ static int read_host_fields(struct host_state *ret, const Muster__V1__HostState 
             TEXT_COPY(ret->boot_error, message->boot_error) < 0 ||
             TEXT_COPY(ret->kernel, message->kernel) < 0 || TEXT_COPY(ret->hostname, message->hostname) < 0 ||
             TEXT_COPY(ret->agent_version, message->agent_version) < 0 ||
-            TEXT_COPY(ret->agent_enabled, message->agent_enabled) < 0)
+            TEXT_COPY(ret->agent_enabled, message->agent_enabled) < 0 ||
+            TEXT_COPY(ret->systemd, message->systemd) < 0)
                 return -EBADMSG;
         ret->pid1_start_ticks = message->pid1_start_ticks;
         ret->uptime_ms = message->uptime_ms;

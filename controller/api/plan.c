@@ -218,6 +218,7 @@ static bool read_options(const struct api_context *context, rpc_call *call, unsi
         }
         ret->canary_asked = asked && asked->canary[0];
         ret->finish_by_us = asked ? asked->finish_by_us : 0;
+        ret->soft = asked && asked->soft;
         return true;
 }
 

@@ -126,6 +126,7 @@ struct plan_options {
         struct rollout rollout;
         uint64_t finish_by_us; /* realtime; 0: whenever it is done */
         bool canary_asked;     /* a canary that is not in scope is refused, not only warned of */
+        bool soft;             /* only the userspace is to be rebooted: see plan_facts.c */
 };
 
 /* options: NULL is all of it at once. -EINVAL with a text: a host in scope is not there, nothing in scope, a

@@ -34,17 +34,22 @@ static int add_batch(struct builder *b)
         return 0;
 }
 
-/* Into the newest batch. */
+#define AND_MORE ", …"
+
+/* Into the newest batch. Its text names whole hosts, and says if there are more than fit. */
 static void put_host(struct builder *b, size_t host)
 {
         char *text = b->plan->batches[b->plan->batch_count - 1];
-        char line[TEXT_SIZE + NAME_SIZE + 8];
+        const char *name = b->fleet->hosts[host].name;
+        size_t used = strlen(text);
 
-        snprintf(line, sizeof(line), "%s%s%s", text, text[0] ? ", " : "", b->fleet->hosts[host].name);
-        text_copy_cut(text, TEXT_SIZE, strlen(line) < TEXT_SIZE ? line : text);
-        if (strlen(line) >= TEXT_SIZE)
-                snprintf(text + TEXT_SIZE - 8, 8, ", …");
         b->batch_of[host] = (unsigned)b->plan->batch_count;
+        if (text_ends(text, AND_MORE))
+                return;
+        if (used + strlen(", ") + strlen(name) + strlen(AND_MORE) < TEXT_SIZE)
+                snprintf(text + used, TEXT_SIZE - used, "%s%s", used ? ", " : "", name);
+        else
+                snprintf(text + used, TEXT_SIZE - used, "%s", AND_MORE);
 }
 
 /* The hosts that go first: a named one, or so many of the first. */

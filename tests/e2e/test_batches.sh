@@ -176,6 +176,13 @@ grep -q 'batch 3 of 3 begins: app1' "$work/run" || fail "the run does not name i
 status=0
 muster reboot --canary web --yes >"$work/out" 2>&1 || status=$?
 [[ $status -ne 0 ]] && grep -q "the canary 'web' is none of the hosts" "$work/out" || fail "a service as a canary: $(cat "$work/out")"
+status=0
+muster reboot --soft --yes >"$work/out" 2>&1 || status=$?
+equal "exit of a soft reboot" 1 "$status"
+for host in db1 db2 app1; do
+        grep -q "$host has systemd $(on "$host" systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p')[^ ]*, soft reboots came with 254" \
+                "$work/out" || fail "a soft reboot is not refused for $host: $(cat "$work/out")"
+done
 echo "batches: one host after the other, the canary first"
 
 # --- an error budget, and another person ----------------------------------------------------------------------------------

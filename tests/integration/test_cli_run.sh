@@ -87,6 +87,27 @@ test_plan() {
         expect 0 "no runs yet" "$muster" run ls
 }
 
+# What cannot be meant is refused in one line that says what can be; nothing runs, nothing is planned.
+test_bad_options() {
+        local value
+        for value in 0 x 101% -1 2.5; do
+                expect 2 "the batch '$value' is not a number of hosts, a share like 25%, or all" "$muster" plan restart --batch="$value"
+                expect 2 "the batch '$value' is not a number of hosts" "$muster" restart --yes --batch="$value"
+        done
+        expect 2 "the canary 'no/host' is not the name of a host, a number of hosts, or none" "$muster" restart --yes --canary no/host
+        expect 1 "the canary 'two' is none of the hosts of this restart; name one of them, or how many" "$muster" restart --yes --canary two
+        expect 1 "the canary 'apps' is none of the hosts" "$muster" plan restart --canary apps
+        for value in noon 25:00 6:00 06:00+15:00 2026-02-30T06:00 2026-02-03 2026-02-03T06:00X; do
+                expect 2 "--finish-by '${value/+/.}' is no time; write 06:00, or " "$muster" restart --yes --finish-by "$value"
+                expect 2 "plan: --finish-by '${value/+/.}' is no time" "$muster" plan restart --finish-by "$value"
+        done
+        expect 1 "it is to be finished by 2020-01-01T00:00:00" "$muster" restart --yes --finish-by 2020-01-01T00:00Z
+        expect 2 "batch" "$muster" restart --yes --batch
+        expect 1 "only a reboot can be soft; leave --soft out" "$muster" restart --yes --soft
+        expect 1 "no soft reboot: one has systemd [0-9?].*; leave --soft out" "$muster" reboot --yes --soft
+        expect 0 "no runs yet" "$muster" run ls
+}
+
 # What is started is what was shown: another plan, or none, is refused, and nothing runs.
 test_another_plan() {
         "$build/tests/integration/start_driver" "$MUSTER_IDENTITY" >"$work/answers" || fail "the driver failed: $(cat "$work/answers")"
@@ -236,6 +257,7 @@ settled() {
 main() {
         set_up
         test_plan
+        test_bad_options
         test_another_plan
         test_done
         test_steered

@@ -269,6 +269,63 @@ static void test_abort_in_a_later_batch(void **state)
         lab_end(&lab);
 }
 
+#define MANY 40
+
+/* More hosts than a line holds: those that fit are named whole, and that there are more is said once. */
+static void test_a_batch_of_many_hosts(void **state)
+{
+        static struct fleet_host hosts[MANY];
+        static struct plan_host_fact facts[MANY];
+        static bool scope_hosts[MANY];
+        struct fleet fleet = {"many", hosts, MANY};
+        struct agent_state seen = {0};
+        struct scope scope = {scope_hosts, NULL};
+        struct plan_facts known = {facts, NULL};
+        struct error error = {0};
+        struct plan *plan;
+        const char *text;
+
+        TEXT_COPY(seen.host.boot_id, "b0");
+        for (size_t h = 0; h < MANY; h++) {
+                snprintf(hosts[h].name, NAME_SIZE, "host%02zu%.*s", h, (int)(h % 7), "-longer");
+                facts[h] = (struct plan_host_fact){true, &seen};
+                scope_hosts[h] = true;
+        }
+        if (plan_build(&plan, PLAN_REBOOT, &fleet, &scope, "", NULL, &known, &error) < 0)
+                fail_msg("%s", error.text);
+        text = plan->batches[0];
+        assert_true(strlen(text) > TEXT_SIZE - 32 && text_ends(text, ", …"));
+        assert_ptr_equal(strstr(text, "…"), text + strlen(text) - strlen("…"));
+        for (size_t h = 0; *text && !text_equal(text, "…"); h++) {
+                assert_int_equal(strncmp(text, hosts[h].name, strlen(hosts[h].name)), 0);
+                text += strlen(hosts[h].name);
+                assert_int_equal(strncmp(text, ", ", 2), 0);
+                text += 2;
+        }
+        plan_free(plan);
+}
+
+/* Each host with its systemd, and why. */
+static void test_a_soft_reboot_is_refused(void **state)
+{
+        struct incident in;
+        struct error error = {0};
+        struct plan *plan;
+
+        incident_init(&in);
+        in.options.soft = true;
+        TEXT_COPY(in.states[DB1].host.systemd, "252.39-1~deb12u1");
+        TEXT_COPY(in.states[DB2].host.systemd, "257.8-1~deb13u2");
+        assert_int_equal(incident_plan(&in, PLAN_REBOOT, &plan, &error), -EINVAL);
+        assert_string_equal(
+                error.text,
+                "no soft reboot: db1 has systemd 252.39-1~deb12u1, soft reboots came with 254; db2 has "
+                "systemd 257.8-1~deb13u2, which offers it, but the boot id by which muster proves a reboot "
+                "stays the same; app1 has systemd ?, soft reboots came with 254; leave --soft out");
+        assert_int_equal(incident_plan(&in, PLAN_RESTART, &plan, &error), -EINVAL);
+        assert_string_equal(error.text, "only a reboot can be soft; leave --soft out");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -281,6 +338,8 @@ int main(void)
                 cmocka_unit_test(test_a_failed_canary),
                 cmocka_unit_test(test_a_host_of_an_earlier_batch_is_booted),
                 cmocka_unit_test(test_abort_in_a_later_batch),
+                cmocka_unit_test(test_a_batch_of_many_hosts),
+                cmocka_unit_test(test_a_soft_reboot_is_refused),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
