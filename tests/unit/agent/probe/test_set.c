@@ -340,6 +340,12 @@ static void test_ready_ends_and_begins(void **state)
         assert_int_equal(seen(bench, 0)->ready_for_ms, 0);
         assert_int_equal(seen(bench, 0)->progress_done, 25);
         assert_int_equal(seen(bench, 0)->progress_total, 100);
+        RUN_UNTIL(bench, probe_set_state(bench->set)->services[0].progress_still_ms >= 20);
+        since_us = time_monotonic_us();
+        bench->info = "role:master\r\nloading:1\r\nloading_total_bytes:100\r\nloading_loaded_bytes:26\r\n";
+        RUN_UNTIL(bench, probe_set_state(bench->set)->services[0].progress_done == 26);
+        assert_true(probe_set_state(bench->set)->services[0].progress_still_ms <=
+                    (time_monotonic_us() - since_us) / 1000);
         since_us = time_monotonic_us();
         bench->info = INFO_READY;
         bench->ping = "+PONG";
