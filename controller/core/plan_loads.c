@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "controller/core/plan_internal.h"
 
@@ -39,33 +40,41 @@ static const char *disk_name(const struct builder *b, size_t service)
         return state->kind == SERVICE_REDIS ? state->redis.disk : state->tile38.disk;
 }
 
-int builder_find_disks(struct builder *b)
+/* One number for all services of a host that share a disk. names: of the disks, a service; unknown: a host.
+ */
+static void number_disks(struct builder *b, const char *const *names, const bool *unknown)
 {
-        size_t services = b->fleet->service_count, hosts = b->fleet->host_count;
-        bool *unknown = calloc(hosts + 1, sizeof(*unknown));
         unsigned disks = 0;
 
-        b->disk_of = calloc(services + 1, sizeof(*b->disk_of));
-        if (!unknown || !b->disk_of) {
-                free(unknown);
-                return -ENOMEM;
-        }
-        for (size_t s = 0; s < services; s++)
-                if (is_loader(b, s) && !disk_name(b, s)[0])
-                        unknown[b->fleet->services[s].host] = true;
-        for (size_t s = 0; s < services; s++) {
+        for (size_t s = 0; s < b->fleet->service_count; s++) {
                 size_t host = b->fleet->services[s].host;
 
-                if (!is_loader(b, s) || !limit_of(b, host))
+                if (!names[s] || !limit_of(b, host))
                         continue;
                 for (size_t t = 0; t < s && !b->disk_of[s]; t++)
                         if (b->fleet->services[t].host == host && b->disk_of[t] &&
-                            (unknown[host] || text_equal(disk_name(b, s), disk_name(b, t))))
+                            (unknown[host] || text_equal(names[s], names[t])))
                                 b->disk_of[s] = b->disk_of[t];
                 if (!b->disk_of[s])
                         b->disk_of[s] = ++disks;
         }
-        free(unknown);
+}
+
+int builder_find_disks(struct builder *b)
+{
+        size_t services = b->fleet->service_count;
+        cleanup_free bool *unknown = calloc(b->fleet->host_count + 1, sizeof(*unknown));
+        cleanup_free const char **names = calloc(services + 1, sizeof(*names));
+
+        b->disk_of = calloc(services + 1, sizeof(*b->disk_of));
+        if (!unknown || !names || !b->disk_of)
+                return -ENOMEM;
+        for (size_t s = 0; s < services; s++) {
+                names[s] = is_loader(b, s) ? disk_name(b, s) : NULL;
+                if (names[s] && !names[s][0])
+                        unknown[b->fleet->services[s].host] = true;
+        }
+        number_disks(b, names, unknown);
         return 0;
 }
 
