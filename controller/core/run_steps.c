@@ -56,7 +56,9 @@ bool step_is_superseded(const run *run, size_t step)
 {
         int again = run->steps[step].again;
 
-        return again >= 0 && run->plan->steps[again].batch <= run->batch;
+        /* What an abort took out of the plan before it began brings nothing up, and watches over nothing. */
+        return again >= 0 && run->plan->steps[again].batch <= run->batch &&
+               run->steps[again].state != STEP_CANCELLED;
 }
 
 size_t step_now(const run *run, size_t index)

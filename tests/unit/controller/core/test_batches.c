@@ -269,6 +269,30 @@ static void test_abort_in_a_later_batch(void **state)
         lab_end(&lab);
 }
 
+/* What a later batch was to watch over and no longer does is the earlier one's again: its host is booted
+ * anew, and what stands on it is awaited. */
+static void test_abort_and_an_earlier_batch(void **state)
+{
+        struct lab lab;
+
+        start_with_canary(&lab);
+        take_down_db2(&lab);
+        bring_up_db2(&lab);
+        lab_down(&lab, APP1);
+        done_all(&lab, (const char *const[]){"db1/bds redis.rewrite", "db1/geo tile38.shrink", NULL});
+        lab_down(&lab, DB2);
+        lab_wait(&lab, 25 * USEC_PER_SEC);
+        assert_step(&lab, "db2/bull00 is ready (batch 2)", STEP_RUNNING);
+        assert_int_equal(lab_steer(&lab, STEER_ABORT, NULL, ""), 0);
+        assert_step(&lab, "db2/bull00 is ready (batch 2)", STEP_CANCELLED);
+        lab_new_boot(&lab, DB2);
+        lab_phase(&lab, BULL00, PHASE_STARTING, 0);
+        lab_up(&lab, DB2);
+        assert_step(&lab, "db2/bull00 unit.start", STEP_RUNNING);
+        assert_step(&lab, "db2/bull00 ready", STEP_WAITING);
+        lab_end(&lab);
+}
+
 #define MANY 40
 
 /* More hosts than a line holds: those that fit are named whole, and that there are more is said once. */
@@ -338,6 +362,7 @@ int main(void)
                 cmocka_unit_test(test_a_failed_canary),
                 cmocka_unit_test(test_a_host_of_an_earlier_batch_is_booted),
                 cmocka_unit_test(test_abort_in_a_later_batch),
+                cmocka_unit_test(test_abort_and_an_earlier_batch),
                 cmocka_unit_test(test_a_batch_of_many_hosts),
                 cmocka_unit_test(test_a_soft_reboot_is_refused),
         };
