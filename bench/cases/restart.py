@@ -22,6 +22,18 @@ def control(*arguments, quiet=True):
     return done.stdout
 
 
+def prepare():
+    """Real hosts of the bench's own, with what is built here."""
+    if os.geteuid() != 0:
+        raise harness.Failed("real hosts need root")
+    os.environ.setdefault("TESTBED_PREFIX", "bn-")
+    os.environ.setdefault("TESTBED_NET", "10.91.9")
+    os.environ.setdefault("TESTBED_DIR", "/var/lib/muster-testbed-bn")
+    os.environ["DEMO_DATA_MB"] = str(DATA_MB)
+    os.environ["MUSTER_BUILD"] = str(harness.BUILD)
+    harness.build_release("all")
+
+
 def fleet_up():
     done = subprocess.run([_restart.FIXTURES / "fleet", "up"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, check=False)
@@ -38,14 +50,7 @@ def settled():
 
 
 def run(options):
-    if os.geteuid() != 0:
-        raise harness.Failed("real hosts need root")
-    os.environ.setdefault("TESTBED_PREFIX", "bn-")
-    os.environ.setdefault("TESTBED_NET", "10.91.9")
-    os.environ.setdefault("TESTBED_DIR", "/var/lib/muster-testbed-bn")
-    os.environ["DEMO_DATA_MB"] = str(DATA_MB)
-    os.environ["MUSTER_BUILD"] = str(harness.BUILD)
-    harness.build_release("all")
+    prepare()
     walls, policies, parts = {OURS: [], SCRIPT: []}, [], []
 
     def measure(name, work, hold, settle):
