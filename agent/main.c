@@ -211,12 +211,13 @@ static void on_boot_past(void *userdata, int r, const char *units, const struct 
 /* An agent that cannot do this is still of use. */
 static void release_boot_units(struct agent *agent)
 {
-        char folder[PATH_SIZE];
+        char folder[PATH_SIZE], boot[BOOT_MARK_SIZE];
         int r;
 
+        probe_boot_mark(boot);
         if (!agent->bus || snprintf(folder, sizeof(folder), "%s/pm2", agent->folder) >= (int)sizeof(folder))
                 return;
-        r = pm2_boot_past_new(&agent->boot_past, agent->bus, folder, on_boot_past, agent);
+        r = pm2_boot_past_new(&agent->boot_past, agent->bus, folder, boot, on_boot_past, agent);
         if (r < 0)
                 log_warning("units that were held back over a boot are not looked for: %s", strerror(-r));
 }

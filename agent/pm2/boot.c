@@ -17,8 +17,8 @@
 #define UNIT_FILE_SIZE (256u << 10)
 #define UNITS_MOST     4
 #define HOMES_MOST     64
-#define BOOT_SIZE      64
-#define BOOT_MARK      "boot " /* the record's first line */
+#define BOOT_SIZE      96
+#define BOOT_LINE      "boot " /* the record's first line begins with it */
 
 struct pm2_boot {
         sd_bus *bus;
@@ -28,7 +28,7 @@ struct pm2_boot {
         char units[UNITS_MOST][UNIT_SIZE];
         size_t unit_count;
         bool release;
-        char boot[BOOT_SIZE]; /* the boot in which the record was written */
+        char boot[BOOT_SIZE]; /* the boot in which the record was written, or is now */
         pm2_boot_done done;
         void *userdata;
 };
@@ -86,18 +86,6 @@ static void add_unit(pm2_boot *self, const char *name)
                 text_copy_cut(self->units[self->unit_count++], UNIT_SIZE, name);
 }
 
-/* The kernel's id of this boot, as it has it; "" where it cannot be read. */
-static void this_boot(char ret[BOOT_SIZE])
-{
-        cleanup_free char *text = NULL;
-
-        ret[0] = '\0';
-        if (file_read("/proc/sys/kernel/random/boot_id", BOOT_SIZE * 2, &text, NULL, NULL) == 0) {
-                text[strcspn(text, "\n")] = '\0';
-                text_copy_cut(ret, BOOT_SIZE, text);
-        }
-}
-
 static int read_record(pm2_boot *self)
 {
         cleanup_free char *text = NULL;
@@ -107,8 +95,8 @@ static int read_record(pm2_boot *self)
         if (r < 0)
                 return r;
         for (name = strtok_r(text, "\n", &rest); name; name = strtok_r(NULL, "\n", &rest))
-                if (text_starts(name, BOOT_MARK))
-                        text_copy_cut(self->boot, BOOT_SIZE, name + strlen(BOOT_MARK));
+                if (text_starts(name, BOOT_LINE))
+                        text_copy_cut(self->boot, BOOT_SIZE, name + strlen(BOOT_LINE));
                 else
                         add_unit(self, name);
         return 0;
@@ -116,7 +104,7 @@ static int read_record(pm2_boot *self)
 
 static int write_record(pm2_boot *self, struct error *error)
 {
-        char text[UNITS_MOST * UNIT_SIZE + BOOT_SIZE * 2], folder[PATH_SIZE];
+        char text[UNITS_MOST * UNIT_SIZE + BOOT_SIZE * 2], folder[PATH_SIZE], boot[BOOT_SIZE];
         size_t used;
         int r;
 
@@ -125,9 +113,9 @@ static int write_record(pm2_boot *self, struct error *error)
         r = file_make_folders(folder, 0700, error);
         if (r < 0)
                 return r;
+        TEXT_COPY(boot, self->boot);
         read_record(self); /* what an earlier stop has held back stays so */
-        this_boot(self->boot);
-        used = (size_t)snprintf(text, sizeof(text), BOOT_MARK "%s\n", self->boot);
+        used = (size_t)snprintf(text, sizeof(text), BOOT_LINE "%s\n", boot);
         for (size_t i = 0; i < self->unit_count; i++)
                 used += (size_t)snprintf(text + used, sizeof(text) - used, "%s\n", self->units[i]);
         return file_write_atomic(self->record, text, used, 0600, error);
@@ -293,13 +281,15 @@ static int list(pm2_boot *self)
 
 /* folder NULL: only looks. */
 static int look(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, const char *folder,
-                pm2_boot_done done, void *userdata)
+                const char *boot, pm2_boot_done done, void *userdata)
 {
         cleanup_with(pm2_boot_freep) pm2_boot *self = NULL;
         int r = boot_new(&self, bus, home, done, userdata);
 
         if (r == 0 && folder)
                 r = record_path(self->record, folder, home);
+        if (r == 0)
+                r = TEXT_COPY(self->boot, boot);
         if (r == 0)
                 r = list(self);
         if (r < 0)
@@ -311,13 +301,13 @@ static int look(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, const 
 int pm2_boot_find(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, pm2_boot_done done,
                   void *userdata)
 {
-        return look(ret, bus, home, NULL, done, userdata);
+        return look(ret, bus, home, NULL, "", done, userdata);
 }
 
 int pm2_boot_hold(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, const char *folder,
-                  pm2_boot_done done, void *userdata)
+                  const char *boot, pm2_boot_done done, void *userdata)
 {
-        return look(ret, bus, home, folder, done, userdata);
+        return look(ret, bus, home, folder, boot, done, userdata);
 }
 
 int pm2_boot_release(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, const char *folder,
@@ -362,10 +352,9 @@ DEFINE_CLEANUP(pm2_boot_past *, pm2_boot_past_free);
 
 /* One home's record: 1 where it is of a boot that is over and is being released. */
 static int release_past(pm2_boot_past *past, sd_bus *bus, const char *folder, const char *id,
-                        pm2_boot_done done, void *userdata)
+                        const char *boot, pm2_boot_done done, void *userdata)
 {
         cleanup_with(pm2_boot_freep) pm2_boot *self = NULL;
-        char boot[BOOT_SIZE];
         int r = boot_new(&self, bus, &(struct pm2_home){0}, done, userdata);
 
         if (r < 0)
@@ -374,7 +363,6 @@ static int release_past(pm2_boot_past *past, sd_bus *bus, const char *folder, co
                     (int)sizeof(self->record) ||
             read_record(self) < 0)
                 return 0;
-        this_boot(boot);
         if (!boot[0] || !self->boot[0] || text_equal(boot, self->boot) || self->unit_count == 0)
                 return 0;
         self->release = true;
@@ -385,8 +373,8 @@ static int release_past(pm2_boot_past *past, sd_bus *bus, const char *folder, co
         return 1;
 }
 
-int pm2_boot_past_new(pm2_boot_past **ret, sd_bus *bus, const char *folder, pm2_boot_done done,
-                      void *userdata)
+int pm2_boot_past_new(pm2_boot_past **ret, sd_bus *bus, const char *folder, const char *boot,
+                      pm2_boot_done done, void *userdata)
 {
         cleanup_with(pm2_boot_past_freep) pm2_boot_past *self = calloc(1, sizeof(*self));
         cleanup_dir DIR *homes = opendir(folder);
@@ -397,7 +385,7 @@ int pm2_boot_past_new(pm2_boot_past **ret, sd_bus *bus, const char *folder, pm2_
         while (homes && self->count < HOMES_MOST && (entry = readdir(homes))) {
                 int r = entry->d_name[0] == '.'
                                 ? 0
-                                : release_past(self, bus, folder, entry->d_name, done, userdata);
+                                : release_past(self, bus, folder, entry->d_name, boot, done, userdata);
 
                 if (r < 0)
                         return r;

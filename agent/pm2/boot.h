@@ -19,9 +19,10 @@ typedef void (*pm2_boot_done)(void *userdata, int r, const char *units, const st
 int pm2_boot_find(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, pm2_boot_done done,
                   void *userdata);
 
-/* Disables those that are enabled; folder is where the record is kept (snapshot.h's folder). */
+/* Disables those that are enabled; folder is where the record is kept (snapshot.h's folder). boot: what tells
+ * this boot from every other (probe_boot_mark). */
 int pm2_boot_hold(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, const char *folder,
-                  pm2_boot_done done, void *userdata);
+                  const char *boot, pm2_boot_done done, void *userdata);
 
 /* Enables what the record names. -ENOENT: there is no record, done never comes. */
 int pm2_boot_release(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, const char *folder,
@@ -31,8 +32,8 @@ int pm2_boot_release(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, c
  * at the boot that is over, and the run may have ended without a restore. done comes once for each record;
  * ret is NULL where there is none. To be asked when the agent starts. */
 typedef struct pm2_boot_past pm2_boot_past;
-int pm2_boot_past_new(pm2_boot_past **ret, sd_bus *bus, const char *folder, pm2_boot_done done,
-                      void *userdata);
+int pm2_boot_past_new(pm2_boot_past **ret, sd_bus *bus, const char *folder, const char *boot,
+                      pm2_boot_done done, void *userdata);
 pm2_boot_past *pm2_boot_past_free(pm2_boot_past *self);
 
 /* Lets go; a step that systemd has accepted is carried out. */

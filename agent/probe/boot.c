@@ -70,6 +70,16 @@ int probe_boot(char ret_boot_id[ID_SIZE], uint64_t *ret_pid1_start_ticks, struct
         return 0;
 }
 
+void probe_boot_mark(char ret[BOOT_MARK_SIZE])
+{
+        char id[ID_SIZE];
+        uint64_t start;
+
+        ret[0] = '\0';
+        if (probe_boot(id, &start, NULL) == 0)
+                snprintf(ret, BOOT_MARK_SIZE, "%s-%" PRIu64, id, start);
+}
+
 int probe_boot_check(const char *folder, const char *boot_id, uint64_t pid1_start_ticks, struct error *error)
 {
         cleanup_free char *text = NULL;

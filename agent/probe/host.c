@@ -382,3 +382,8 @@ const struct host_state *host_reader_state(host_reader *reader)
         reader->state.facts.looked_ms = (time_monotonic_us() - reader->looked_us) / USEC_PER_MSEC;
         return &reader->state;
 }
+
+uint64_t host_reader_looked_us(const host_reader *reader)
+{
+        return reader->looked_us;
+}

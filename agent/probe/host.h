@@ -17,5 +17,7 @@ int host_reader_new(host_reader **ret, sd_event *event, sd_bus *bus, const char 
 host_reader *host_reader_free(host_reader *reader);
 /* Begins a reading; after the one that is under way, if one is. read comes for each, perhaps at once. */
 int host_reader_start(host_reader *reader);
+/* When the newest reading began; monotonic. */
+uint64_t host_reader_looked_us(const host_reader *reader);
 /* The newest reading, aged by now. */
 const struct host_state *host_reader_state(host_reader *reader);

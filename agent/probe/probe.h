@@ -37,6 +37,11 @@ const struct agent_state *probe_set_state(const probe_set *set);
  */
 int probe_boot(char ret_boot_id[ID_SIZE], uint64_t *ret_pid1_start_ticks, struct error *error);
 
+/* Both in one word, for records of what was done in a boot: a boot id may be constant. "" where they cannot
+ * be read. */
+#define BOOT_MARK_SIZE (ID_SIZE + 24)
+void probe_boot_mark(char ret[BOOT_MARK_SIZE]);
+
 /* Whether this boot id was there on an earlier boot already, by PID 1's start: then no reboot can be proven
  * by it, as in a container that has its host's. What is known of the last boot is kept in the folder's file
  * "boot". 0; -ESTALE with a text; other errors of the folder. */

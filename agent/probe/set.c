@@ -45,8 +45,9 @@ struct probe_set {
         probe_changed changed;
         void *userdata;
         host_reader *host;
-        bool host_known, host_awaited, host_wanted;
-        uint64_t host_print; /* of what host_fingerprint looks at */
+        bool host_known, host_wanted;
+        uint64_t host_awaited_us; /* a reading that begins from then on is awaited; 0: none is */
+        uint64_t host_print;      /* of what host_fingerprint looks at */
         sd_event_source *host_timer, *tell_timer;
         sd_bus_slot *jobs, *files, *reloads;
         uint64_t told_us;
@@ -72,7 +73,7 @@ static const struct probe_reader *reader_of(enum service_kind kind)
 /* Whether there is something to tell: every service was read, and none is being read for a refresh. */
 static bool all_known(const probe_set *set)
 {
-        if (!set->host_known || set->host_awaited)
+        if (!set->host_known || set->host_awaited_us)
                 return false;
         for (size_t i = 0; i < set->count; i++)
                 if (!set->entries[i]->known || set->entries[i]->refresh != NOT_AWAITED)
@@ -148,14 +149,18 @@ static void on_host_read(bool urgent, void *userdata)
 {
         probe_set *set = userdata;
         uint64_t print = host_fingerprint(host_reader_state(set->host));
+        /* One that was under way when it was asked for may have seen what was before. */
+        bool awaited = set->host_awaited_us && host_reader_looked_us(set->host) >= set->host_awaited_us;
 
-        if (!set->host_known || set->host_awaited || set->host_wanted || urgent || print != set->host_print ||
+        if (!set->host_known || awaited || set->host_wanted || urgent || print != set->host_print ||
             is_moving(set))
                 tell_soon(set);
         set->host_print = print;
         set->host_known = true;
+        if (awaited)
+                set->host_awaited_us = 0;
         if (!urgent)
-                set->host_awaited = set->host_wanted = false;
+                set->host_wanted = false;
 }
 
 static int on_host_timer(sd_event_source *source, uint64_t now_us, void *userdata)
@@ -532,7 +537,7 @@ int probe_set_configure(probe_set *set, const struct service_spec *services, siz
 
 void probe_set_refresh(probe_set *set)
 {
-        set->host_awaited = true;
+        set->host_awaited_us = time_monotonic_us();
         sd_event_source_set_time_relative(set->host_timer, 0);
         sd_event_source_set_enabled(set->host_timer, SD_EVENT_ONESHOT);
         for (size_t i = 0; i < set->count; i++) {

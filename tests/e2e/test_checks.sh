@@ -207,7 +207,7 @@ found 'blocks agent-autostart' 'muster-agent itself is disabled'
 found 'blocks autostart vendor' '^vendor.service on h1 is disabled'
 found 'blocks autostart masked' 'cannot be started at all'
 found 'blocks autostart linked' 'is linked'
-found 'blocks autostart other' 'is indirect'
+found 'warns autostart other' 'is indirect: its .Install. section enables other units only'
 found 'warns failed-units' '1 failed unit: broken.service'
 found 'warns last-write saver' 'the last RDB save of saver'
 found 'warns last-write slow' 'the last rewrite of the AOF of slow'
@@ -241,8 +241,9 @@ repaired agent-autostart ''
 for unit in plain@two vendor linked muster-agent; do
         equal "$unit" enabled "$(on systemctl is-enabled "$unit")"
 done
-jq -e '[.repairs[] | select(.finding.id == "autostart" and .finding.service == "other" and .repair_failed)] | length == 1' \
-        "$work/found" >/dev/null || fail "that no links make other.service start at boot is not told"
+jq -e '[.repairs[] | select(.repair_failed)] | length == 0' "$work/found" >/dev/null || fail "a repair was offered that fails"
+jq -e '[.repairs[] | select(.finding.service == "other")] | length == 0' "$work/found" >/dev/null ||
+        fail "no links make other.service start at boot, and it was tried all the same"
 equal "masked.service" masked "$(on systemctl is-enabled masked || true)"
 echo "fix: what can be repaired is"
 

@@ -119,16 +119,17 @@ static void on_boot_past(void *userdata, int r, const char *units, const struct 
 
 static int run_boot(struct run *run, const char *folder)
 {
-        char path[PATH_SIZE];
+        char path[PATH_SIZE], boot[BOOT_MARK_SIZE];
         pm2_boot_past *past = NULL;
         sd_bus *bus = NULL;
         int r = sd_bus_open_system(&bus);
 
+        probe_boot_mark(boot);
         snprintf(path, sizeof(path), "%s/pm2", folder);
         if (r >= 0)
                 r = sd_bus_attach_event(bus, run->event, 0);
         if (r >= 0)
-                r = pm2_boot_past_new(&past, bus, path, on_boot_past, run);
+                r = pm2_boot_past_new(&past, bus, path, boot, on_boot_past, run);
         if (r < 0)
                 return 1;
         if (past)

@@ -122,7 +122,10 @@ has '^boot-unit=pm2-beam.service is disabled until the restore$'
 agent boot
 has '^nothing is held back since before this boot$'
 dump >"$TESTBED_DIR/dump.before"
+on sh -c 'cat /proc/sys/kernel/random/boot_id >/etc/boot-id'
 "$testbed" reboot apps >"$out" 2>&1 || fail "the host does not come back"
+# As in a container that has its host's boot id: it is the same after the boot.
+on sh -c 'umount /proc/sys/kernel/random/boot_id; mount --bind /etc/boot-id /proc/sys/kernel/random/boot_id'
 on sh -c 'systemctl is-enabled pm2-beam.service || true'
 has '^disabled$'
 on sh -c 'pgrep -u beam || echo nothing runs'

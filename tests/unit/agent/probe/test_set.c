@@ -31,6 +31,7 @@ struct bench {
         char heard[2048];
         probe_set *set;
         unsigned told, answered;
+        uint64_t looked_us; /* when what was told of the host last was read; to the millisecond, rounded up */
 };
 
 #define INFO_READY                                                                                           \
@@ -116,6 +117,7 @@ static void on_changed(probe_set *set, void *userdata)
         const struct agent_state *state = probe_set_state(set);
 
         bench->told++;
+        bench->looked_us = time_monotonic_us() - state->host.facts.looked_ms * USEC_PER_MSEC;
         assert_string_not_equal(state->host.boot_id, "");
         for (size_t i = 0; i < state->service_count; i++)
                 assert_string_not_equal(state->services[i].detail, ""); /* each was read once */
@@ -215,6 +217,22 @@ static void test_nothing_to_watch(void **state)
         probe_set_refresh(bench->set);
         RUN_UNTIL(bench, bench->told);
         assert_int_equal(probe_set_state(bench->set)->service_count, 0);
+}
+
+/* A reading of the host that is under way when one is asked for is no answer to that. */
+static void test_host_after_the_question(void **state)
+{
+        struct bench *bench = *state;
+        uint64_t asked_us;
+
+        watch(bench, NULL, 0);
+        assert_true(sd_event_run(bench->event, UINT64_MAX) >= 0); /* it has begun */
+        assert_int_equal(bench->told, 0);
+        usleep(20000);
+        asked_us = time_monotonic_us();
+        probe_set_refresh(bench->set);
+        RUN_UNTIL(bench, bench->told);
+        assert_true(bench->looked_us >= asked_us);
 }
 
 /* What is told after a refresh was read after it. */
@@ -469,6 +487,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(test_tells_when_all_are_known),
                 TEST(test_nothing_to_watch),
+                TEST(test_host_after_the_question),
                 TEST(test_refresh),
                 TEST(test_no_news),
                 TEST(test_freed_while_reading),

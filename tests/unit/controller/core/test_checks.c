@@ -64,6 +64,17 @@ static void test_autostart(void **state)
         }
         strcpy(state_of(BDS)->unit.unit_file_state, "generated");
         expect_nothing();
+        /* What is no instance stays indirect: enabling it is no help, and not promised to be. */
+        strcpy(state_of(BDS)->unit.unit_file_state, "indirect");
+        strcpy(state_of(BDS)->unit.id, "other.service");
+        assert_int_equal(expect("autostart", SEVERITY_WARNS,
+                                "other.service on db1 is indirect: its [Install]",
+                                "what Also= names is enabled")
+                                 ->fix,
+                         OPERATION_NONE);
+        strcpy(state_of(BDS)->unit.id, "template@.service");
+        assert_int_equal(expect("autostart", SEVERITY_WARNS, "is indirect", "WantedBy=")->fix,
+                         OPERATION_NONE);
         /* u@bds.service is an alias */
         strcpy(state_of(BDS)->unit.unit_file_state, "disabled");
         strcpy(state_of(BDS)->unit.id, "own@bds.service");
