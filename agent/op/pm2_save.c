@@ -92,7 +92,8 @@ static void on_written(int result, void *data, void *userdata)
         struct error error = {0};
 
         if (!writing) {
-                error_set(&error, result, "the snapshot could not be written within %llu s: the disk of %s",
+                error_set(&error, result,
+                          "the snapshot was not written within %llu s: the disk of %s does not answer",
                           WRITE_US / USEC_PER_SEC, save->target.folder);
                 fail(op, result, &error);
                 return;
