@@ -19,8 +19,6 @@
 #include "common/base/time.h"
 #include "controller/runner_internal.h"
 
-#define TIMER_ACCURACY_US 1000
-
 struct live *live_find(const runner *runner, const char *id)
 {
         for (struct live *live = runner->live; live; live = live->next)
@@ -33,7 +31,6 @@ static struct live *live_free(struct live *live)
 {
         if (!live)
                 return NULL;
-        sd_event_source_disable_unref(live->timer);
         run_free(live->run);
         free(live);
         return NULL;
@@ -45,7 +42,7 @@ static int fatal(runner *runner, const char *what, const char *run, int code, co
         log_error("run %s: %s: %s; the controller ends and goes on from its journal", run, what,
                   error_text(error, code));
         runner->ended = true;
-        sd_event_exit(runner->event, code);
+        runner->time.end(code, runner->time.userdata);
         return code;
 }
 
@@ -97,7 +94,7 @@ static int journal(struct live *live, const struct run_effects *effects)
         }
         if (!watched || last == effects->count)
                 return 0;
-        run_left(live->run, time_monotonic_us(), &news.left_low_us, &news.left_high_us);
+        run_left(live->run, runner_monotonic_us(live->runner), &news.left_low_us, &news.left_high_us);
         summary_of(live->run, &summary);
         for (size_t i = 0; i < effects->count; i++)
                 if (effects->items[i].kind == EFFECT_JOURNAL)
@@ -110,7 +107,7 @@ static void tell_progress(struct live *live, const struct run_effect *effect)
 {
         struct run_news news = {
                 .run = run_id(live->run),
-                .time_us = time_realtime_us(),
+                .time_us = runner_realtime_us(live->runner),
                 .text = effect->text,
                 .step = effect->step,
                 .step_state = "",
@@ -122,7 +119,7 @@ static void tell_progress(struct live *live, const struct run_effect *effect)
 
         if (!runner_is_watched(live->runner, news.run))
                 return;
-        run_left(live->run, time_monotonic_us(), &news.left_low_us, &news.left_high_us);
+        run_left(live->run, runner_monotonic_us(live->runner), &news.left_low_us, &news.left_high_us);
         runner_tell(live->runner, &news);
 }
 
@@ -168,29 +165,32 @@ static int carry_out(struct live *live, const struct run_effect *effect)
 /* --- feeding ---------------------------------------------------------------------------------------------
  */
 
-static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+/* One alarm for all runs, at the first time that any of them waits for. */
+static int arm(runner *runner)
 {
-        struct live *live = userdata;
-        runner *runner = live->runner;
-        struct run_input input = {.kind = INPUT_TICK};
+        uint64_t first_us = UINT64_MAX;
 
-        (void)live_feed(live, &input, NULL);
-        runner_reap(runner);
-        return 0;
+        for (const struct live *live = runner->live; live; live = live->next)
+                if (run_wake_us(live->run) < first_us)
+                        first_us = run_wake_us(live->run);
+        return runner->time.wake_at(runner, first_us, runner->time.userdata);
 }
 
-static int arm(struct live *live)
+void runner_wake(runner *runner)
 {
-        uint64_t wake_us = run_wake_us(live->run);
-        int r;
+        uint64_t now_us = runner_monotonic_us(runner);
+        int r = 0;
 
-        if (wake_us == UINT64_MAX)
-                return live->timer ? sd_event_source_set_enabled(live->timer, SD_EVENT_OFF) : 0;
-        if (!live->timer)
-                return sd_event_add_time(live->runner->event, &live->timer, CLOCK_BOOTTIME, wake_us,
-                                         TIMER_ACCURACY_US, on_timer, live);
-        r = sd_event_source_set_time(live->timer, wake_us);
-        return r < 0 ? r : sd_event_source_set_enabled(live->timer, SD_EVENT_ONESHOT);
+        for (struct live *live = runner->live; live && r >= 0; live = live->next) {
+                struct run_input input = {.kind = INPUT_TICK};
+
+                if (run_wake_us(live->run) <= now_us)
+                        r = live_feed(live, &input, NULL);
+        }
+        runner_reap(runner);
+        r = r < 0 ? r : arm(runner);
+        if (r < 0 && !runner->ended)
+                (void)fatal(runner, "cannot be woken", "", r, NULL);
 }
 
 int live_feed(struct live *live, struct run_input *input, struct error *error)
@@ -202,10 +202,10 @@ int live_feed(struct live *live, struct run_input *input, struct error *error)
 
         /* At the end of the program calls end and hosts go down: no news to a run that others will go on
          * with. */
-        if (runner->ended || sd_event_get_state(runner->event) == SD_EVENT_FINISHED)
+        if (runner->ended || runner->time.has_ended(runner->time.userdata))
                 return -ESHUTDOWN;
-        input->now_us = time_monotonic_us();
-        input->clock_us = time_realtime_us();
+        input->now_us = runner_monotonic_us(runner);
+        input->clock_us = runner_realtime_us(runner);
         r = run_apply(live->run, input, &effects, error ? error : &own);
         if (r == -EINVAL && input->kind == INPUT_STEER)
                 return r;
@@ -216,7 +216,7 @@ int live_feed(struct live *live, struct run_input *input, struct error *error)
         for (size_t i = 0; i < effects.count && r >= 0; i++)
                 r = carry_out(live, &effects.items[i]);
         if (r >= 0)
-                r = arm(live);
+                r = arm(runner);
         return r < 0 ? fatal(runner, "cannot be written down", run_id(live->run), r, NULL) : 0;
 }
 
@@ -292,7 +292,7 @@ int live_feed_hosts(struct live *live)
                         continue;
                 input.host = view.name;
                 input.state = view.state;
-                input.age_us = time_monotonic_us() - view.came_us;
+                input.age_us = runner_monotonic_us(live->runner) - view.came_us;
                 r = live_feed(live, &input, NULL);
                 if (r < 0)
                         return r;
@@ -305,14 +305,18 @@ int live_feed_hosts(struct live *live)
 
 DEFINE_CLEANUP(runner *, runner_free);
 
-int runner_new(runner **ret, sd_event *event, store *store, agents *agents, struct error *error)
+int runner_new_in(runner **ret, const struct runner_time *time, store *store, agents *agents,
+                  struct error *error)
 {
         cleanup_with(runner_freep) runner *runner = calloc(1, sizeof(*runner));
         int r;
 
-        if (!runner)
+        if (!runner) {
+                if (time->free)
+                        time->free(time->userdata);
                 return -ENOMEM;
-        runner->event = event;
+        }
+        runner->time = *time;
         runner->store = store;
         runner->agents = agents;
         r = runner_resume(runner, error);
@@ -322,6 +326,14 @@ int runner_new(runner **ret, sd_event *event, store *store, agents *agents, stru
                 return r;
         *ret = TAKE(runner);
         return 0;
+}
+
+int runner_new(runner **ret, sd_event *event, store *store, agents *agents, struct error *error)
+{
+        struct runner_time time;
+        int r = runner_time_of(&time, event);
+
+        return r < 0 ? r : runner_new_in(ret, &time, store, agents, error);
 }
 
 runner *runner_free(runner *runner)
@@ -337,6 +349,8 @@ runner *runner_free(runner *runner)
         for (struct call *call = runner->calls; call; call = call->next)
                 call->runner = NULL;
         runner_unwatch_all(runner);
+        if (runner->time.free)
+                runner->time.free(runner->time.userdata);
         free(runner);
         return NULL;
 }
@@ -344,9 +358,9 @@ runner *runner_free(runner *runner)
 /* --- starting and steering -------------------------------------------------------------------------------
  */
 
-void runner_make_id(char kind, char out[NAME_SIZE])
+static void make_id(char kind, uint64_t realtime_us, char out[NAME_SIZE])
 {
-        time_t now = (time_t)(time_realtime_us() / USEC_PER_SEC);
+        time_t now = (time_t)(realtime_us / USEC_PER_SEC);
         struct tm broken = {0};
         size_t used;
 
@@ -356,10 +370,15 @@ void runner_make_id(char kind, char out[NAME_SIZE])
         snprintf(out + used, NAME_SIZE - used, "-%04x", (unsigned)randombytes_uniform(0x10000));
 }
 
+void runner_make_id(char kind, char out[NAME_SIZE])
+{
+        make_id(kind, time_realtime_us(), out);
+}
+
 static int add_to_store(runner *runner, const struct plan *plan, const char *user, char id[NAME_SIZE],
                         struct error *error)
 {
-        struct store_run stored = {.state = "running", .started_us = time_realtime_us()};
+        struct store_run stored = {.state = "running", .started_us = runner_realtime_us(runner)};
         cleanup_free const char **hosts = NULL;
         cleanup_free char *json = NULL;
         char holder[NAME_SIZE] = "";
@@ -370,7 +389,7 @@ static int add_to_store(runner *runner, const struct plan *plan, const char *use
                 r = plan_hosts(plan, &hosts, &count);
         if (r < 0)
                 return r;
-        runner_make_id('r', id);
+        make_id('r', stored.started_us, id);
         text_copy_cut(stored.id, sizeof(stored.id), id);
         text_copy_cut(stored.kind, sizeof(stored.kind), plan_kind_name(plan->kind));
         text_copy_cut(stored.scope, sizeof(stored.scope), plan->scope);
@@ -399,9 +418,9 @@ int runner_start(runner *runner, struct plan **plan, const char *user, char ret_
                 r = add_to_store(runner, *plan, user, id, error);
         if (r < 0)
                 return r;
-        r = run_new(&run, id, *plan, time_monotonic_us(), error);
+        r = run_new(&run, id, *plan, runner_monotonic_us(runner), error);
         if (r < 0) {
-                (void)store_run_finish(runner->store, id, "failed", time_realtime_us());
+                (void)store_run_finish(runner->store, id, "failed", runner_realtime_us(runner));
                 return r;
         }
         *plan = NULL;
@@ -444,7 +463,8 @@ int runner_steer(runner *runner, const char *run, enum steer_action action, int 
                                 "hosts: 'muster run abort %s'",
                                 run, run);
                 log_warning("run %s, which cannot be read, is given up by %s: its hosts are free", run, user);
-                return store_run_finish(runner->store, run, run_state_name(RUN_ABORTED), time_realtime_us());
+                return store_run_finish(runner->store, run, run_state_name(RUN_ABORTED),
+                                        runner_realtime_us(runner));
         }
         if (r == 0)
                 return error_set(error, -EINVAL, "run %s has ended (%s)", run, stored.state);

@@ -1,4 +1,5 @@
-/* Carries out the core's effects with real links, store and clock. All runs of the controller live here. */
+/* Carries out the core's effects: calls to agents, the store, the time. All runs of the controller live here.
+ */
 #pragma once
 
 #include "controller/agents.h"
@@ -39,9 +40,29 @@ typedef void (*runner_news)(const struct run_news *news, void *userdata);
 /* A name that has not been given before: "r20261123-231538-f37c"; kind is its first letter, r for runs. */
 void runner_make_id(char kind, char ret[NAME_SIZE]);
 
+/* What the runner has of the time: the loop's own, or a number (tests/sim). */
+struct runner_time {
+        uint64_t (*monotonic_us)(void *userdata);
+        uint64_t (*realtime_us)(void *userdata);
+        /* runner_wake is to be called then, once, not from within; UINT64_MAX: not at all. Replaces what was
+         * asked for before. */
+        int (*wake_at)(runner *runner, uint64_t monotonic_us, void *userdata);
+        /* The program is to end with this code, and to recover by reading. */
+        void (*end)(int code, void *userdata);
+        /* It has ended: what still comes in is no news. */
+        bool (*has_ended)(void *userdata);
+        void (*free)(void *userdata); /* with the runner; may be NULL */
+        void *userdata;
+};
+
 /* Borrows all. Unfinished runs of the store are folded from their journals and go on as agents connect. */
 int runner_new(runner **ret, sd_event *event, store *store, agents *agents, struct error *error);
+/* The same on another time; *time is copied, and freed also if this fails. */
+int runner_new_in(runner **ret, const struct runner_time *time, store *store, agents *agents,
+                  struct error *error);
 runner *runner_free(runner *runner);
+/* The time that wake_at named has come. */
+void runner_wake(runner *runner);
 
 /* Takes *plan, which is NULL then, as soon as the run is made of it, also if what follows fails (the program
  * ends). -EBUSY with a text if a host is held by another run: *plan is still the caller's. */

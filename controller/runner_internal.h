@@ -7,8 +7,7 @@
 struct live {
         runner *runner;
         run *run;
-        sd_event_source *timer; /* owned */
-        enum run_state told;    /* the state that watchers know */
+        enum run_state told; /* the state that watchers know */
         struct live *next;
 };
 
@@ -31,7 +30,7 @@ struct call {
 };
 
 struct runner {
-        sd_event *event;
+        struct runner_time time;
         store *store;
         agents *agents;
         struct live *live;
@@ -41,6 +40,12 @@ struct runner {
         unsigned telling; /* depth of loops over watches */
         bool ended;       /* a run could not be written down: nothing goes on in this life */
 };
+
+/* --- runner_time.c --- */
+uint64_t runner_monotonic_us(const runner *runner);
+uint64_t runner_realtime_us(const runner *runner);
+/* The time of an event loop. */
+int runner_time_of(struct runner_time *ret, sd_event *event);
 
 /* --- runner.c --- */
 struct live *live_find(const runner *runner, const char *id);

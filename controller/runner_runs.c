@@ -7,7 +7,6 @@
 #include "common/base/cleanup.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
-#include "common/base/time.h"
 #include "controller/runner_internal.h"
 
 DEFINE_CLEANUP(run *, run_free);
@@ -48,7 +47,7 @@ int runner_load(runner *runner, const char *id, run **ret, struct store_run *ret
         r = plan_from_json(&plan, json, error);
         if (r < 0)
                 return error_prefix(error, r, "run %s", id);
-        r = run_new(&run, id, plan, time_monotonic_us(), error);
+        r = run_new(&run, id, plan, runner_monotonic_us(runner), error);
         if (r < 0) {
                 plan_free(plan);
                 return r;

@@ -130,31 +130,6 @@ static void index_services(run *run)
         }
 }
 
-/* For every step the one of a later batch that does the same to the same service. */
-static int index_again(run *run)
-{
-        cleanup_free int *next =
-                reallocarray(NULL, run->service_count + 1, OPERATION_KIND_END * sizeof(*next));
-
-        if (!next)
-                return -ENOMEM;
-        for (size_t k = 0; k < run->service_count * OPERATION_KIND_END; k++)
-                next[k] = -1;
-        for (size_t i = run->plan->step_count; i-- > 0;) {
-                struct run_step *step = &run->steps[i];
-                int *later;
-
-                step->again = -1;
-                if (step->service < 0)
-                        continue;
-                later = &next[(size_t)step->service * OPERATION_KIND_END + run->plan->steps[i].operation];
-                if (*later >= 0 && run->plan->steps[*later].batch > run->plan->steps[i].batch)
-                        step->again = *later;
-                *later = (int)i;
-        }
-        return 0;
-}
-
 static int index_steps(run *run)
 {
         cleanup_free int *stops = reallocarray(NULL, run->service_count + 1, sizeof(*stops));
@@ -190,7 +165,7 @@ static int index_steps(run *run)
                 if (plan->kind == STEP_GATE && run->services[step->service].gate < 0)
                         run->services[step->service].gate = (int)i;
         }
-        return index_again(run);
+        return run_index_again(run);
 }
 
 int run_new(run **ret, const char *id, struct plan *plan, uint64_t now_us, struct error *error)

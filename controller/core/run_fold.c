@@ -194,7 +194,10 @@ static void fold_booted(run *run, const struct run_event *event, size_t host)
                 struct run_step *step = &run->steps[i];
                 const struct step *plan = &run->plan->steps[i];
 
-                if (step->host != host || step->state != STEP_DONE || step_is_superseded(run, i))
+                if (step->host != host || step->state != STEP_DONE)
+                        continue;
+                step->undone = plan->phase > PHASE_REBOOT && step_is_superseded(run, i);
+                if (step_is_superseded(run, i))
                         continue;
                 if (plan->phase > PHASE_REBOOT || (plan->phase == PHASE_STOP && reboot_to_come &&
                                                    plan->batch == run->plan->steps[h->reboot].batch)) {
@@ -245,6 +248,10 @@ static int fold_aborted(run *run, const struct run_event *event)
                                  (is_gate && (state == STEP_RUNNING || state == STEP_FAILED))))
                         step_set_state(run, i, STEP_CANCELLED);
         }
+        /* What the cancelled ones would have done again was done once and may have been undone since. */
+        for (size_t i = 0; i < count && !event->leave; i++)
+                if (run->steps[i].undone && run->steps[i].state == STEP_DONE && !step_is_superseded(run, i))
+                        step_set_state(run, i, STEP_WAITING);
         run_recount(run); /* what settles a step, and what ends it, is another matter now */
         return 0;
 }

@@ -83,7 +83,7 @@ struct run_step {
         int service; /* -1: the host itself */
         int same_as; /* service: to be seen through this one, or its master; -1 */
         int stop;    /* gates: the step of its batch that stopped the service, -1 */
-        int again;   /* the step of a later batch that does the same to the same service, -1 */
+        int again;   /* the step of a later batch that does the same to the same service, -1: run_again.c */
         /* folded */
         enum step_state state;
         unsigned unsettled; /* how many of the steps before it */
@@ -94,6 +94,7 @@ struct run_step {
         bool wanted;                  /* a person asked for it to be tried again */
         bool unknown;                 /* failed, but whether it happened is not known */
         bool forgiven;                /* failed, and the error budget lets the run go on over it */
+        bool undone;                  /* superseded, and undone by a boot since */
         uint64_t begun_us, ended_us;  /* realtime */
         uint64_t entered_us;          /* realtime: when its state became what it is */
         char text[TEXT_SIZE * 2];
@@ -170,7 +171,8 @@ bool step_was_taken_down(const run *run, size_t step);
 bool step_is_forgiven(const run *run, size_t step);
 /* Whether all that the step waits for is settled and its batch has begun. */
 bool step_is_reached(const run *run, size_t step);
-/* Whether a batch that has begun does the same anew: then this one is history. */
+/* Whether a batch that has begun does the same anew, and no abort keeps it from it: then this one is history.
+ */
 bool step_is_superseded(const run *run, size_t step);
 /* The step that does it now: of the newest batch that has begun. */
 size_t step_now(const run *run, size_t step);
@@ -180,6 +182,9 @@ void step_set_state(run *run, size_t step, enum step_state state);
 size_t run_next_awake(const run *run, size_t from);
 void run_recount(run *run);
 int run_index_later(run *run);
+
+/* --- run_again.c --- */
+int run_index_again(run *run);
 
 /* --- run_gate.c --- */
 void host_observe(struct turn *turn, size_t host, const struct agent_state *state);

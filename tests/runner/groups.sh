@@ -52,10 +52,11 @@ group_unit() {
 
 # Of the worlds, a part of its own for each seed; the unit tests begin with the first.
 group_sim() {
-        local worlds=1000
-        [[ $MUSTER_TEST_ALL -eq 0 ]] || worlds=10000
+        local worlds=10000 limit=900
+        [[ $MUSTER_TEST_ALL -eq 0 ]] || worlds=100000 limit=7200
         build release sim || return
-        run_test sim/worlds 900 build/release/tests/sim/sim --seeds "$worlds" --start "$((MUSTER_TEST_SEED * 10000 + 1))"
+        run_test sim/worlds "$limit" \
+                build/release/tests/sim/sim --seeds "$worlds" --start "$((MUSTER_TEST_SEED * 100000 + 1))"
 }
 
 # Only the rooms where nng's threads and ours meet. TSan of gcc 12 wants addresses that are not scattered wide.

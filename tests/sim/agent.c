@@ -30,8 +30,7 @@ static struct brief report_of(const struct ledger_entry *entry)
 static void late_copy(struct sim *sim, size_t host, uint64_t tag, void *data)
 {
         /* As no link would carry it: whatever its link, whatever was decided since. */
-        if (sim->controller.alive)
-                controller_take(sim, host, sim->hosts[host].link, data);
+        calls_take(sim, host, data);
 }
 
 static void answer(struct sim *sim, size_t host, const struct ledger_entry *entry)
@@ -67,7 +66,7 @@ static bool take_effect(struct sim *sim, size_t host, const struct ledger_entry 
         switch (entry->kind) {
         case OPERATION_UNIT_STOP:
         case OPERATION_PM2_STOP:
-                service->stopped_by_run = true;
+                service->stopped_by_run = service->left_down = true;
                 service_stop(sim, (size_t)entry->service);
                 return true;
         case OPERATION_UNIT_START:
@@ -316,7 +315,7 @@ static void take_operate(struct sim *sim, size_t index, const struct operation_r
 
 static void take_ledger(struct sim *sim, size_t index, const struct message *asked)
 {
-        struct message reply = {.kind = FROM_AGENT_LEDGER, .id_count = asked->id_count};
+        struct message reply = {.kind = FROM_AGENT_LEDGER, .call = asked->call, .id_count = asked->id_count};
 
         memcpy(reply.ids, asked->ids, sizeof(reply.ids));
         for (size_t i = 0; i < asked->id_count; i++) {

@@ -1,4 +1,5 @@
 /* The clock, the queue, the die and the trace. */
+#include <sodium.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,35 @@ uint64_t sim_random(struct sim *sim, uint64_t below)
 uint64_t sim_between(struct sim *sim, uint64_t low_us, uint64_t high_us)
 {
         return low_us + sim_random(sim, high_us - low_us + 1);
+}
+
+static struct sim *dealt; /* to: the world that is being run */
+
+static const char *die_name(void)
+{
+        return "sim";
+}
+
+static uint32_t die_random(void)
+{
+        return (uint32_t)sim_random(dealt, 1ull << 32);
+}
+
+static void die_fill(void *bytes, const size_t size)
+{
+        unsigned char *out = bytes;
+
+        for (size_t i = 0; i < size; i++)
+                out[i] = (unsigned char)sim_random(dealt, 256);
+}
+
+void sim_deal(struct sim *sim)
+{
+        static struct randombytes_implementation die = {
+                .implementation_name = die_name, .random = die_random, .buf = die_fill};
+
+        dealt = sim;
+        randombytes_set_implementation(&die);
 }
 
 bool sim_fault(struct sim *sim, double odds)
@@ -63,6 +93,8 @@ void sim_say(struct sim *sim, const char *format, ...)
         char text[1400], line[1500];
         va_list arguments;
 
+        if (sim->quiet)
+                return;
         va_start(arguments, format);
         vsnprintf(text, sizeof(text), format, arguments);
         va_end(arguments);

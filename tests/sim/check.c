@@ -1,4 +1,5 @@
 /* What must hold, whatever fails. Checked against the world itself, not against what the controller knows. */
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -183,7 +184,7 @@ void check_event(struct sim *sim, const struct run_event *event)
 
         if (event->kind != EVENT_DONE)
                 return;
-        plan = &run_plan(sim->controller.run)->steps[event->step];
+        plan = &sim->plan->steps[event->step];
         if (plan->operation != OPERATION_HOST_REBOOT)
                 return;
         host = fleet_host_find(&sim->fleet, plan->host);
@@ -208,7 +209,7 @@ static void check_all_up(struct sim *sim, bool only_what_was_stopped)
                         continue;
                 if (!service->instance || (!is_pm2 && !service_is_ready(sim, s)))
                         sim_fail(sim, "the run has ended (%s) and %s is not up",
-                                 run_state_name(run_state(sim->controller.run)), name(sim, s));
+                                 run_state_name(run_state(controller_run(sim))), name(sim, s));
                 if (!only_what_was_stopped && service->instance == service->first_instance)
                         sim_fail(sim, "the run is done and %s was not restarted", name(sim, s));
         }
@@ -217,13 +218,13 @@ static void check_all_up(struct sim *sim, bool only_what_was_stopped)
 /* No more was passed over than the error budget forgives. */
 static void check_budget(struct sim *sim)
 {
-        const struct plan *plan = run_plan(sim->controller.run);
+        const struct plan *plan = sim->plan;
         uint32_t failed = 0;
 
         for (size_t i = 0; i < plan->step_count; i++) {
                 struct step_view view;
 
-                run_step(sim->controller.run, i, &view);
+                run_step(controller_run(sim), i, &view);
                 failed += view.state == STEP_FAILED;
         }
         if (failed > plan->error_budget)
@@ -231,12 +232,74 @@ static void check_budget(struct sim *sim)
                          plan->error_budget);
 }
 
+void check_lock(struct sim *sim)
+{
+        struct sim_controller *controller = &sim->controller;
+        char other[NAME_SIZE];
+        struct plan *plan;
+        int r;
+
+        if (!controller_hears(sim))
+                return;
+        if (plan_from_json(&plan, controller->plan_json, NULL) < 0)
+                sim_fail(sim, "the plan cannot be read again");
+        r = runner_start(controller->runner, &plan, "another", other, NULL);
+        plan_free(plan);
+        if (r != -EBUSY)
+                sim_fail(sim, "another run of the same hosts begins while this one has them");
+}
+
+/* A run that has ended holds nothing, is not steered, and was shown whole. */
+static void check_ended(struct sim *sim)
+{
+        struct sim_controller *controller = &sim->controller;
+        struct store_run stored;
+        char holder[NAME_SIZE];
+
+        for (size_t h = 0; h < sim->fleet.host_count; h++)
+                if (store_lock_holder(controller->store, sim->fleet_hosts[h].name, holder) != -ENOENT)
+                        sim_fail(sim, "the run has ended and h%zu is still locked", h);
+        if (store_run_get(controller->store, controller->id, &stored, NULL) < 0 ||
+            !text_equal(stored.state, run_state_name(run_state(controller_run(sim)))) ||
+            !run_finished(controller_run(sim)))
+                sim_fail(sim, "the run ended as %s and is stored as %s",
+                         run_state_name(run_state(controller_run(sim))), stored.state);
+        controller_steer(sim, STEER_RESUME, -1);
+        controller_steer(sim, STEER_ABORT, -1);
+        if (controller->shown != controller->durable)
+                sim_fail(sim, "who watched was shown %llu of %llu events",
+                         (unsigned long long)controller->shown, (unsigned long long)controller->durable);
+}
+
+static int note_left(const struct step *step, size_t index, void *userdata)
+{
+        struct sim *sim = userdata;
+        int service = fleet_service_find(&sim->fleet, step->service.name);
+
+        if (service >= 0)
+                sim->services[service].left_down = false; /* it is said */
+        return 0;
+}
+
+/* However the run ended: what it stopped and did not bring back, it names. */
+static void check_left(struct sim *sim)
+{
+        if (runner_left(sim->controller.runner, sim->controller.id, note_left, sim) < 0)
+                sim_fail(sim, "what the run has left cannot be asked");
+        for (size_t s = 0; s < sim->fleet.service_count; s++)
+                if (sim->services[s].left_down)
+                        sim_fail(sim, "the run has ended (%s), has stopped %s, and does not say so",
+                                 run_state_name(run_state(controller_run(sim))), name(sim, s));
+}
+
 void check_end(struct sim *sim)
 {
-        enum run_state state = run_state(sim->controller.run);
+        enum run_state state = run_state(controller_run(sim));
         bool calm = sim->last_fault_us + 600 * USEC_PER_SEC < sim->now_us || sim->faults == 0;
         bool plain = !sim->has_aborted && !sim->has_skipped && !sim->has_policy;
 
+        check_ended(sim);
+        check_left(sim);
         if (state == RUN_DONE || state == RUN_PART)
                 check_budget(sim);
         if (plain && state != RUN_DONE)

@@ -1,280 +1,421 @@
-/* The controller around the core: what the runner does, with a journal of lines that are durable or not yet,
- * and an end between any two effects. */
+/* The controller: its life, its turns and its ends. Runner and store are the shipped ones; a turn is whatever
+ * one happening led to, its commit is the store's, and only then what was to be sent goes, one after the
+ * other, with an end of the controller possible before and between. Within a turn nothing can be seen from
+ * outside: to be killed there is to be killed before the commit. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/sim/sim.h"
 
-static void free_lines(char **lines, size_t *count)
-{
-        while (*count > 0)
-                free(lines[--*count]);
-}
+#define REALTIME_US 1700000000000000ull
 
 bool controller_announced(const struct sim *sim, const char *operation)
 {
-        const struct sim_controller *controller = &sim->controller;
-
-        for (size_t i = controller->durable; i-- > 0;)
-                if (strstr(controller->journal[i], "\"intent\"") && strstr(controller->journal[i], operation))
+        for (size_t i = sim->controller.intent_count; i-- > 0;)
+                if (text_equal(sim->controller.intents[i], operation))
                         return true;
         return false;
 }
 
-/* --- life and death --- */
+static struct live *live_run(const struct sim *sim)
+{
+        return sim->controller.alive ? live_find(sim->controller.runner, sim->controller.id) : NULL;
+}
 
-static run *fold_journal(struct sim *sim)
+const run *controller_run(const struct sim *sim)
+{
+        const struct live *live = live_run(sim);
+
+        return live ? live->run : sim->controller.ended;
+}
+
+bool controller_hears(struct sim *sim)
+{
+        struct sim_controller *controller = &sim->controller;
+
+        if (!controller->alive)
+                return false;
+        controller->busy = true;
+        if (!controller->finished && ++controller->inputs > INPUTS_MAX)
+                sim_fail(sim, "%u inputs and no end", INPUTS_MAX);
+        return true;
+}
+
+/* --- the runner's time --------------------------------------------------------------------------------- */
+
+static uint64_t monotonic_us(void *userdata)
+{
+        return ((struct sim *)userdata)->now_us;
+}
+
+static uint64_t realtime_us(void *userdata)
+{
+        const struct sim *sim = userdata;
+
+        return REALTIME_US + sim->now_us + sim->clock_offset_us;
+}
+
+static int wake_at(runner *runner, uint64_t at_us, void *userdata)
+{
+        struct sim *sim = userdata;
+        struct sim_controller *controller = &sim->controller;
+
+        controller->wake_us = at_us;
+        return 0;
+}
+
+static void rings(struct sim *sim, size_t host, uint64_t life, void *data);
+
+/* Sets the alarm, if none rings before. */
+static void set_alarm(struct sim *sim)
+{
+        struct sim_controller *controller = &sim->controller;
+        uint64_t at_us = controller->wake_us > sim->now_us ? controller->wake_us : sim->now_us;
+
+        if (controller->wake_us == UINT64_MAX || controller->alarm_us <= at_us)
+                return;
+        controller->alarm_us = at_us;
+        sim_later(sim, at_us - sim->now_us, rings, 0, controller->life, NULL);
+}
+
+static void rings(struct sim *sim, size_t host, uint64_t life, void *data)
+{
+        struct sim_controller *controller = &sim->controller;
+
+        if (controller->life != life || !controller->alive || sim->now_us < controller->alarm_us)
+                return;
+        controller->alarm_us = UINT64_MAX;
+        if (controller->wake_us > sim->now_us) {
+                set_alarm(sim);
+        } else if (controller_hears(sim)) {
+                controller->wake_us = UINT64_MAX;
+                runner_wake(controller->runner);
+                if (controller->wake_us <= sim->now_us)
+                        sim_fail(sim, "it would wake up for ever");
+        }
+}
+
+static void ends(int code, void *userdata)
+{
+        sim_fail(userdata, "the controller gives up: %s", strerror(-code));
+}
+
+static bool has_ended(void *userdata)
+{
+        return false;
+}
+
+/* --- the journal, as it is read back ------------------------------------------------------------------- */
+
+static int note_event(uint64_t number, uint64_t time_us, const char *json, void *userdata)
+{
+        struct sim *sim = userdata;
+        struct sim_controller *controller = &sim->controller;
+        struct error error = {0};
+        struct run_event event;
+        size_t count = controller->intent_count + controller->intents_new;
+
+        if (number != controller->durable + controller->events_new + 1)
+                sim_fail(sim, "event %llu follows event %llu", (unsigned long long)number,
+                         (unsigned long long)(controller->durable + controller->events_new));
+        if (number > SIM_JOURNAL)
+                sim_fail(sim, "the journal does not end");
+        if (run_event_from_json(&event, json, &error) < 0)
+                sim_fail(sim, "event %llu cannot be read: %s", (unsigned long long)number, error.text);
+        controller->events_new++;
+        controller->batches_new += event.kind == EVENT_BATCH;
+        if (event.kind == EVENT_INTENT) {
+                if (!controller->intents)
+                        controller->intents = calloc(SIM_JOURNAL, sizeof(*controller->intents));
+                if (!controller->intents)
+                        abort();
+                TEXT_COPY(controller->intents[count], event.operation);
+                controller->intents_new++;
+        }
+        sim_say(sim, "%4llu %-8s %s", (unsigned long long)number, run_event_kind_name(event.kind),
+                event.text);
+        check_event(sim, &event);
+        return 0;
+}
+
+/* What the store holds and was not there before: of this turn, or of the last one of the life before. */
+static void read_journal(struct sim *sim)
+{
+        struct sim_controller *controller = &sim->controller;
+        const struct live *live = live_run(sim);
+        int r;
+
+        if (!controller->id[0] || (live && run_events(live->run) == controller->durable))
+                return;
+        r = store_journal_read(controller->store, controller->id, controller->durable + 1, note_event, sim);
+        if (r < 0)
+                sim_fail(sim, "the journal cannot be read: %s", strerror(-r));
+}
+
+static void journal_is_durable(struct sim *sim)
+{
+        struct sim_controller *controller = &sim->controller;
+
+        controller->durable += controller->events_new;
+        controller->intent_count += controller->intents_new;
+        for (; controller->batches_new > 0; controller->batches_new--)
+                check_batch_begins(sim);
+        controller->events_new = controller->intents_new = 0;
+        controller->shown = controller->seen;
+}
+
+static void journal_is_lost(struct sim *sim)
+{
+        struct sim_controller *controller = &sim->controller;
+
+        controller->events_new = controller->intents_new = controller->batches_new = 0;
+        controller->seen = controller->shown;
+}
+
+/* --- watching ------------------------------------------------------------------------------------------ */
+
+/* Whoever watches is shown every event, once and in order, over all lives of the controller. */
+static void on_news(const struct run_news *news, void *userdata)
+{
+        struct sim *sim = userdata;
+
+        if (news->event && news->event != ++sim->controller.seen)
+                sim_fail(sim, "who watches was shown event %llu in place of event %llu",
+                         (unsigned long long)news->event, (unsigned long long)sim->controller.seen);
+}
+
+static void watch(struct sim *sim)
+{
+        struct sim_controller *controller = &sim->controller;
+
+        if (runner_watch(controller->runner, controller->id, controller->shown + 1, on_news, sim,
+                         &controller->watch) < 0)
+                sim_fail(sim, "the run cannot be watched");
+}
+
+/* --- life and death ------------------------------------------------------------------------------------ */
+
+static void rises(struct sim *sim, size_t host, uint64_t tag, void *data);
+
+static void start_run(struct sim *sim)
 {
         struct sim_controller *controller = &sim->controller;
         struct error error = {0};
         struct plan *plan;
-        run *folded;
 
         if (plan_from_json(&plan, controller->plan_json, &error) < 0 ||
-            run_new(&folded, "r1", plan, sim->now_us, &error) < 0)
-                sim_fail(sim, "the plan cannot be read again: %s", error.text);
-        for (size_t i = 0; i < controller->durable; i++) {
-                struct run_event event;
+            runner_start(controller->runner, &plan, "sim", controller->id, &error) < 0)
+                sim_fail(sim, "the run cannot be begun: %s", error.text);
+}
 
-                if (run_event_from_json(&event, controller->journal[i], &error) < 0 ||
-                    run_fold(folded, &event, &error) < 0)
-                        sim_fail(sim, "event %zu of the journal: %s: %s", i + 1, error.text,
-                                 controller->journal[i]);
-        }
-        if (run_check(folded, &error) < 0)
-                sim_fail(sim, "folded from its journal: %s", error.text);
-        return folded;
+static int take_newest(const struct store_run *run, void *userdata)
+{
+        text_copy_cut(userdata, NAME_SIZE, run->id);
+        return 0;
+}
+
+/* What the store holds when the controller begins is what it committed, and no less. */
+static void look_into_store(struct sim *sim)
+{
+        struct sim_controller *controller = &sim->controller;
+        uint64_t known = controller->durable;
+
+        controller->id[0] = '\0';
+        if (store_run_list(controller->store, 1, take_newest, controller->id) < 0)
+                sim_fail(sim, "the store cannot be read");
+        read_journal(sim);
+        journal_is_durable(sim);
+        if (controller->life > 0)
+                sim_say(sim, "  the controller is up again, %llu events",
+                        (unsigned long long)controller->durable);
+        if (known > 0 && !controller->id[0])
+                sim_fail(sim, "the run is lost");
+}
+
+/* False: its disk fails already. */
+static bool open_store(struct sim *sim)
+{
+        struct sim_controller *controller = &sim->controller;
+        bool fails = sim_fault(sim, sim->odds.sync_fails);
+        struct error error = {0};
+        int r;
+
+        disk_set(false, fails);
+        r = store_open(&controller->store, disk_path, &error);
+        disk_set(false, false);
+        if (r < 0 && !fails)
+                sim_fail(sim, "the store cannot be opened: %s", error.text);
+        if (r < 0)
+                sim_say(sim, "! the controller cannot begin: an fsync fails");
+        return r == 0;
 }
 
 /* Without room for the journal it waits, lets nobody in and begins nothing. */
 static void rises(struct sim *sim, size_t host, uint64_t tag, void *data)
 {
         struct sim_controller *controller = &sim->controller;
+        struct runner_time time = {monotonic_us, realtime_us, wake_at, ends, has_ended, NULL, sim};
+        struct error error = {0};
+        int r;
 
-        if (sim->now_us < controller->full_until_us) {
-                sim_later(sim, controller->full_until_us - sim->now_us, rises, 0, 0, NULL);
+        if (sim->now_us < controller->full_until_us || !open_store(sim)) {
+                uint64_t left_us = controller->full_until_us > sim->now_us
+                                           ? controller->full_until_us - sim->now_us
+                                           : USEC_PER_SEC;
+
+                sim_later(sim, left_us, rises, 0, 0, NULL);
                 return;
         }
-        controller->alive = true;
+        look_into_store(sim);
+        controller->alive = controller->busy = true;
         controller->life++;
-        controller->wake_us = UINT64_MAX;
-        controller->run = fold_journal(sim);
-        sim_say(sim, "  the controller is up again, %zu events", controller->durable);
-        /* Its end and its state are of one turn: a run whose end was kept is not taken up again. */
-        if (run_finished(controller->run)) {
-                controller->finished = true;
-                return;
-        }
-        if (controller->durable == 0)
-                controller_feed(sim, &(struct run_input){
-                                             .kind = INPUT_START, .user = "sim", .seed = "0123456789abcdef"});
-        else
-                controller_feed(sim, &(struct run_input){.kind = INPUT_TICK});
+        controller->wake_us = controller->alarm_us = UINT64_MAX;
+        controller->agents.sim = sim;
+        r = runner_new_in(&controller->runner, &time, controller->store, &controller->agents, &error);
+        if (r < 0)
+                sim_fail(sim, "the controller cannot begin: %s", error_text(&error, r));
+        if (!controller->id[0])
+                start_run(sim);
+        else if (live_run(sim) && controller->finished)
+                sim_fail(sim, "a run that has ended is taken up again");
+        watch(sim);
 }
 
-static void dies(struct sim *sim, const char *when)
+void controller_kill(struct sim *sim, const char *when)
 {
         struct sim_controller *controller = &sim->controller;
+        bool power = sim_random(sim, 3) == 0;
 
-        sim_say(sim, "! the controller is killed %s", when);
-        free_lines(controller->pending, &controller->pending_count);
-        controller->run = run_free(controller->run);
-        controller->alive = false;
+        sim_say(sim, "! the controller %s %s", power ? "and its host lose power" : "is killed", when);
+        disk_off(true);
+        controller->runner = runner_free(controller->runner);
+        calls_end(sim, SIZE_MAX);
+        controller->calls_used = 0;
+        controller->store = store_close(controller->store);
+        disk_off(false);
+        disk_set(false, false);
+        if (power)
+                disk_lose(sim);
+        journal_is_lost(sim);
+        controller->alive = controller->busy = false;
         controller->crashes++;
-        memset(controller->streams, 0, sizeof(controller->streams));
         for (size_t h = 0; h < sim->fleet.host_count; h++) {
                 sim->hosts[h].link_drains = sim->hosts[h].link_alive && sim_random(sim, 2);
                 link_cut(sim, h, 0);
-                sim->hosts[h].link_open = false;
+                sim->hosts[h].link_open = sim->hosts[h].introduced = false;
         }
         sim_later(sim, sim_between(sim, USEC_PER_SEC / 10, 60 * USEC_PER_SEC), rises, 0, 0, NULL);
 }
 
-/* --- a turn --- */
-
-static void write_event(struct sim *sim, const struct run_effect *effect)
-{
-        struct sim_controller *controller = &sim->controller;
-        char *json;
-
-        if (effect->number != controller->durable + controller->pending_count + 1)
-                sim_fail(sim, "event %llu follows event %zu", (unsigned long long)effect->number,
-                         controller->durable + controller->pending_count);
-        if (effect->number > SIM_JOURNAL)
-                sim_fail(sim, "the journal does not end");
-        if (run_event_to_json(effect->event, &json) < 0)
-                abort();
-        controller->pending[controller->pending_count++] = json;
-        sim_say(sim, "%4llu %-8s %s", (unsigned long long)effect->number,
-                run_event_kind_name(effect->event->kind), effect->event->text);
-        check_event(sim, effect->event);
-}
+/* --- a turn -------------------------------------------------------------------------------------------- */
 
 /* False: the disk failed, and the controller has ended with nothing of the turn sent. Of a write that could
  * not be synced, what the next life reads is there or it is not: all of a turn, or nothing. */
 static bool commit(struct sim *sim)
 {
         struct sim_controller *controller = &sim->controller;
-        unsigned further = 0;
-        bool full = controller->pending_count > 0 && sim_fault(sim, sim->odds.disk_full);
-        bool unsynced = !full && controller->pending_count > 0 && sim_fault(sim, sim->odds.sync_fails);
-
-        if (full) {
-                controller->full_until_us = sim->now_us + sim_between(sim, 1, 1200) * USEC_PER_SEC;
-                dies(sim, "by a disk that is full");
-                return false;
-        }
-        if (unsynced && sim_random(sim, 2)) {
-                dies(sim, "by an fsync that fails, its write lost");
-                return false;
-        }
-        for (size_t i = 0; i < controller->pending_count; i++) {
-                controller->journal[controller->durable++] = controller->pending[i];
-                further += strstr(controller->pending[i], "\"kind\":\"batch\"") != NULL;
-        }
-        controller->pending_count = 0;
-        while (further-- > 0)
-                check_batch_begins(sim);
-        if (unsynced)
-                dies(sim, "by an fsync that fails, its write kept");
-        return !unsynced;
-}
-
-static struct stream *stream_find(struct sim *sim, const char *operation)
-{
-        for (size_t i = 0; i < SIM_STREAMS; i++)
-                if (sim->controller.streams[i].open &&
-                    text_equal(sim->controller.streams[i].operation, operation))
-                        return &sim->controller.streams[i];
-        return NULL;
-}
-
-/* Returns false if there was no link to send it on. */
-static bool send_operate(struct sim *sim, const struct run_effect *effect, size_t host)
-{
-        struct message message = {.kind = TO_AGENT_OPERATE};
-        struct stream *free_stream = NULL;
-
-        if (!sim->hosts[host].link_open || !sim->hosts[host].introduced)
-                return false;
-        run_request(sim->controller.run, (size_t)effect->step, &message.request);
-        if (!text_equal(message.request.id, effect->operation))
-                return true;
-        if (!controller_announced(sim, message.request.id))
-                sim_fail(sim, "operation %s is sent before its intent is durable", message.request.id);
-        if (operation_request_check(&message.request, NULL) < 0)
-                sim_fail(sim, "an unsound request was sent");
-        for (size_t i = 0; i < SIM_STREAMS && !free_stream; i++)
-                if (!sim->controller.streams[i].open)
-                        free_stream = &sim->controller.streams[i];
-        if (!free_stream)
-                sim_fail(sim, "more than %d streams are open", SIM_STREAMS);
-        *free_stream = (struct stream){.open = true, .host = host, .link = sim->hosts[host].link};
-        TEXT_COPY(free_stream->operation, effect->operation);
-        link_to_agent(sim, host, &message);
-        return true;
-}
-
-static bool send_question(struct sim *sim, size_t host, const char *name)
-{
-        struct message message = {.kind = TO_AGENT_LEDGER};
-
-        if (!sim->hosts[host].link_open || !sim->hosts[host].introduced)
-                return false;
-        message.id_count = run_pending(sim->controller.run, name, message.ids, 16);
-        link_to_agent(sim, host, &message);
-        return true;
-}
-
-static void send_all(struct sim *sim, const struct run_effects *effects)
-{
-        unsigned life = sim->controller.life;
-
-        for (size_t i = 0; i < effects->count && sim->controller.alive && sim->controller.life == life; i++) {
-                const struct run_effect *effect = &effects->items[i];
-                int host = effect->host[0] ? fleet_host_find(&sim->fleet, effect->host) : -1;
-
-                if (effect->kind == EFFECT_FINISHED)
-                        sim->controller.finished = true;
-                if (effect->kind != EFFECT_OPERATE && effect->kind != EFFECT_LEDGER)
-                        continue;
-                if (sim->controller.finished)
-                        sim_fail(sim, "something is sent by a run that has ended");
-                if (sim_fault(sim, sim->odds.crash)) {
-                        dies(sim, "between its commit and a send");
-                        return;
-                }
-                if (effect->kind == EFFECT_OPERATE ? !send_operate(sim, effect, (size_t)host)
-                                                   : !send_question(sim, (size_t)host, effect->host)) {
-                        struct run_input input = {
-                                .kind = effect->kind == EFFECT_OPERATE ? INPUT_ENDED : INPUT_LEDGER_ENDED,
-                                .operation = effect->operation,
-                                .host = effect->host,
-                        };
-
-                        controller_feed(sim, &input);
-                }
-        }
-}
-
-static void ticks(struct sim *sim, size_t host, uint64_t life, void *data)
-{
-        struct sim_controller *controller = &sim->controller;
-
-        if (!controller->alive || controller->life != life || controller->finished)
-                return;
-        if (run_wake_us(controller->run) > sim->now_us)
-                return;
-        controller_feed(sim, &(struct run_input){.kind = INPUT_TICK});
-        if (controller->alive && controller->life == life && run_wake_us(controller->run) <= sim->now_us)
-                sim_fail(sim, "it would wake up for ever");
-}
-
-void controller_feed(struct sim *sim, struct run_input *input)
-{
-        struct sim_controller *controller = &sim->controller;
-        struct run_effects effects = {0};
+        bool writes = controller->events_new > 0;
+        bool full = writes && sim_fault(sim, sim->odds.disk_full);
+        bool unsynced = !full && writes && sim_fault(sim, sim->odds.sync_fails);
         struct error error = {0};
-        unsigned life = controller->life;
         int r;
 
-        if (!controller->alive || controller->finished)
+        disk_set(full, unsynced);
+        r = store_commit(controller->store, &error);
+        disk_set(false, false);
+        if (r == 0 && (full || unsynced))
+                sim_fail(sim, "a commit that could not reach the disk is called done");
+        if (r < 0 && !full && !unsynced)
+                sim_fail(sim, "the store fails: %s", error.text);
+        if (r == 0)
+                journal_is_durable(sim);
+        if (full)
+                controller->full_until_us = sim->now_us + sim_between(sim, 1, 1200) * USEC_PER_SEC;
+        if (unsynced && sim_random(sim, 2))
+                disk_lose(sim);
+        if (r < 0)
+                controller_kill(sim, full ? "by a disk that is full" : "by an fsync that fails");
+        return r == 0;
+}
+
+static void send_all(struct sim *sim)
+{
+        struct sim_controller *controller = &sim->controller;
+
+        for (size_t i = 0; i < controller->calls_used; i++) {
+                if (!controller->calls[i].queued)
+                        continue;
+                if (controller->finished)
+                        sim_fail(sim, "something is sent by a run that has ended");
+                if (sim_fault(sim, sim->odds.crash)) {
+                        controller_kill(sim, "between its commit and a send");
+                        return;
+                }
+                calls_post(sim, &controller->calls[i]);
+        }
+}
+
+static bool has_queued(const struct sim *sim)
+{
+        for (size_t i = 0; i < sim->controller.calls_used; i++)
+                if (sim->controller.calls[i].queued)
+                        return true;
+        return false;
+}
+
+void controller_turn_ends(struct sim *sim)
+{
+        struct sim_controller *controller = &sim->controller;
+        const struct live *live = live_run(sim);
+        struct error error = {0};
+
+        if (!controller->alive || !controller->busy)
                 return;
-        if (++controller->inputs > INPUTS_MAX)
-                sim_fail(sim, "%u inputs and no end", INPUTS_MAX);
-        input->now_us = sim->now_us;
-        input->clock_us = 1700000000000000ull + sim->now_us + sim->clock_offset_us;
-        r = run_apply(controller->run, input, &effects, &error);
-        if (r < 0 && !(r == -EINVAL && input->kind == INPUT_STEER))
-                sim_fail(sim, "input %d: %s", (int)input->kind, error.text);
-        if (run_check(controller->run, &error) < 0)
+        controller->busy = false;
+        if (live && run_check(live->run, &error) < 0)
                 sim_fail(sim, "%s", error.text);
-        for (size_t i = 0; i < effects.count; i++)
-                if (effects.items[i].kind == EFFECT_JOURNAL)
-                        write_event(sim, &effects.items[i]);
-        if (effects.count > 0 && sim_fault(sim, sim->odds.crash)) {
-                dies(sim, "before its commit");
-        } else if (commit(sim)) {
-                send_all(sim, &effects);
+        if (!controller->finished)
+                read_journal(sim);
+        if ((controller->events_new > 0 || has_queued(sim)) && sim_fault(sim, sim->odds.crash)) {
+                controller_kill(sim, "before its commit");
+                return;
         }
-        run_effects_clear(&effects);
-        if (controller->alive && controller->life == life &&
-            run_wake_us(controller->run) != controller->wake_us) {
-                controller->wake_us = run_wake_us(controller->run);
-                if (controller->wake_us != UINT64_MAX)
-                        sim_later(sim,
-                                  controller->wake_us > sim->now_us ? controller->wake_us - sim->now_us : 0,
-                                  ticks, 0, life, NULL);
+        if (!commit(sim))
+                return;
+        if (!live && !controller->finished) {
+                controller->finished = true;
+                if (runner_load(controller->runner, controller->id, &controller->ended, NULL, &error) < 0)
+                        sim_fail(sim, "the run that has ended cannot be read: %s", error.text);
         }
+        send_all(sim);
+        if (controller->alive)
+                set_alarm(sim);
+}
+
+/* --- from outside -------------------------------------------------------------------------------------- */
+
+void controller_steer(struct sim *sim, enum steer_action action, int step)
+{
+        struct sim_controller *controller = &sim->controller;
+        struct error error = {0};
+        int r;
+
+        if (!controller_hears(sim))
+                return;
+        r = runner_steer(controller->runner, controller->id, action, step, "person", "by hand", &error);
+        if (r < 0 && r != -EINVAL)
+                sim_fail(sim, "steering: %s", error_text(&error, r));
+        if (r == 0 && controller->finished)
+                sim_fail(sim, "a run that has ended is steered");
 }
 
 void controller_begin(struct sim *sim, struct plan *plan)
 {
-        struct sim_controller *controller = &sim->controller;
-
-        if (plan_to_json(plan, &controller->plan_json) < 0)
+        if (plan_to_json(plan, &sim->controller.plan_json) < 0)
                 abort();
-        plan_free(plan);
+        sim->plan = plan;
+        disk_new();
         rises(sim, 0, 0, NULL);
 }
 
@@ -282,104 +423,13 @@ void controller_clear(struct sim *sim)
 {
         struct sim_controller *controller = &sim->controller;
 
-        run_free(controller->run);
+        disk_off(true);
+        runner_free(controller->runner);
+        if (controller->alive)
+                calls_end(sim, SIZE_MAX);
+        store_close(controller->store);
+        run_free(controller->ended);
+        plan_free(sim->plan);
         free(controller->plan_json);
-        free_lines(controller->journal, &controller->durable);
-        free_lines(controller->pending, &controller->pending_count);
-}
-
-/* --- what comes in --- */
-
-/* As the core takes reports. Valid until the next call. */
-static const struct operation_report *reports_of(struct sim *sim, const struct message *message)
-{
-        for (size_t i = 0; i < message->report_count; i++) {
-                struct operation_report *report = &sim->reports[i];
-
-                TEXT_COPY(report->id, message->reports[i].id);
-                report->state = message->reports[i].state;
-                TEXT_COPY(report->text, operation_state_name(report->state));
-        }
-        return sim->reports;
-}
-
-static void take_report(struct sim *sim, const struct message *message)
-{
-        struct stream *stream = stream_find(sim, message->operation);
-        struct run_input input = {
-                .kind = message->kind == FROM_AGENT_REPORT ? INPUT_REPORT : INPUT_ENDED,
-                .operation = message->operation,
-                .reports = reports_of(sim, message),
-                .report_count = message->report_count,
-                .refused = message->kind == FROM_AGENT_ENDED,
-                .text = message->kind == FROM_AGENT_ENDED ? "refused: it was meant for another boot"
-                                                          : "no room",
-        };
-
-        if (stream)
-                stream->open = false;
-        controller_feed(sim, &input);
-}
-
-static void take_state(struct sim *sim, size_t index, const struct message *message)
-{
-        struct sim_host *host = &sim->hosts[index];
-        struct run_input input = {
-                .kind = host->introduced ? INPUT_HOST_CHANGED : INPUT_HOST_UP,
-                .host = sim->fleet_hosts[index].name,
-                .state = host_state_of(sim, index, message),
-        };
-
-        if (!host->introduced)
-                sim_say(sim, "  h%zu is connected, boot %u", index, message->boot);
-        host->introduced = true;
-        controller_feed(sim, &input);
-}
-
-void controller_take(struct sim *sim, size_t host, uint64_t link, const struct message *message)
-{
-        struct run_input input = {
-                .kind = INPUT_LEDGER,
-                .host = sim->fleet_hosts[host].name,
-                .asked = message->ids,
-                .asked_count = message->id_count,
-                .reports = reports_of(sim, message),
-                .report_count = message->report_count,
-        };
-
-        if (!sim->controller.alive)
-                return;
-        switch (message->kind) {
-        case FROM_AGENT_STATE:
-                take_state(sim, host, message);
-                return;
-        case FROM_AGENT_REPORT:
-        case FROM_AGENT_ENDED:
-        case FROM_AGENT_NOT_NOW:
-                take_report(sim, message);
-                return;
-        default:
-                controller_feed(sim, &input);
-        }
-}
-
-void controller_lost_link(struct sim *sim, size_t index)
-{
-        struct sim_controller *controller = &sim->controller;
-        struct sim_host *host = &sim->hosts[index];
-        unsigned life = controller->life;
-
-        sim_say(sim, "  h%zu is no longer connected", index);
-        host->link_open = false;
-        for (size_t i = 0; i < SIM_STREAMS && controller->alive && controller->life == life; i++) {
-                struct stream stream = controller->streams[i];
-
-                if (!stream.open || stream.host != index)
-                        continue;
-                controller->streams[i].open = false;
-                controller_feed(sim, &(struct run_input){.kind = INPUT_ENDED, .operation = stream.operation});
-        }
-        if (host->introduced && controller->alive && controller->life == life)
-                controller_feed(sim, &(struct run_input){.kind = INPUT_HOST_DOWN,
-                                                         .host = sim->fleet_hosts[index].name});
+        free(controller->intents);
 }

@@ -35,7 +35,7 @@ static void load_ends(struct sim *sim, size_t host, uint64_t tag, void *data)
 
         if (!service->instance || service->life != tag >> 16)
                 return;
-        service->loading = service->by_run = false;
+        service->loading = service->by_run = service->left_down = false;
         service->ready_since_us = sim->now_us;
         service->last_ready_us = UINT64_MAX;
         if (service->instance != service->batch_instance)

@@ -5,6 +5,9 @@
 
 #include "tests/sim/sim.h"
 
+#define SLOW_MOST_US  (12 * USEC_PER_SEC)
+#define HEARTBEATS_US (15 * USEC_PER_SEC)
+
 struct parcel {
         uint64_t link;
         struct message message;
@@ -17,8 +20,10 @@ static void arrives(struct sim *sim, size_t index, uint64_t to_agent, void *data
 
         if (parcel->link != host->link || (!host->link_alive && !(to_agent && host->link_drains)))
                 return;
+        if (host->link_alive && (to_agent ? host->deaf : host->dumb))
+                return;
         if (!to_agent)
-                controller_take(sim, index, parcel->link, &parcel->message);
+                calls_take(sim, index, &parcel->message);
         else if (host->agent_up)
                 agent_take(sim, index, &parcel->message);
 }
@@ -32,6 +37,8 @@ static void post(struct sim *sim, size_t index, const struct message *message, b
 
         if (!host->link_alive)
                 return;
+        if (sim->now_us < host->slow_until_us)
+                at_us += sim_random(sim, SLOW_MOST_US);
         parcel = malloc(sizeof(*parcel));
         if (!parcel)
                 abort();
@@ -71,17 +78,17 @@ void link_open(struct sim *sim, size_t index)
                 return;
         }
         if (host->link_open)
-                controller_lost_link(sim, index); /* the newer link wins */
+                calls_lost_link(sim, index); /* the newer link wins */
         host->link++;
         host->link_alive = host->link_open = true;
-        host->introduced = host->link_drains = false;
+        host->introduced = host->link_drains = host->deaf = host->dumb = false;
         agent_tell_state(sim, index);
 }
 
 static void noticed(struct sim *sim, size_t index, uint64_t link, void *data)
 {
         if (sim->hosts[index].link == link && sim->hosts[index].link_open)
-                controller_lost_link(sim, index);
+                calls_lost_link(sim, index);
 }
 
 void link_cut(struct sim *sim, size_t index, uint64_t notice_us)
@@ -94,4 +101,24 @@ void link_cut(struct sim *sim, size_t index, uint64_t notice_us)
         sim_later(sim, notice_us, noticed, index, host->link, NULL);
         sim_later(sim, sim_between(sim, USEC_PER_SEC / 10, 45 * USEC_PER_SEC), try_to_dial, index, host->link,
                   NULL);
+}
+
+static void heartbeats_fail(struct sim *sim, size_t index, uint64_t link, void *data)
+{
+        if (sim->hosts[index].link == link)
+                link_cut(sim, index, sim_between(sim, 0, HEARTBEATS_US));
+}
+
+void link_cut_one_way(struct sim *sim, size_t index)
+{
+        struct sim_host *host = &sim->hosts[index];
+        bool to_agent = sim_random(sim, 2);
+
+        sim_say(sim, "! the link of h%zu is cut one way: nothing comes %s it", index,
+                to_agent ? "to" : "from");
+        if (to_agent)
+                host->deaf = true;
+        else
+                host->dumb = true;
+        sim_later(sim, sim_between(sim, 0, HEARTBEATS_US), heartbeats_fail, index, host->link, NULL);
 }

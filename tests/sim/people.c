@@ -4,17 +4,9 @@
 /* Of one step by hand: what an earlier step left undone, and a budget forgave, no retry brings about. */
 #define TRIES_MOST 50
 
-static void steer(struct sim *sim, enum steer_action action, int step)
-{
-        struct run_input input = {
-                .kind = INPUT_STEER, .action = action, .step = step, .user = "person", .text = "by hand"};
-
-        controller_feed(sim, &input);
-}
-
 static void help_step(struct sim *sim, size_t index)
 {
-        const struct step *plan = &run_plan(sim->controller.run)->steps[index];
+        const struct step *plan = &sim->plan->steps[index];
         int host = fleet_host_find(&sim->fleet, plan->host);
         int service = fleet_service_find(&sim->fleet, plan->service.name);
         struct step_view view;
@@ -32,27 +24,24 @@ static void help_step(struct sim *sim, size_t index)
                 if (master >= 0)
                         service_start(sim, (size_t)master);
         }
-        run_step(sim->controller.run, index, &view);
+        run_step(controller_run(sim), index, &view);
         if ((sim->skips && sim_random(sim, 4) == 0) || view.attempt > TRIES_MOST) {
                 sim->has_skipped = true;
-                steer(sim, STEER_SKIP, (int)index);
+                controller_steer(sim, STEER_SKIP, (int)index);
                 return;
         }
         if (plan->operation == OPERATION_HOST_REBOOT)
                 sim->hosts[host].reboots_retried++;
-        steer(sim, STEER_RETRY, (int)index);
+        controller_steer(sim, STEER_RETRY, (int)index);
 }
 
+/* The run may end on the way. */
 static void help(struct sim *sim)
 {
         struct step_view view;
-        size_t count = run_plan(sim->controller.run)->step_count;
-        unsigned life = sim->controller.life;
 
-        for (size_t i = 0;
-             i < count && sim->controller.alive && sim->controller.life == life && !sim->controller.finished;
-             i++) {
-                run_step(sim->controller.run, i, &view);
+        for (size_t i = 0; i < sim->plan->step_count && controller_run(sim); i++) {
+                run_step(controller_run(sim), i, &view);
                 if (view.blocks)
                         help_step(sim, i);
         }
@@ -71,15 +60,16 @@ static void looks(struct sim *sim, size_t host, uint64_t tag, void *data)
         if (sim->impatient && sim_random(sim, 6) == 0) {
                 sim->has_left |= sim->has_aborted || sim_random(sim, 8) == 0;
                 sim->has_aborted = true;
-                steer(sim, sim->has_left ? STEER_LEAVE : STEER_ABORT, -1);
+                controller_steer(sim, sim->has_left ? STEER_LEAVE : STEER_ABORT, -1);
                 return;
         }
-        if (run_state(sim->controller.run) == RUN_PAUSED) {
-                steer(sim, STEER_RESUME, -1);
-                if (sim->controller.alive && !sim->controller.finished)
-                        help(sim);
+        if (sim_random(sim, 8) == 0)
+                check_lock(sim);
+        if (run_state(controller_run(sim)) == RUN_PAUSED) {
+                controller_steer(sim, STEER_RESUME, -1);
+                help(sim);
         } else if (sim_random(sim, 20) == 0 && sim->now_us < FAULTS_UNTIL) {
-                steer(sim, STEER_PAUSE, -1);
+                controller_steer(sim, STEER_PAUSE, -1);
         }
 }
 
@@ -106,6 +96,12 @@ static void pulls(struct sim *sim, size_t host, uint64_t tag, void *data)
                 sim_say(sim, "! the link of h%zu is cut", host);
                 link_cut(sim, host, sim_between(sim, 0, 15 * USEC_PER_SEC));
         }
+        if (victim->link_alive && sim_fault(sim, sim->odds.one_way))
+                link_cut_one_way(sim, host);
+        if (victim->link_alive && sim_fault(sim, sim->odds.slow)) {
+                sim_say(sim, "! h%zu is slow to hear and to answer", host);
+                victim->slow_until_us = sim->now_us + sim_between(sim, 10, 600) * USEC_PER_SEC;
+        }
         if (victim->agent_up && sim_fault(sim, sim->odds.agent_kill)) {
                 sim_say(sim, "! the agent of h%zu is killed", host);
                 agent_kill(sim, host, true);
@@ -126,7 +122,8 @@ void faults_begin(struct sim *sim)
                 &sim->odds.late,       &sim->odds.failed,        &sim->odds.service_crash,
                 &sim->odds.stall,      &sim->odds.slow_shutdown, &sim->odds.never_back,
                 &sim->odds.unreadable, &sim->odds.clock_jump,    &sim->odds.disk_full,
-                &sim->odds.sync_fails, &sim->odds.ledger_full,
+                &sim->odds.sync_fails, &sim->odds.ledger_full,   &sim->odds.one_way,
+                &sim->odds.slow,
         };
         double *ends[] = {&sim->odds.crash, &sim->odds.disk_full, &sim->odds.sync_fails};
         static const double steps[] = {0, 0, 0.01, 0.05, 0.2};

@@ -1,12 +1,16 @@
-/* The simulator: the controller's core against a fleet that fails, on a clock that is a number.
+/* The simulator: the controller's runner, core and store against a fleet that fails, on a clock that is a
+ * number.
  *
  * One seed is one world: a random fleet, a plan for it, a run of the plan, and faults: the controller killed
- * between any two effects, agents killed at any point of an operation, power cuts, links cut, answers lost,
- * late and doubled, disks full under the journal
+ * between any two effects, its host's power cut, agents killed at any point of an operation, power cuts,
+ * links cut, one way too, peers that are slow, answers lost, late and doubled, disks full under the journal
  * and under ledgers, an fsync that fails, slow shutdowns, hosts that do not come back, loads that stall,
- * services that crash, a realtime clock that jumps. A person sits by and does what the paused run says. The
- * core is the one that ships; what stands in for the runner here keeps to the same order: a turn's events are
- * durable before anything of the turn leaves. Everything is drawn from the seed: a failure replays alone. */
+ * services that crash, a realtime clock that jumps. A person sits by and does what the paused run says.
+ *
+ * Runner, core and store are those that ship. What stands in for the rest: the loop and its clock (main.c,
+ * base.c), the links and the agents behind them (calls.c in place of controller/agents.c, link.c, agent.c),
+ * and the disk under SQLite (disk.c). As in common/rpc/node.c nothing of a turn leaves before its commit.
+ * Everything is drawn from the seed: a failure replays alone. */
 #pragma once
 
 #include <setjmp.h>
@@ -14,13 +18,13 @@
 
 #include "common/base/text.h"
 #include "common/base/time.h"
-#include "controller/core/run.h"
+#include "controller/runner_internal.h"
 
 #define SIM_HOSTS    6
 #define SIM_SERVICES 14
 #define SIM_LEDGER   512
 #define SIM_JOURNAL  8192
-#define SIM_STREAMS  128
+#define SIM_CALLS    128
 #define FAULTS_UNTIL (3600 * USEC_PER_SEC)
 #define HORIZON      (72 * 3600 * USEC_PER_SEC)
 #define INPUTS_MAX   400000u
@@ -63,7 +67,9 @@ struct message {
         char ids[16][ID_SIZE];
         size_t id_count;
         char operation[ID_SIZE];
-        unsigned boot; /* state */
+        uint64_t call;        /* a question's, and its answer's */
+        uint64_t done, total; /* progress */
+        unsigned boot;        /* state */
         bool boot_readable, stopping;
         uint64_t uptime_us;
         struct glimpse glimpses[SIM_SERVICES];
@@ -108,8 +114,9 @@ struct sim_service {
         uint64_t ready_since_us;
         uint64_t last_ready_us; /* last moment it was ready in truth; UINT64_MAX: it is now */
         bool stopped_by_run;
-        bool saved;    /* pm2: the run's snapshot is there */
-        unsigned life; /* of loads: stale timers are ignored */
+        bool left_down; /* and has not been ready since */
+        bool saved;     /* pm2: the run's snapshot is there */
+        unsigned life;  /* of loads: stale timers are ignored */
 };
 
 struct sim_host {
@@ -120,6 +127,9 @@ struct sim_host {
         bool link_alive, link_open; /* alive: carries messages; open: the controller believes in it */
         bool link_drains;           /* what was written before the controller's end still arrives */
         bool introduced;            /* the first state of this link has come */
+        bool deaf, dumb;            /* one way: what is sent to the agent, what it sends, is lost */
+        uint64_t slow_until_us;     /* what goes to and fro takes seconds */
+        uint64_t came_us;           /* when the controller last heard its state */
         uint64_t last_to_agent_us, last_from_agent_us; /* order on the link */
         struct ledger_entry ledger[SIM_LEDGER];
         size_t ledger_count;
@@ -130,24 +140,42 @@ struct sim_host {
         uint64_t viewed_us;
 };
 
-struct stream {
-        bool open;
-        char operation[ID_SIZE];
+/* A call of the runner's that has not ended; queued: to leave with this turn's commit. */
+struct sim_call {
+        bool open, queued, is_question;
+        uint64_t number;
         size_t host;
-        uint64_t link;
+        struct message message;
+        struct agents_operate operate;
+        void (*on_ledger)(enum rpc_status code, const struct operation_report *reports, size_t count,
+                          void *userdata);
+        void *userdata;
+};
+
+struct agents {
+        struct sim *sim;
+        struct agents_listener listener;
 };
 
 struct sim_controller {
-        bool alive;
+        bool alive, busy; /* busy: something came in in this turn */
         unsigned life, crashes;
-        run *run;
-        char *plan_json;
-        char *journal[SIM_JOURNAL]; /* durable */
-        size_t durable;
-        char *pending[SIM_JOURNAL]; /* of the turn */
-        size_t pending_count;
-        uint64_t wake_us;
-        struct stream streams[SIM_STREAMS];
+        store *store;
+        runner *runner;
+        struct agents agents;
+        char id[NAME_SIZE];           /* the run's; "" there is none yet */
+        char *plan_json;              /* owned */
+        run *ended;                   /* owned: the run as it ended */
+        char (*intents)[ID_SIZE];     /* owned: of the durable journal */
+        size_t intent_count;          /* durable, */
+        size_t intents_new;           /* and in this turn */
+        uint64_t durable, events_new; /* events, likewise */
+        unsigned batches_new;
+        uint64_t wake_us, alarm_us; /* what the runner asked for; the next one that is set */
+        struct sim_call calls[SIM_CALLS];
+        size_t calls_used;
+        uint64_t call_count;
+        uint64_t watch, seen, shown; /* a person's; the newest event: told, and told for certain */
         unsigned inputs;
         bool finished;
         uint64_t full_until_us; /* no room under the journal */
@@ -155,7 +183,8 @@ struct sim_controller {
 
 struct odds {
         double crash, agent_kill, power_cut, link_cut, lost_answer, doubled, late, failed, service_crash,
-                stall, slow_shutdown, never_back, unreadable, clock_jump, disk_full, sync_fails, ledger_full;
+                stall, slow_shutdown, never_back, unreadable, clock_jump, disk_full, sync_fails, ledger_full,
+                one_way, slow;
 };
 
 struct sim {
@@ -173,13 +202,14 @@ struct sim {
         struct agent_state states[SIM_HOSTS];
         struct operation_report reports[16];
         struct sim_controller controller;
+        struct plan *plan; /* owned */
         enum plan_kind kind;
         unsigned batch_of[SIM_HOSTS]; /* from 1; 0: the plan does nothing to the host itself */
         struct odds odds;
         bool impatient, skips; /* the person aborts; skips */
         bool has_aborted, has_left, has_skipped, has_policy;
-        bool stale; /* agents look seldom, and speak of what they saw before */
-        bool trace;
+        bool stale;        /* agents look seldom, and speak of what they saw before */
+        bool trace, quiet; /* quiet: not even kept, for the seed that fails is run once more */
         char **lines;
         size_t line_count, line_room;
         uint64_t last_fault_us;
@@ -196,6 +226,8 @@ uint64_t sim_between(struct sim *sim, uint64_t low_us, uint64_t high_us);
 /* Faults come with these odds, and none after FAULTS_UNTIL. */
 bool sim_fault(struct sim *sim, double odds);
 void sim_later(struct sim *sim, uint64_t delay_us, sim_action action, size_t host, uint64_t tag, void *data);
+/* Whoever asks libsodium for chance gets it from this world. */
+void sim_deal(struct sim *sim);
 void sim_say(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Ends the seed. */
 void sim_fail(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
@@ -225,14 +257,38 @@ void agent_tell_state(struct sim *sim, size_t host);
 /* --- link.c --- */
 void link_open(struct sim *sim, size_t host);
 void link_cut(struct sim *sim, size_t host, uint64_t notice_us);
+/* What goes one way is lost, until a heartbeat is missed. */
+void link_cut_one_way(struct sim *sim, size_t host);
 void link_to_agent(struct sim *sim, size_t host, const struct message *message);
 void link_from_agent(struct sim *sim, size_t host, const struct message *message);
 
+/* --- disk.c: what SQLite takes for a disk --- */
+void disk_begin(void);
+void disk_new(void);
+void disk_set(bool full, bool sync_fails);
+/* Nothing reaches it any more: its user is dead. */
+void disk_off(bool off);
+/* Of what was not synced, a beginning stays: all of it, some, nothing. */
+void disk_lose(struct sim *sim);
+extern const char disk_path[];
+
+/* --- calls.c: controller/agents.h over the links of here --- */
+void calls_post(struct sim *sim, struct sim_call *call);
+/* All calls end without an answer; host SIZE_MAX: of all hosts. */
+void calls_end(struct sim *sim, size_t host);
+void calls_take(struct sim *sim, size_t host, const struct message *message);
+void calls_lost_link(struct sim *sim, size_t host);
+
 /* --- controller.c --- */
 void controller_begin(struct sim *sim, struct plan *plan);
-void controller_feed(struct sim *sim, struct run_input *input);
-void controller_take(struct sim *sim, size_t host, uint64_t link, const struct message *message);
-void controller_lost_link(struct sim *sim, size_t host);
+/* Whether there is one that hears; what it hears is of this turn. */
+bool controller_hears(struct sim *sim);
+/* Commits, and lets go of what was to be sent. After everything that happens. */
+void controller_turn_ends(struct sim *sim);
+/* The run as the controller has it, or as it ended; NULL: the controller is dead. */
+const run *controller_run(const struct sim *sim);
+void controller_steer(struct sim *sim, enum steer_action action, int step);
+void controller_kill(struct sim *sim, const char *when);
 bool controller_announced(const struct sim *sim, const char *operation);
 void controller_clear(struct sim *sim);
 
@@ -248,4 +304,6 @@ void check_execution(struct sim *sim, size_t host, const struct ledger_entry *en
 void check_event(struct sim *sim, const struct run_event *event);
 /* A further batch is durable. */
 void check_batch_begins(struct sim *sim);
+/* Another run of the same hosts, while this one has them. */
+void check_lock(struct sim *sim);
 void check_end(struct sim *sim);

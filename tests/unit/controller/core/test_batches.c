@@ -350,6 +350,42 @@ static void test_a_soft_reboot_is_refused(void **state)
         assert_string_equal(error.text, "only a reboot can be soft; leave --soft out");
 }
 
+/* A boot undid what an earlier batch had brought up, and the batch that was to do it anew is called off. */
+static void test_abort_after_a_boot(void **state)
+{
+        struct lab lab;
+
+        start_with_canary(&lab);
+        take_down_db2(&lab);
+        bring_up_db2(&lab);
+        assert_int_equal(run_batch(lab.run), 2);
+        lab_down(&lab, APP1);
+        lab_new_boot(&lab, APP1);
+        lab_up(&lab, APP1);
+        assert_step(&lab, "app1/apps pm2.restore (batch 1)", STEP_DONE); /* the second batch's affair */
+        assert_int_equal(lab_steer(&lab, STEER_ABORT, NULL, ""), 0);
+        assert_step(&lab, "app1/apps pm2.restore", STEP_CANCELLED);
+        lab_done(&lab, "db1/bds redis.rewrite");
+        lab_done(&lab, "app1/apps pm2.restore (batch 1)");
+        lab_done(&lab, "app1/apps pm2.verify (batch 1)");
+        assert_run(&lab, RUN_ABORTED);
+        lab_end(&lab);
+}
+
+/* What a batch brought up is its own to answer for as long as later ones only look whether it is there. */
+static void test_a_look_is_not_done_again(void **state)
+{
+        struct lab lab = {0};
+
+        incident_init(&lab.in);
+        lab.in.options.rollout.batch = 1;
+        lab_start_plan(&lab, PLAN_REBOOT);
+        assert_false(lab_step(&lab, "db1/geo ready").again);
+        assert_true(lab_step(&lab, "app1/router ready (batch 1)").again);
+        assert_true(lab_step(&lab, "db2/bull00 is ready (batch 1)").again);
+        lab_end(&lab);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -362,6 +398,8 @@ int main(void)
                 cmocka_unit_test(test_a_failed_canary),
                 cmocka_unit_test(test_a_host_of_an_earlier_batch_is_booted),
                 cmocka_unit_test(test_abort_in_a_later_batch),
+                cmocka_unit_test(test_abort_after_a_boot),
+                cmocka_unit_test(test_a_look_is_not_done_again),
                 cmocka_unit_test(test_abort_and_an_earlier_batch),
                 cmocka_unit_test(test_a_batch_of_many_hosts),
                 cmocka_unit_test(test_a_soft_reboot_is_refused),
