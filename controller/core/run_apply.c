@@ -86,11 +86,14 @@ static int take_missing(struct turn *turn, size_t index)
                 return decide_failed_attempt(turn, index, text, NULL);
         if (!text_equal(step->boot_id, host->boot_now))
                 return is_reboot ? 0
-                                 : decide_interrupted(turn, index,
-                                                      "it never began, and its host has been booted anew");
+                                 : decide_interrupted(
+                                           turn, index,
+                                           host->boot_now[0]
+                                                   ? "it never began, and its host has been booted anew"
+                                                   : "it never began, and the boot id of its host cannot "
+                                                     "be read");
         if (host->stopping) { /* it takes nothing: the boot that follows, or its staying up, settles it */
-                step->link = LINK_LOST;
-                step->ask_at_us = turn->now_us + ASK_MAX_US;
+                step_ask_later(turn, index);
                 return 0;
         }
         if (!step_may_begin(turn->run, index))

@@ -231,6 +231,30 @@ static int report_of_reboot(struct turn *turn, size_t index, const struct operat
         }
 }
 
+void step_ask_later(struct turn *turn, size_t index)
+{
+        turn->run->steps[index].link = LINK_LOST;
+        turn->run->steps[index].ask_at_us = turn->now_us + ASK_MAX_US;
+}
+
+/* Done, and not on the boot that is there now; or which one that is cannot be told, which is no boot either.
+ */
+static int done_on_another_boot(struct turn *turn, size_t index)
+{
+        const struct run_host *host = &turn->run->hosts[turn->run->steps[index].host];
+
+        if (host->boot_now[0])
+                return decide_interrupted(turn, index,
+                                          "it was done, but its host has been booted anew since");
+        if (host->connected)
+                return decide_failed(turn, index, true,
+                                     "it was done, but on which boot is not known: the boot id of its host "
+                                     "cannot be read",
+                                     NULL);
+        step_ask_later(turn, index);
+        return 0;
+}
+
 int decide_report(struct turn *turn, size_t index, const struct operation_report *report)
 {
         struct run_step *step = &turn->run->steps[index];
@@ -244,10 +268,9 @@ int decide_report(struct turn *turn, size_t index, const struct operation_report
                 return report_of_reboot(turn, index, report);
         switch (report->state) {
         case OPERATION_DONE:
-                if (!survives_boot(plan->operation) && !text_equal(step->boot_id, host->boot_now))
-                        return decide_interrupted(turn, index,
-                                                  "it was done, but its host has been booted anew since");
-                return decide_done(turn, index, report, report->text);
+                return survives_boot(plan->operation) || text_equal(step->boot_id, host->boot_now)
+                               ? decide_done(turn, index, report, report->text)
+                               : done_on_another_boot(turn, index);
         case OPERATION_FAILED:
                 if (is_enough(plan, report))
                         return decide_done(turn, index, report, report->text);

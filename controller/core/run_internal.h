@@ -255,5 +255,7 @@ int decide_failed_attempt(struct turn *turn, size_t step, const char *text,
 int decide_interrupted(struct turn *turn, size_t step, const char *text);
 int decide_failed(struct turn *turn, size_t step, bool unknown, const char *text,
                   const struct operation_report *report);
+/* What became of it is asked for again in a while. */
+void step_ask_later(struct turn *turn, size_t step);
 /* A report of the step's present attempt, from its stream or from the ledger. */
 int decide_report(struct turn *turn, size_t step, const struct operation_report *report);

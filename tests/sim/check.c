@@ -147,12 +147,32 @@ void check_before_reboot(struct sim *sim, size_t host)
                         sim_fail(sim, "h%zu is rebooted, and %s on it was never stopped", host, name(sim, s));
 }
 
+/* An attempt's id has its step's number in the middle. */
+static bool is_same_step(const struct ledger_entry *a, const struct ledger_entry *b)
+{
+        return strncmp(a->id + SEED_SIZE - 1, b->id + SEED_SIZE - 1, 8) == 0;
+}
+
+/* Never the same one, and none that was done on this boot; but to verify is to look once more. */
+static void check_once(struct sim *sim, const struct sim_host *host, const struct ledger_entry *entry)
+{
+        if (entry->executions > 1)
+                sim_fail(sim, "operation %s is executed twice", entry->id);
+        for (size_t i = 0; i < host->ledger_count; i++) {
+                const struct ledger_entry *earlier = &host->ledger[i];
+
+                if (earlier != entry && earlier->state == OPERATION_DONE && earlier->boot == entry->boot &&
+                    entry->kind != OPERATION_PM2_VERIFY && is_same_step(earlier, entry))
+                        sim_fail(sim, "%s was done by %s and is done again by %s",
+                                 operation_type(entry->kind)->name, earlier->id, entry->id);
+        }
+}
+
 void check_execution(struct sim *sim, size_t index, const struct ledger_entry *entry)
 {
         struct sim_host *host = &sim->hosts[index];
 
-        if (entry->executions > 1)
-                sim_fail(sim, "operation %s is executed twice", entry->id);
+        check_once(sim, host, entry);
         switch (entry->kind) {
         case OPERATION_HOST_REBOOT:
                 if (++host->reboots_done > 1 + host->reboots_retried)

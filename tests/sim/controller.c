@@ -251,6 +251,18 @@ static bool open_store(struct sim *sim)
         return r == 0;
 }
 
+static void check_taken_up(struct sim *sim)
+{
+        const struct sim_controller *controller = &sim->controller;
+        const run *run = live_run(sim)->run;
+
+        if (controller->finished)
+                sim_fail(sim, "a run that has ended is taken up again");
+        if (run_events(run) < controller->durable)
+                sim_fail(sim, "%llu events were committed, and %llu are there",
+                         (unsigned long long)controller->durable, (unsigned long long)run_events(run));
+}
+
 /* Without room for the journal it waits, lets nobody in and begins nothing. */
 static void rises(struct sim *sim, size_t host, uint64_t tag, void *data)
 {
@@ -277,8 +289,8 @@ static void rises(struct sim *sim, size_t host, uint64_t tag, void *data)
                 sim_fail(sim, "the controller cannot begin: %s", error_text(&error, r));
         if (!controller->id[0])
                 start_run(sim);
-        else if (live_run(sim) && controller->finished)
-                sim_fail(sim, "a run that has ended is taken up again");
+        else if (live_run(sim))
+                check_taken_up(sim);
         watch(sim);
 }
 

@@ -163,6 +163,29 @@ static void test_late_and_doubled_answers(void **state)
         lab_end(&lab);
 }
 
+/* A result that comes when its host is not there says nothing of the boot that it was done on. */
+static void test_a_result_out_of_nowhere(void **state)
+{
+        static const char stop[] = "app1/apps pm2.stop";
+        struct lab lab;
+
+        lab_start(&lab, PLAN_REBOOT);
+        for (const char *const *step =
+                     (const char *const[]){REWRITE, "db1/geo tile38.shrink", SAVE, "db2/bull00 redis.rewrite",
+                                           "db2/bull01 redis.rewrite", "db2/bull02 redis.rewrite", NULL};
+             *step; step++)
+                lab_done(&lab, *step);
+        lab_down(&lab, APP1);
+        lab_report(&lab, stop, OPERATION_DONE, "late");
+        assert_step(&lab, stop, STEP_RUNNING);
+        lab_up(&lab, APP1);
+        lab_wait(&lab, 15 * USEC_PER_SEC);
+        lab_ledger(&lab, APP1, stop, OPERATION_DONE);
+        assert_step(&lab, stop, STEP_DONE);
+        assert_int_equal(lab_step(&lab, stop).attempt, 1);
+        lab_end(&lab);
+}
+
 /* An agent that has a reason for not taking an operation now, and never takes it: the reason is heard. */
 static void test_what_the_agent_said_is_kept(void **state)
 {
@@ -261,6 +284,7 @@ int main(void)
                 cmocka_unit_test(test_stream_ends_without_report),
                 cmocka_unit_test(test_refused_by_the_agent),
                 cmocka_unit_test(test_late_and_doubled_answers),
+                cmocka_unit_test(test_a_result_out_of_nowhere),
                 cmocka_unit_test(test_what_the_agent_said_is_kept),
                 cmocka_unit_test(test_unreachable_is_a_failure),
                 cmocka_unit_test(test_never_accepted_while_held),

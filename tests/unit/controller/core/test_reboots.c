@@ -336,6 +336,7 @@ static void test_reboot_never_asked_for(void **state)
         lab_done(&lab, "app1/router unit.stop"); /* on which boot, nobody can say */
         lab_wait(&lab, USEC_PER_SEC);
         assert_step(&lab, "app1/router unit.stop", STEP_FAILED);
+        assert_int_equal(lab_step(&lab, "app1/router unit.stop").attempt, 1); /* and so not done again */
         assert_int_equal(lab_steer(&lab, STEER_SKIP, "app1/router unit.stop", "it is down"), 0);
         assert_step(&lab, "app1 host.reboot", STEP_FAILED);
         assert_int_equal(lab_step(&lab, "app1 host.reboot").attempt, 0);
