@@ -401,8 +401,12 @@ void controller_turn_ends(struct sim *sim)
                         sim_fail(sim, "the run that has ended cannot be read: %s", error.text);
         }
         send_all(sim);
-        if (controller->alive)
-                set_alarm(sim);
+        if (!controller->alive)
+                return;
+        set_alarm(sim);
+        live = live_run(sim);
+        if (live && run_wake_us(live->run) < controller->alarm_us && sim->now_us < controller->alarm_us)
+                sim_fail(sim, "the run waits for a time at which nobody wakes it");
 }
 
 /* --- from outside -------------------------------------------------------------------------------------- */

@@ -259,15 +259,13 @@ static void print_totals(const struct totals *totals)
 int main(int argc, char **argv)
 {
         static const struct option options[] = {
-                {"seeds", required_argument, NULL, 'n'},
-                {"start", required_argument, NULL, 's'},
-                {"jobs", required_argument, NULL, 'j'},
-                {"trace", no_argument, NULL, 't'},
-                {0},
+                {"seeds", required_argument, NULL, 'n'}, {"start", required_argument, NULL, 's'},
+                {"jobs", required_argument, NULL, 'j'},  {"lying-disk", no_argument, NULL, 'l'},
+                {"trace", no_argument, NULL, 't'},       {0},
         };
         uint64_t seeds = 200, start = 1, jobs = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN), failed = 0;
         struct totals totals = {0};
-        bool trace = false;
+        bool trace = false, lies = false;
         int option;
 
         while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
@@ -277,13 +275,15 @@ int main(int argc, char **argv)
                         start = number(optarg);
                 else if (option == 'j')
                         jobs = number(optarg);
+                else if (option == 'l')
+                        lies = true;
                 else if (option == 't')
                         trace = true;
                 else
                         return 2;
         }
         log_set_level(LOG_ERR);
-        disk_begin();
+        disk_begin(lies);
         if (trace || jobs <= 1 || seeds <= 1) {
                 for (uint64_t seed = start; seed < start + seeds; seed++)
                         if (!run_seed(seed, false, trace, &totals))

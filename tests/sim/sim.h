@@ -263,7 +263,8 @@ void link_to_agent(struct sim *sim, size_t host, const struct message *message);
 void link_from_agent(struct sim *sim, size_t host, const struct message *message);
 
 /* --- disk.c: what SQLite takes for a disk --- */
-void disk_begin(void);
+/* A liar calls synced what it may still lose: no controller stands that, and the simulator has to say so. */
+void disk_begin(bool is_liar);
 void disk_new(void);
 void disk_set(bool full, bool sync_fails);
 /* Nothing reaches it any more: its user is dead. */
