@@ -301,9 +301,14 @@ static int note_left(const struct step *step, size_t index, void *userdata)
         return 0;
 }
 
-/* However the run ended: what it stopped and did not bring back, it names. */
+/* However the run ended: what it stopped and did not bring back, it names; and unless people or policies let
+ * it, there is no such thing. */
 static void check_left(struct sim *sim)
 {
+        for (size_t s = 0; s < sim->fleet.service_count; s++)
+                if (sim->services[s].left_down && !sim->has_left && !sim->has_skipped && !sim->has_policy)
+                        sim_fail(sim, "the run has ended (%s) and has not brought up %s, which it stopped",
+                                 run_state_name(run_state(controller_run(sim))), name(sim, s));
         if (runner_left(sim->controller.runner, sim->controller.id, note_left, sim) < 0)
                 sim_fail(sim, "what the run has left cannot be asked");
         for (size_t s = 0; s < sim->fleet.service_count; s++)
