@@ -453,23 +453,28 @@ static int advance_gate(struct turn *turn, size_t index)
 /* --- the pass --------------------------------------------------------------------------------------------
  */
 
+static int open_gate(struct turn *turn, size_t index)
+{
+        struct run_event event;
+
+        if (turn->run->held || !step_is_reached(turn->run, index))
+                return 0;
+        event = turn_event(EVENT_OPENED, (int)index);
+        event_say(&event, "waiting for %s", turn->run->plan->steps[index].name);
+        return turn_record(turn, &event);
+}
+
 static int advance_step(struct turn *turn, size_t index)
 {
         const struct run_step *step = &turn->run->steps[index];
         bool is_reboot = turn->run->plan->steps[index].operation == OPERATION_HOST_REBOOT;
         bool is_gate = turn->run->plan->steps[index].kind == STEP_GATE;
-        struct run_event event = turn_event(EVENT_OPENED, (int)index);
         char why[WHY_SIZE];
         int r;
 
         switch (step->state) {
         case STEP_WAITING:
-                if (!is_gate)
-                        return try_begin(turn, index);
-                if (turn->run->held || !step_is_reached(turn->run, index))
-                        return 0;
-                event_say(&event, "waiting for %s", turn->run->plan->steps[index].name);
-                return turn_record(turn, &event);
+                return is_gate ? open_gate(turn, index) : try_begin(turn, index);
         case STEP_RUNNING:
                 if (is_gate)
                         return advance_gate(turn, index);
