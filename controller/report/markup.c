@@ -63,6 +63,8 @@ static void put_escaped(struct markup *markup, const char *text)
 
 /* Returns whether there was anything to write. */
 static bool put_format(struct markup *markup, const char *format, va_list arguments)
+        __attribute__((format(printf, 2, 0)));
+static bool put_format(struct markup *markup, const char *format, va_list arguments)
 {
         cleanup_free char *text = NULL;
 
