@@ -222,6 +222,8 @@ bool step_may_begin(const run *run, size_t step);
  * not are closed again. why: if a host is out of sight. */
 #define WHY_SIZE (2 * TEXT_SIZE)
 int check_above(struct turn *turn, size_t step, bool *ret_open, char why[WHY_SIZE]);
+/* The same for one gate. */
+int check_gate(struct turn *turn, size_t gate, bool *ret_open);
 bool host_is_there(const run *run, size_t index, char *why, size_t size);
 /* After a host was observed: its boot proves a reboot, or is one that no step of this run accounts for. */
 int run_look_at_boot(struct turn *turn, size_t host);
@@ -236,6 +238,11 @@ int step_wait_for_load(struct turn *turn, size_t step, bool *ret_waits);
 /* Whether the step would begin a load while as many others of its disk are under way as are let. why (or
  * NULL): which, for people. */
 bool step_awaits_disk(const run *run, size_t step, char *why, size_t size);
+
+/* --- run_ends.c --- */
+int run_confirm(struct turn *turn, bool *ret_open);
+int run_begin_batch(struct turn *turn);
+int run_finish(struct turn *turn);
 
 /* --- run_window.c --- */
 /* Says once if by the forecast of now the run will not be finished in time. */
