@@ -101,6 +101,8 @@ static int take_missing(struct turn *turn, size_t index)
         r = check_above(turn, index, &open, why);
         if (r < 0)
                 return r;
+        if (step_awaits_disk(turn->run, index, NULL, 0))
+                return decide_interrupted(turn, index, "it never began, and others load from its disk now");
         return open && !step->unsettled
                        ? decide_send(turn, index)
                        : decide_interrupted(turn, index,
