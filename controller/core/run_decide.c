@@ -213,6 +213,12 @@ static bool is_enough(const struct step *plan, const struct operation_report *re
         return expected > 0 && as_saved <= expected && (double)as_saved >= plan->at_least * (double)expected;
 }
 
+void step_ask_later(struct turn *turn, size_t index)
+{
+        turn->run->steps[index].link = LINK_LOST;
+        turn->run->steps[index].ask_at_us = turn->now_us + ASK_MAX_US;
+}
+
 static int report_of_reboot(struct turn *turn, size_t index, const struct operation_report *report)
 {
         struct run_step *step = &turn->run->steps[index];
@@ -220,7 +226,12 @@ static int report_of_reboot(struct turn *turn, size_t index, const struct operat
         /* Only a new boot proves a reboot; run_advance looks for it. */
         switch (report->state) {
         case OPERATION_FAILED:
-                return decide_failed_attempt(turn, index, report->text, report);
+                if (!turn->run->hosts[step->host].stopping)
+                        return decide_failed_attempt(turn, index, report->text, report);
+                /* It gave up on a shutdown that goes on: the boot that follows settles it, or its staying up.
+                 */
+                step_ask_later(turn, index);
+                return 0;
         case OPERATION_INTERRUPTED:
                 step->doubt_us = turn->now_us;
                 step->link = LINK_SENT;
@@ -229,12 +240,6 @@ static int report_of_reboot(struct turn *turn, size_t index, const struct operat
                 step->link = LINK_SENT;
                 return 0;
         }
-}
-
-void step_ask_later(struct turn *turn, size_t index)
-{
-        turn->run->steps[index].link = LINK_LOST;
-        turn->run->steps[index].ask_at_us = turn->now_us + ASK_MAX_US;
 }
 
 /* Done, and not on the boot that is there now; or which one that is cannot be told, which is no boot either.

@@ -11,6 +11,17 @@ struct work {
         unsigned life, boot;
 };
 
+/* For another happening: the old one's data end with it. */
+static struct work *work_again(const struct work *work)
+{
+        struct work *again = malloc(sizeof(*again));
+
+        if (!again)
+                abort();
+        *again = *work;
+        return again;
+}
+
 static struct ledger_entry *ledger_find(struct sim_host *host, const char *id)
 {
         for (size_t i = 0; i < host->ledger_count; i++)
@@ -136,12 +147,7 @@ static void records(struct sim *sim, size_t index, uint64_t done, void *data)
         if (!host->up || host->boot != work->boot || !host->agent_up || host->agent_life != work->life)
                 return;
         if (ledger_is_full(sim, index)) {
-                struct work *again = malloc(sizeof(*again));
-
-                if (!again)
-                        abort();
-                *again = *work;
-                sim_later(sim, USEC_PER_SEC, records, index, done, again);
+                sim_later(sim, USEC_PER_SEC, records, index, done, work_again(work));
                 return;
         }
         entry->state = done ? OPERATION_DONE : OPERATION_FAILED;
@@ -179,6 +185,10 @@ static void finishes(struct sim *sim, size_t index, uint64_t tag, void *data)
         entry->took = done;
         if (dies(sim, index, "after an operation, before its result is written"))
                 return;
+        if (done && entry->kind == OPERATION_HOST_REBOOT) { /* only the next boot can tell; if none comes: */
+                sim_later(sim, entry->deadline_us, records, index, false, work_again(work));
+                return;
+        }
         records(sim, index, done, data);
 }
 
@@ -208,7 +218,7 @@ static void execute(struct sim *sim, size_t index, const struct operation_reques
 {
         struct sim_host *host = &sim->hosts[index];
         struct ledger_entry *entry = &host->ledger[host->ledger_count];
-        struct work *work;
+        struct work work;
 
         if (host->ledger_count == SIM_LEDGER)
                 sim_fail(sim, "h%zu was sent %d operations", index, SIM_LEDGER);
@@ -227,6 +237,7 @@ static void execute(struct sim *sim, size_t index, const struct operation_reques
                 .service = fleet_service_find(&sim->fleet, request->service.name),
                 .state = OPERATION_ACCEPTED,
                 .boot = host->boot,
+                .deadline_us = request->deadline_us,
         };
         TEXT_COPY(entry->id, request->id);
         host->ledger_count++;
@@ -239,11 +250,8 @@ static void execute(struct sim *sim, size_t index, const struct operation_reques
         if (entry->noted)
                 check_settled(sim, host, entry);
         check_execution(sim, index, entry);
-        work = malloc(sizeof(*work));
-        if (!work)
-                abort();
-        *work = (struct work){(size_t)(entry - host->ledger), host->agent_life, host->boot};
-        sim_later(sim, length_of(sim, entry->kind), finishes, index, 0, work);
+        work = (struct work){(size_t)(entry - host->ledger), host->agent_life, host->boot};
+        sim_later(sim, length_of(sim, entry->kind), finishes, index, 0, work_again(&work));
 }
 
 /* It looks again and again while what an earlier life began still runs; then it says how that ended. */
@@ -252,7 +260,6 @@ static void looks(struct sim *sim, size_t index, uint64_t tag, void *data)
         const struct work *work = data;
         struct sim_host *host = &sim->hosts[index];
         struct ledger_entry *entry = &host->ledger[work->entry];
-        struct work *again;
 
         if (!host->up || host->boot != work->boot || !host->agent_up || host->agent_life != work->life)
                 return;
@@ -264,29 +271,22 @@ static void looks(struct sim *sim, size_t index, uint64_t tag, void *data)
                 answer(sim, index, entry);
                 return;
         }
-        again = malloc(sizeof(*again));
-        if (!again)
-                abort();
-        *again = *work;
-        sim_later(sim, USEC_PER_SEC, looks, index, 0, again);
+        sim_later(sim, USEC_PER_SEC, looks, index, 0, work_again(work));
 }
 
 /* Whether it is to be settled by looking; then that has been begun. */
 static bool settles(struct sim *sim, size_t index, struct ledger_entry *entry)
 {
         struct sim_host *host = &sim->hosts[index];
-        struct work *work;
+        struct work work;
 
         if (entry->state != OPERATION_INTERRUPTED || !entry->noted || entry->boot != host->boot)
                 return false;
         if (entry->looked_for)
                 return true;
-        work = malloc(sizeof(*work));
-        if (!work)
-                abort();
-        *work = (struct work){(size_t)(entry - host->ledger), host->agent_life, host->boot};
+        work = (struct work){(size_t)(entry - host->ledger), host->agent_life, host->boot};
         entry->looked_for = true;
-        sim_later(sim, 0, looks, index, 0, work);
+        sim_later(sim, 0, looks, index, 0, work_again(&work));
         return true;
 }
 

@@ -194,7 +194,7 @@ void host_shut_down(struct sim *sim, size_t index)
         host->stopping = true;
         changed(sim, index);
         sim_later(sim,
-                  slow ? sim_between(sim, 60, 600) * USEC_PER_SEC : sim_between(sim, 0, 5 * USEC_PER_SEC),
+                  slow ? sim_between(sim, 60, 1200) * USEC_PER_SEC : sim_between(sim, 0, 5 * USEC_PER_SEC),
                   shut_down_ends, index, host->boot, NULL);
 }
 

@@ -4,6 +4,13 @@
 /* Of one step by hand: what an earlier step left undone, and a budget forgave, no retry brings about. */
 #define TRIES_MOST 50
 
+/* Who has a reboot tried again asks for no second one while the first is seen to be under way; nobody but who
+ * is told that it is in doubt knows better than to wait. */
+static bool asks_for_another(const struct sim *sim, size_t host, const struct step_view *reboot)
+{
+        return reboot->state == STEP_DOUBT || (sim->hosts[host].up && !sim->hosts[host].stopping);
+}
+
 static void help_step(struct sim *sim, size_t index)
 {
         const struct step *plan = &sim->plan->steps[index];
@@ -30,7 +37,7 @@ static void help_step(struct sim *sim, size_t index)
                 controller_steer(sim, STEER_SKIP, (int)index);
                 return;
         }
-        if (plan->operation == OPERATION_HOST_REBOOT)
+        if (plan->operation == OPERATION_HOST_REBOOT && asks_for_another(sim, (size_t)host, &view))
                 sim->hosts[host].reboots_retried++;
         controller_steer(sim, STEER_RETRY, (int)index);
 }

@@ -98,6 +98,7 @@ struct ledger_entry {
         bool over;  /* the work has ended, with or without its agent */
         bool took;  /* and did what it was to do */
         bool looked_for;
+        uint64_t deadline_us;
 };
 
 struct sim_service {
