@@ -14,8 +14,10 @@ fail() {
         exit 1
 }
 
-# own_testbed PREFIX NET: no other testbed is touched, and this one goes when the test ends, however it ends.
+# own_testbed PREFIX NET: no other testbed is touched, and this one goes when the test ends, however it ends. TEST_PREFIX
+# and TEST_NET have another one, for whoever runs the same test twice at a time.
 own_testbed() {
+        set -- "${TEST_PREFIX:-$1}" "${TEST_NET:-$2}"
         [[ $EUID -eq 0 ]] || skip "real hosts need root"
         export TESTBED_PREFIX=$1 TESTBED_NET=$2 TESTBED_DIR=/var/lib/muster-testbed-${1%-}
         "$testbed" down

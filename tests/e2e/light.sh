@@ -96,6 +96,23 @@ begin() {
         begun=$!
 }
 
+# moved CASE [COMMAND...]: a run that pauses names what moves it: that is typed, as it stands, three times at most, and
+# before each the COMMAND.
+moved() {
+        local command
+        for _ in 1 2 3; do
+                [[ $(cat "$work/exit") -eq 4 ]] || break
+                command=$(muster run ls --limit 1 --json | jq -r '.runs[0].waiting_for' | grep -o 'run retry [^ ]* [0-9]*' | head -n 1)
+                [[ -n $command ]] || fail "$1: the paused run names no command that moves it"
+                echo "$1: typed: muster $command, since $(muster run ls --limit 1 --json | jq -r '.runs[0].waiting_for')"
+                [[ $# -lt 2 ]] || "${@:2}"
+                # shellcheck disable=SC2086 # words
+                muster $command >>"$work/run"
+                muster run watch >>"$work/run" 2>&1 && echo 0 >"$work/exit" || echo $? >"$work/exit"
+        done
+        equal "$1: exit" 0 "$(cat "$work/exit")"
+}
+
 # What the hosts have noted since deeds_remember, one line a deed.
 deeds_remember() {
         "$light" deeds >"$work/deeds"

@@ -193,27 +193,13 @@ assert_once() { # FAULT HOST
 $(diff <(echo "$expected") <(echo "$got") | grep '^[<>]')"
 }
 
-# A run that pauses names what moves it: that is typed, as it stands, three times at most.
-moved() { # CASE
-        local command
-        for _ in 1 2 3; do
-                [[ $(cat "$work/exit") -eq 4 ]] || break
-                command=$(muster run ls --limit 1 --json | jq -r '.runs[0].waiting_for' | grep -o 'run retry [^ ]* [0-9]*' | head -n 1)
-                [[ -n $command ]] || fail "$1: the paused run names no command that moves it"
-                echo "$1: typed: muster $command, since $(muster run ls --limit 1 --json | jq -r '.runs[0].waiting_for')"
-                # What a power cut has taken from PM2 before it was saved, only its owner can start again.
-                [[ $1 != power*save* && $1 != power*check* ]] || "$light" apps
-                # shellcheck disable=SC2086 # words
-                muster $command >>"$work/run"
-                muster run watch >>"$work/run" 2>&1 && echo 0 >"$work/exit" || echo $? >"$work/exit"
-        done
-        equal "$1: exit" 0 "$(cat "$work/exit")"
-}
-
 finish() { # FAULT PHASE HOST STARTED
+        local first=()
         until_true 300 test -e "$work/exit"
         wait "$begun"
-        moved "$1 $2 $3"
+        # What a power cut has taken from PM2 before it was saved, only its owner can start again.
+        [[ $1-$2 != power-save && $1-$2 != power-check ]] || first=("$light" apps)
+        moved "$1 $2 $3" "${first[@]}"
         assert_ledgers
         assert_once "$1" "$3"
         until_true 60 ready

@@ -6,7 +6,7 @@ set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 control=$root/tests/testbed/fixtures/control
-own_testbed "${TEST_PREFIX:-rh-}" "${TEST_NET:-10.93.7}"
+own_testbed rh- 10.93.7
 work=$(mktemp -d)
 before_down() {
         if [[ $1 -ne 0 && -e $TESTBED_DIR/control/log ]]; then
