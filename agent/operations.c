@@ -20,7 +20,7 @@ struct running {
         struct operations *manager;
         struct running *next;
         struct operation_report report; /* ACCEPTED until it ends */
-        uint64_t furthest;              /* the most that its progress has said */
+        uint64_t done, total;           /* what its progress last said; total 0: none yet */
         bool ended;                     /* op_finish came or the deadline passed */
         bool recorded;                  /* the end is in the ledger; waiting to be freed */
         sd_event_source *timer;         /* the deadline; after the end, the next try to record it */
@@ -180,9 +180,11 @@ static void op_progressed(struct op *op, uint64_t done, uint64_t total, const ch
 {
         struct running *running = op->manager;
 
-        /* Its deadline is of standing still: what gets on begins it anew. */
-        if (total && done > running->furthest && !running->ended) {
-                running->furthest = done;
+        /* Its deadline is of standing still: what gets on begins it anew, and so does what counts something
+         * else now, as one part of the work has ended. */
+        if (total && (done != running->done || total != running->total) && !running->ended) {
+                running->done = done;
+                running->total = total;
                 if (running->timer)
                         (void)sd_event_source_set_time_relative(running->timer,
                                                                 running->op.request.deadline_us);
@@ -199,7 +201,7 @@ static int on_deadline(sd_event_source *source, uint64_t now_us, void *userdata)
         running->op.type->cancel(&running->op);
         time_duration_text(limit, sizeof(limit), running->op.request.deadline_us);
         snprintf(text, sizeof(text),
-                 running->furthest ? "not done, and no progress within %s" : "not done within %s", limit);
+                 running->total ? "not done, and no progress within %s" : "not done within %s", limit);
         end(running, -ETIMEDOUT, text);
         return 0;
 }

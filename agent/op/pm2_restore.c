@@ -62,7 +62,7 @@ static void fail(struct op *op, int r, const struct error *error)
 
 static int begin_restore(struct op *op, struct restoring *self, struct error *error)
 {
-        struct pm2_restore_options options = {.deadline_us = op->request.deadline_us};
+        struct pm2_restore_options options = {0};
 
         return pm2_restore_new(&self->restore, op->event, op->bus, &self->target.home, &self->snapshot,
                                &options, on_progress, on_done, op, error);

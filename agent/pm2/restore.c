@@ -35,7 +35,7 @@ struct pm2_restore {
         pm2_restore_done done;
         void *userdata;
 
-        sd_event_source *deadline, *begin;
+        sd_event_source *begin;
         pm2_stop *clearing; /* what a daemon that is gone has left */
         pm2_daemon *daemon;
         pm2_client *client;
@@ -82,7 +82,6 @@ pm2_restore *pm2_restore_free(pm2_restore *self)
         if (!self)
                 return NULL;
         drop_work(self);
-        sd_event_source_disable_unref(self->deadline);
         sd_event_source_disable_unref(self->begin);
         sd_bus_unref(self->bus);
         sd_event_unref(self->event);
@@ -96,7 +95,6 @@ DEFINE_CLEANUP(pm2_restore *, pm2_restore_free);
 static void finish(pm2_restore *self, int r, const struct error *error)
 {
         drop_work(self);
-        self->deadline = sd_event_source_disable_unref(self->deadline);
         self->begin = sd_event_source_disable_unref(self->begin);
         self->done(self->userdata, r, r == 0 ? &self->result : NULL, error);
 }
@@ -468,15 +466,6 @@ static int begin_later(pm2_restore *self, uint64_t delay_us)
                                           self);
 }
 
-static int on_deadline(sd_event_source *source, uint64_t now, void *userdata)
-{
-        struct error error = {0};
-
-        error_set(&error, -ETIMEDOUT, "it took longer than allowed");
-        fail(userdata, -ETIMEDOUT, &error);
-        return 0;
-}
-
 int pm2_restore_new(pm2_restore **ret, sd_event *event, sd_bus *bus, const struct pm2_home *home,
                     const struct pm2_snapshot *snapshot, const struct pm2_restore_options *options,
                     pm2_restore_progress progress, pm2_restore_done done, void *userdata, struct error *error)
@@ -499,14 +488,9 @@ int pm2_restore_new(pm2_restore **ret, sd_event *event, sd_bus *bus, const struc
         self->plan_options.keep_extra = options->keep_extra;
         if (self->options.settle_us == 0)
                 self->options.settle_us = 10 * USEC_PER_SEC;
-        if (self->options.deadline_us == 0)
-                self->options.deadline_us = 1800 * USEC_PER_SEC;
         if (self->options.call_timeout_us == 0)
                 self->options.call_timeout_us = 60 * USEC_PER_SEC;
-        r = sd_event_add_time_relative(event, &self->deadline, CLOCK_BOOTTIME, self->options.deadline_us, 0,
-                                       on_deadline, self);
-        if (r >= 0)
-                r = begin_later(self, 0);
+        r = begin_later(self, 0);
         if (r < 0)
                 return error_set(error, r, "cannot set a timer: %s", strerror(-r));
         *ret = TAKE(self);

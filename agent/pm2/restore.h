@@ -20,7 +20,6 @@ struct pm2_restore_options {
         bool keep_extra;          /* else apps that the snapshot does not know are deleted */
         unsigned most_at_once;    /* 0: a sensible bound */
         uint64_t settle_us;       /* no restart for so long; 0: ten seconds */
-        uint64_t deadline_us;     /* for all of it; 0: half an hour */
         uint64_t call_timeout_us; /* for one call to PM2; 0: a minute */
 };
 
@@ -39,7 +38,8 @@ typedef void (*pm2_restore_progress)(void *userdata, uint64_t done, uint64_t tot
 typedef void (*pm2_restore_done)(void *userdata, int r, const struct pm2_restore_result *result,
                                  const struct error *error);
 
-/* snapshot is borrowed until the restore is freed. bus: see daemon.h. Negative: not begun. */
+/* snapshot is borrowed until the restore is freed. bus: see daemon.h. Negative: not begun. Each call and each
+ * wait in it has its end; how long all of it may take is its caller's to say, who frees it then. */
 int pm2_restore_new(pm2_restore **ret, sd_event *event, sd_bus *bus, const struct pm2_home *home,
                     const struct pm2_snapshot *snapshot, const struct pm2_restore_options *options,
                     pm2_restore_progress progress, pm2_restore_done done, void *userdata,

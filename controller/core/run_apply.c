@@ -154,17 +154,19 @@ static int take_ledger_ended(struct turn *turn, const struct run_input *input)
 static int take_progress(struct turn *turn, const struct run_input *input)
 {
         int index = running_step(turn->run, input->operation);
+        struct run_step *step = index >= 0 ? &turn->run->steps[index] : NULL;
         struct run_effect *effect;
         int r;
 
-        if (index < 0)
+        if (!step)
                 return 0;
-        if (input->total && input->done > turn->run->steps[index].done) { /* its deadline begins anew */
-                turn->run->steps[index].since_us = turn->now_us;
-                turn->run->steps[index].spent_us = 0;
+        /* Its deadline begins anew, as at its agent (agent/operations.c). */
+        if (input->total && (input->done != step->done || input->total != step->total)) {
+                step->since_us = turn->now_us;
+                step->spent_us = 0;
         }
-        turn->run->steps[index].done = input->done;
-        turn->run->steps[index].total = input->total;
+        step->done = input->done;
+        step->total = input->total;
         r = turn_effect(turn, EFFECT_PROGRESS, &effect);
         if (r < 0)
                 return r;

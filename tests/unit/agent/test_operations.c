@@ -272,6 +272,35 @@ static void test_progress_and_deadline(void **state)
         assert_string_equal(told[0].report.text, "not done, and no progress within 100 ms");
 }
 
+/* Work in parts, each counted anew: a part that is no further than the one before was has begun all the same.
+ */
+static void test_progress_of_parts_and_deadline(void **state)
+{
+        static const struct {
+                uint64_t done, total;
+        } parts[] = {{10, 10}, {0, 5}, {1, 5}, {0, 5}};
+        struct fixture *f = *state;
+        struct operation_request wanted = request(100, "moves");
+        struct told told = {0};
+        struct op *moves;
+
+        wanted.deadline_us = 300 * USEC_PER_MSEC;
+        assert_int_equal(submit(f, &wanted, &told, NULL), 0);
+        moves = stand_in.op;
+        for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+                struct operation_request clock = request(1 + i, "clock");
+                struct told tick = {0};
+
+                clock.deadline_us = 200 * USEC_PER_MSEC;
+                assert_int_equal(submit(f, &clock, &tick, NULL), 0);
+                RUN_UNTIL(f, tick.reports == 1);
+                assert_int_equal(told.reports, 0);
+                op_progress(moves, parts[i].done, parts[i].total, "part %u", i);
+        }
+        RUN_UNTIL(f, told.reports == 1);
+        assert_string_equal(told.report.text, "not done, and no progress within 300 ms");
+}
+
 static void test_refusals(void **state)
 {
         struct fixture *f = *state;
@@ -439,6 +468,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_start_fails, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_deadline, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_progress_and_deadline, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_progress_of_parts_and_deadline, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_interrupted, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_taken_up, setup, teardown),
