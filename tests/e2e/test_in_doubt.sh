@@ -164,23 +164,33 @@ working_case() { # KIND
         echo "kill $1 at work: fine after $((SECONDS - started)) s"
 }
 
-# Outside of runs: a repair whose agent dies says that it is not known to be done, and is done when asked again.
-enable_case() { # MOMENT
+# Outside of runs: a repair whose answer never comes says that it is not known to be done, and is done when asked again.
+enable_case() { # FAULT MOMENT
+        local what=stop fixing
+        [[ $1 != kill ]] || what='kill'
         agents_anew
         "$testbed" run db1 systemctl disable --quiet cache
         # shellcheck disable=SC2046 # words
-        agent_fault db1 $(order_of unit.enable "$1" kill)
-        muster check --fix cache >"$work/run" 2>&1 || true
-        agent_hit db1 || fail "the fault was never met"
+        agent_fault db1 $(order_of unit.enable "$2" "$what")
+        muster check --fix cache >"$work/run" 2>&1 &
+        fixing=$!
+        until_true 60 agent_hit db1
+        strike "$1" db1
+        wait "$fixing" || true
         until_true 60 connected
+        [[ $1 != power ]] || "$testbed" run db1 systemctl start cache # which nothing does at boot, perhaps
+        until_true 60 ready
         muster check --fix cache >>"$work/run" 2>&1 || fail "check --fix does not end well the second time"
         equal "cache at boot" enabled "$("$testbed" run db1 systemctl is-enabled cache)"
-        echo "kill unit.enable $1: fine"
+        echo "$1 unit.enable $2: fine"
 }
 
 fleet_light id- 10.91.63
 agents_faulty
-while read -r moment; do enable_case "$moment" </dev/null; done < <(printf '%s\n' before-accept accepted ended told | sample 1)
+while read -r fault moment; do enable_case "$fault" "$moment" </dev/null; done < <(
+        printf '%s\n' kill\ {before-accept,accepted,ended,told} | sample 1
+        printf '%s\n' {power,cut}\ {before-accept,accepted,ended,told} | sample 1
+)
 while read -r kind; do working_case "$kind" </dev/null; done < <(printf '%s\n' redis.rewrite pm2.restore | sample 1)
 while read -r case; do
         # shellcheck disable=SC2086 # words
