@@ -17,7 +17,7 @@ enum run_event_kind {
         EVENT_BOOTED = 9,    /* host, boot_id: it was booted anew, and not by this run */
         EVENT_PAUSED = 10,   /* user: start nothing more */
         EVENT_RESUMED = 11,  /* user */
-        EVENT_RETRIED = 12,  /* step, user */
+        EVENT_RETRIED = 12,  /* step, user; "": asked about again, as its host is back */
         EVENT_SKIPPED = 13,  /* step, user, text: why */
         EVENT_ABORTED = 14,  /* user; leave: do not even bring back up what was stopped */
         EVENT_FINISHED = 15, /* state */

@@ -156,5 +156,6 @@ void run_waiting_for(const run *run, char *out, size_t size);
 /* What is left of the critical path. */
 void run_left(const run *run, uint64_t now_us, uint64_t *ret_low_us, uint64_t *ret_high_us);
 
-/* Whether the run is sound: 0, or -EPROTO with what is not. For tests. */
+/* Whether the run is sound: 0, or -EPROTO with what is not. For what was folded from a journal, and for
+ * tests. */
 int run_check(const run *run, struct error *error);

@@ -11,6 +11,8 @@
 #include "common/base/time.h"
 #include "controller/core/run_internal.h"
 
+#define LOOK_AT_CONSOLE "; look at its console: is it on, and what does it show?"
+
 static void wake_at(struct turn *turn, uint64_t time_us)
 {
         if (time_us > turn->now_us && time_us < turn->run->wake_us)
@@ -318,34 +320,61 @@ static int advance_retry(struct turn *turn, size_t index)
         return try_begin(turn, index);
 }
 
+/* Until when an operation is waited for: its deadline, and not for long where its host is out of sight; but
+ * that is what a reboot is to do. */
+static uint64_t operation_ends_us(struct turn *turn, size_t index)
+{
+        const struct run_step *step = &turn->run->steps[index];
+        const struct run_host *host = &turn->run->hosts[step->host];
+        const struct step *plan = &turn->run->plan->steps[index];
+        uint64_t ends_us = wait_ends_us(step, plan->deadline_us + DEADLINE_SLACK);
+        uint64_t since_us = host->down_since_us > step->since_us ? host->down_since_us : step->since_us;
+
+        if (host->connected || plan->operation == OPERATION_HOST_REBOOT)
+                return ends_us;
+        wake_at(turn, turn->now_us + ASK_MAX_US); /* for how long is said to those who look */
+        return since_us + GONE_US < ends_us ? since_us + GONE_US : ends_us;
+}
+
+static void say_no_result(const struct turn *turn, size_t index, char *out, size_t size)
+{
+        const struct run_step *step = &turn->run->steps[index];
+        const struct run_host *host = &turn->run->hosts[step->host];
+        const struct step *plan = &turn->run->plan->steps[index];
+        bool is_reboot = plan->operation == OPERATION_HOST_REBOOT;
+        const char *before = step->said[0] ? "; last said of it: " : "";
+        char limit[64], seen[TEXT_SIZE];
+
+        time_duration_text(limit, sizeof(limit), plan->deadline_us);
+        host_last_seen(turn->run, step->host, seen, sizeof(seen));
+        if (is_reboot && host->connected)
+                snprintf(out, size, "%s is still up on the boot of before after %s%s%s", host->name, limit,
+                         host->shutdown[0] ? ", " : "", host->shutdown);
+        else if (is_reboot)
+                snprintf(out, size, "%s has not come back within %s, %s" LOOK_AT_CONSOLE, host->name, limit,
+                         seen);
+        else if (host->connected)
+                snprintf(out, size,
+                         "no result within %s; %s is connected, whether it happened is not known%s%s", limit,
+                         host->name, before, step->said);
+        else
+                snprintf(out, size,
+                         "%s is not connected, %s: whether it happened is not known" LOOK_AT_CONSOLE "%s%s",
+                         host->name, seen, before, step->said);
+}
+
 static int advance_operation(struct turn *turn, size_t index)
 {
         struct run_step *step = &turn->run->steps[index];
         const struct run_host *host = &turn->run->hosts[step->host];
-        const struct step *plan = &turn->run->plan->steps[index];
-        bool is_known = plan->operation == OPERATION_HOST_REBOOT && host->connected && !host->stopping;
-        char limit[64], text[TEXT_SIZE * 2], seen[TEXT_SIZE];
+        bool is_reboot = turn->run->plan->steps[index].operation == OPERATION_HOST_REBOOT;
+        char text[TEXT_SIZE * 2];
 
         begin_wait(turn, step);
-        if (!is_due(turn, wait_ends_us(step, plan->deadline_us + DEADLINE_SLACK)))
+        if (!is_due(turn, operation_ends_us(turn, index)))
                 return 0;
-        time_duration_text(limit, sizeof(limit), plan->deadline_us);
-        host_last_seen(turn, step->host, seen, sizeof(seen));
-        if (plan->operation == OPERATION_HOST_REBOOT && !host->connected)
-                snprintf(
-                        text, sizeof(text),
-                        "%s has not come back within %s, %s; look at its console: is it on, and what does it "
-                        "show?",
-                        host->name, limit, seen);
-        else if (plan->operation == OPERATION_HOST_REBOOT)
-                snprintf(text, sizeof(text), "%s is still up on the boot of before after %s%s%s", host->name,
-                         limit, host->shutdown[0] ? ", " : "", host->shutdown);
-        else
-                snprintf(text, sizeof(text),
-                         "no result within %s; %s is %s, whether it happened is not known%s%s", limit,
-                         host->name, host->connected ? "connected" : "not connected",
-                         step->said[0] ? "; last said of it: " : "", step->said);
-        return decide_failed(turn, index, !is_known, text, NULL);
+        say_no_result(turn, index, text, sizeof(text));
+        return decide_failed(turn, index, !is_reboot || !host->connected || host->stopping, text, NULL);
 }
 
 /* One question a host at a time for all operations whose stream is gone. */

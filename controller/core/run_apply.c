@@ -32,9 +32,29 @@ static void lose_links(run *run, size_t host)
                 }
 }
 
+/* What failed and is not known to have happened waited for its host: it is asked, as by a person's retry. */
+static int ask_again(struct turn *turn, size_t host)
+{
+        run *run = turn->run;
+        int r = 0;
+
+        for (size_t i = 0; i < run->plan->step_count && r >= 0; i++) {
+                const struct step *plan = &run->plan->steps[i];
+                struct run_event event = turn_event(EVENT_RETRIED, (int)i);
+
+                if (run->steps[i].host != host || !run->steps[i].unknown || !step_blocks(run, i) ||
+                    plan->operation == OPERATION_HOST_REBOOT)
+                        continue;
+                event_say(&event, "%s: %s is back, and is asked what became of it", plan->name,
+                          run->hosts[host].name);
+                r = turn_record(turn, &event);
+        }
+        return r;
+}
+
 static int take_host(struct turn *turn, const struct run_input *input)
 {
-        int host = run_host_find(turn->run, input->host);
+        int host = run_host_find(turn->run, input->host), r;
 
         if (host < 0)
                 return 0;
@@ -46,7 +66,10 @@ static int take_host(struct turn *turn, const struct run_input *input)
                 turn->run->hosts[host].connected = true;
         if (input->kind != INPUT_HOST_DOWN && input->state && turn->run->hosts[host].connected)
                 host_observe(turn, (size_t)host, input->state);
-        return turn->run->started && !turn->run->final ? run_look_at_boot(turn, (size_t)host) : 0;
+        if (!turn->run->started || turn->run->final)
+                return 0;
+        r = run_look_at_boot(turn, (size_t)host);
+        return r < 0 || input->kind != INPUT_HOST_UP ? r : ask_again(turn, (size_t)host);
 }
 
 /* --- operations ------------------------------------------------------------------------------------------

@@ -172,7 +172,8 @@ static void fold_step(run *run, const struct run_event *event)
         if (event->kind != EVENT_INTENT && event->kind != EVENT_OPENED)
                 step->ended_us = event->clock_us;
         step->entered_us = event->clock_us;
-        step->wanted = event->kind == EVENT_RETRIED || (step->wanted && event->kind == EVENT_ATTEMPT);
+        step->wanted = (event->kind == EVENT_RETRIED && event->user[0]) ||
+                       (step->wanted && event->kind == EVENT_ATTEMPT);
         step->unknown = event->kind == EVENT_FAILED && event->unknown;
         step_set_state(run, index, (enum step_state)to);
 }

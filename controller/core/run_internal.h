@@ -9,7 +9,8 @@
 /* How long a service or a host may be out of sight before that counts. */
 #define DOWN_GRACE_US   (20 * USEC_PER_SEC)  /* a passed gate's host */
 #define UNREACHABLE_US  (120 * USEC_PER_SEC) /* the host of a step that could start */
-#define SHUTDOWN_US     (900 * USEC_PER_SEC) /* the same while it is seen to shut down */
+#define GONE_US         (300 * USEC_PER_SEC) /* the host of an operation under way: time to be switched on */
+#define SHUTDOWN_US     (900 * USEC_PER_SEC) /* the host of a step that could start, seen to shut down */
 #define DOUBT_GRACE_US  (30 * USEC_PER_SEC)  /* an interrupted reboot may still happen */
 #define UPTIME_SLACK_US (5 * USEC_PER_SEC)   /* between two machines' looks at their clocks */
 #define DEADLINE_SLACK                                                                                       \
@@ -209,7 +210,7 @@ bool host_is_compared_later(const run *run, size_t host);
 /* Keeps what its agent says of its shutdown, and tells those who watch. */
 void host_note_shutdown(struct turn *turn, size_t host, const struct host_state *state);
 /* "last seen 2 min 05 s ago, while it shut down and waited for slow.service". */
-void host_last_seen(const struct turn *turn, size_t host, char *out, size_t size);
+void host_last_seen(const run *run, size_t host, char *out, size_t size);
 
 /* --- run_advance.c --- */
 /* Whether the time has come; if not, the run is woken then. */

@@ -56,13 +56,13 @@ void host_note_shutdown(struct turn *turn, size_t index, const struct host_state
                  held_by[0] ? "; held back by " : "", held_by);
 }
 
-void host_last_seen(const struct turn *turn, size_t index, char *out, size_t size)
+void host_last_seen(const run *run, size_t index, char *out, size_t size)
 {
-        const struct run_host *host = &turn->run->hosts[index];
+        const struct run_host *host = &run->hosts[index];
         char span[64], line[2 * TEXT_SIZE];
 
         time_duration_text(span, sizeof(span),
-                           turn->now_us > host->down_since_us ? turn->now_us - host->down_since_us : 0);
+                           run->now_us > host->down_since_us ? run->now_us - host->down_since_us : 0);
         snprintf(line, sizeof(line), "%s %s%s%s%s", host->was_seen ? "last seen" : "not seen for", span,
                  host->was_seen ? " ago" : " and more", host->shutdown[0] ? " " : "", host->shutdown);
         text_copy_cut(out, size, line);

@@ -68,25 +68,39 @@ static bool awaits_load(const run *run, size_t index, char *why, size_t size)
         return true;
 }
 
-/* What is under way, and why it has not begun where its agent has said so (a full disk under its ledger);
- * where nothing is, what the first step that could begin waits for.
- */
+/* " (db1 is not connected, last seen 42.0 s ago)"; why an operation has not begun where its agent has said so
+ * (a full disk under its ledger); "" where there is nothing to remark. */
+static const char *remark(const run *run, size_t index, char out[WHY_SIZE])
+{
+        const struct run_step *step = &run->steps[index];
+        const struct run_host *host = &run->hosts[step->host];
+        const struct step *plan = &run->plan->steps[index];
+        char seen[TEXT_SIZE];
+
+        if (plan->kind == STEP_GATE)
+                return say_still(run, &run->services[step->service], out);
+        out[0] = '\0';
+        if (!host->connected && plan->operation != OPERATION_HOST_REBOOT) {
+                host_last_seen(run, step->host, seen, sizeof(seen));
+                snprintf(out, WHY_SIZE, " (%s is not connected, %s)", host->name, seen);
+        } else if (step->link != LINK_SENT && step->said[0]) {
+                snprintf(out, WHY_SIZE, " (%s)", step->said);
+        }
+        return out;
+}
+
+/* What is under way; where nothing is, what the first step that could begin waits for. */
 static void say_running(const run *run, char *out, size_t size)
 {
-        char line[2 * TEXT_SIZE] = "", why[WHY_SIZE], still[STILL_SIZE];
+        char line[2 * TEXT_SIZE] = "", why[WHY_SIZE];
         size_t used = 0;
 
         for (size_t i = 0; i < run->plan->step_count && used < sizeof(line) - 1; i++) {
                 const struct run_step *step = &run->steps[i];
-                const char *said = step->link == LINK_SENT ? "" : step->said;
 
                 if (step->state == STEP_RUNNING)
-                        used += (size_t)snprintf(
-                                line + used, sizeof(line) - used, "%s%s%s%s%s%s", used ? ", " : "",
-                                run->plan->steps[i].name, said[0] ? " (" : "", said, said[0] ? ")" : "",
-                                run->plan->steps[i].kind == STEP_GATE
-                                        ? say_still(run, &run->services[step->service], still)
-                                        : "");
+                        used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s%s", used ? ", " : "",
+                                                 run->plan->steps[i].name, remark(run, i, why));
                 else if (step->state == STEP_WAITING && step_may_begin(run, i) && step_is_reached(run, i) &&
                          awaits_load(run, i, why, sizeof(why)))
                         used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s (%s)",

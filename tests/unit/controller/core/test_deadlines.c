@@ -19,6 +19,15 @@ static uint64_t deadline_of(struct lab *lab, const char *step)
         return run_plan(lab->run)->steps[step_named(run_plan(lab->run), step)].deadline_us;
 }
 
+static void assert_waits_for(struct lab *lab, const char *text)
+{
+        char waiting[4 * TEXT_SIZE];
+
+        run_waiting_for(lab->run, waiting, sizeof(waiting));
+        if (!strstr(waiting, text))
+                fail_msg("it waits for '%s', not '%s'", waiting, text);
+}
+
 static void test_an_operation_goes_on(void **state)
 {
         static const char step[] = "db1/bds redis.rewrite";
@@ -27,10 +36,11 @@ static void test_an_operation_goes_on(void **state)
 
         lab_start(&lab, PLAN_REBOOT);
         deadline = deadline_of(&lab, step);
-        lab_down(&lab, DB1);
         lab_wait(&lab, deadline - 100 * USEC_PER_SEC);
         assert_step(&lab, step, STEP_RUNNING);
         restart_controller(&lab);
+        lab_up(&lab, DB1);
+        lab_ledger(&lab, DB1, step, OPERATION_ACCEPTED);
         lab_wait(&lab, 129 * USEC_PER_SEC); /* and the slack of 30 */
         assert_step(&lab, step, STEP_RUNNING);
         lab_wait(&lab, 1 * USEC_PER_SEC);
@@ -51,6 +61,80 @@ static void test_the_grace_of_a_life(void **state)
         assert_step(&lab, step, STEP_RUNNING);
         lab_wait(&lab, 1 * USEC_PER_SEC);
         assert_step(&lab, step, STEP_FAILED);
+        lab_end(&lab);
+}
+
+/* A host that dies under an operation: said at once, and no hour is waited for what takes an hour; when it is
+ * back its ledger is asked, by no person. */
+static void test_an_operation_whose_host_is_gone(void **state)
+{
+        static const char step[] = "db1/bds redis.rewrite";
+        struct lab lab;
+
+        for (int again = 0; again < 2; again++) {
+                char id[ID_SIZE];
+
+                lab_start(&lab, PLAN_REBOOT);
+                TEXT_COPY(id, lab_step(&lab, step).operation);
+                assert_true(deadline_of(&lab, step) >= 3600 * USEC_PER_SEC);
+                lab_done(&lab, "app1/apps pm2.save");
+                lab_down(&lab, DB1);
+                lab_wait(&lab, 60 * USEC_PER_SEC);
+                assert_waits_for(&lab,
+                                 "db1/bds redis.rewrite (db1 is not connected, last seen 1 min 00 s ago)");
+                restart_controller(&lab);
+                lab_up(&lab, DB2);
+                lab_up(&lab, APP1);
+                lab_wait(&lab, 60 * USEC_PER_SEC);
+                assert_waits_for(&lab,
+                                 "db1/bds redis.rewrite (db1 is not connected, not seen for 1 min 00 s");
+                lab_wait(&lab, 239 * USEC_PER_SEC);
+                assert_step(&lab, step, STEP_RUNNING);
+                lab_wait(&lab, 1 * USEC_PER_SEC);
+                assert_step(&lab, step, STEP_FAILED);
+                assert_run(&lab, RUN_PAUSED);
+                assert_waits_for(&lab, "whether it happened is not known; look at its console");
+                lab_wait(&lab, 600 * USEC_PER_SEC);
+                if (again) /* too early: it has its time once more */
+                        assert_int_equal(lab_steer(&lab, STEER_RETRY, step, ""), 0);
+                lab_wait(&lab, 290 * USEC_PER_SEC);
+                assert_step(&lab, step, again ? STEP_RUNNING : STEP_FAILED);
+                lab_up(&lab, DB1);
+                assert_step(&lab, step, STEP_RUNNING);
+                assert_run(&lab, RUN_RUNNING);
+                assert_non_null(lab_effect(&lab, EFFECT_LEDGER, NULL));
+                assert_null(lab_effect(&lab, EFFECT_OPERATE, step));
+                lab_ledger(&lab, DB1, step, OPERATION_DONE);
+                assert_step(&lab, step, STEP_DONE);
+                assert_string_equal(lab_step(&lab, step).operation, id);
+                lab_end(&lab);
+        }
+}
+
+/* Nobody has asked for it: what was interrupted is not done again while the run waits for a person. */
+static void test_an_operation_whose_host_comes_back(void **state)
+{
+        static const char step[] = "db1/bds redis.rewrite", other[] = "db2/bull00 redis.rewrite";
+        struct lab lab;
+
+        lab_start(&lab, PLAN_REBOOT);
+        lab_done(&lab, "app1/apps pm2.save");
+        lab_down(&lab, DB1);
+        lab_down(&lab, DB2);
+        lab_wait(&lab, 300 * USEC_PER_SEC);
+        assert_step(&lab, step, STEP_FAILED);
+        assert_step(&lab, other, STEP_FAILED);
+        lab_new_boot(&lab, DB1);
+        lab_up(&lab, DB1);
+        lab_ledger(&lab, DB1, step, OPERATION_INTERRUPTED);
+        lab_report(&lab, step, OPERATION_INTERRUPTED, "another boot");
+        lab_wait(&lab, 60 * USEC_PER_SEC);
+        assert_step(&lab, step, STEP_RETRYING);
+        lab_new_boot(&lab, DB2);
+        lab_up(&lab, DB2);
+        lab_wait(&lab, 60 * USEC_PER_SEC);
+        assert_step(&lab, step, STEP_RUNNING);
+        assert_int_equal(lab_step(&lab, step).attempt, 2);
         lab_end(&lab);
 }
 
@@ -164,15 +248,6 @@ static void test_a_long_hold(void **state)
         lab_end(&lab);
 }
 
-static void assert_waits_for(struct lab *lab, const char *text)
-{
-        char waiting[4 * TEXT_SIZE];
-
-        run_waiting_for(lab->run, waiting, sizeof(waiting));
-        if (!strstr(waiting, text))
-                fail_msg("it waits for '%s', not '%s'", waiting, text);
-}
-
 /* A stop waits for a load, as long as the load gets on. */
 static void test_a_load_that_never_ends(void **state)
 {
@@ -237,6 +312,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_an_operation_goes_on),
                 cmocka_unit_test(test_the_grace_of_a_life),
+                cmocka_unit_test(test_an_operation_whose_host_is_gone),
+                cmocka_unit_test(test_an_operation_whose_host_comes_back),
                 cmocka_unit_test(test_an_operation_with_progress),
                 cmocka_unit_test(test_a_load_after_a_restart),
                 cmocka_unit_test(test_a_long_hold),
