@@ -54,6 +54,8 @@ int runner_load(runner *runner, const char *id, run **ret, struct store_run *ret
         }
         folding = (struct folding){run, error};
         r = store_journal_read(runner->store, id, 1, fold_one, &folding);
+        if (r >= 0)
+                r = run_check(run, error); /* or it would be acted on */
         if (r < 0)
                 return r;
         if (ret_stored)

@@ -464,8 +464,39 @@ static void test_paused_and_steered(void **state)
         assert_string_equal(summary.state, "done");
 }
 
+static void append(const char *json)
+{
+        for (uint64_t event = 2; store_journal_append(bench->store, bench->run, event, 1, json) < 0; event++)
+                assert_true(event < 100);
+}
+
+static void append_event(struct run_event event)
+{
+        char *json;
+
+        assert_int_equal(run_event_to_json(&event, &json), 0);
+        append(json);
+        free(json);
+}
+
+/* Neither of which a controller writes down. */
+static void append_nothing(void)
+{
+        append("{}");
+}
+static void append_unsound(void)
+{
+        struct run_summary summary;
+        int never_begun;
+
+        assert_int_equal(runner_summary(bench->runner, bench->run, &summary), 0);
+        never_begun = (int)summary.steps_total - 1; /* what is verified at the end */
+        append_event((struct run_event){.kind = EVENT_FAILED, .step = never_begun, .unknown = true});
+        append_event((struct run_event){.kind = EVENT_RETRIED, .step = never_begun, .user = "v"});
+}
+
 /* A run whose journal makes no sense: the controller comes up all the same, shows it and lets go of it. */
-static void test_unreadable_run(void **state)
+static void is_unreadable(void (*spoil)(void), const char *why)
 {
         struct run_summary summary;
         struct store_run stored;
@@ -473,13 +504,13 @@ static void test_unreadable_run(void **state)
 
         start(PLAN_RESTART);
         assert_int_equal(runner_summary(bench->runner, bench->run, &summary), 0);
-        for (uint64_t event = 2; store_journal_append(bench->store, bench->run, event, 1, "{}") < 0; event++)
-                assert_true(event < 100);
+        spoil();
         crash(true);
         open_all();
         assert_int_equal(runner_summary(bench->runner, bench->run, &summary), 0);
         assert_string_equal(summary.state, "unreadable");
         assert_non_null(strstr(summary.waiting_for, "run abort"));
+        assert_non_null(strstr(summary.waiting_for, why));
         assert_int_equal(store_lock_holder(bench->store, "db1", holder), 0);
         assert_int_equal(runner_steer(bench->runner, bench->run, STEER_PAUSE, -1, "v", "", &bench->error),
                          -EINVAL);
@@ -490,6 +521,12 @@ static void test_unreadable_run(void **state)
         assert_string_equal(stored.state, "aborted");
         assert_int_equal(runner_summary(bench->runner, bench->run, &summary), 0);
         assert_string_equal(summary.state, "aborted");
+}
+
+static void test_unreadable_run(void **state)
+{
+        is_unreadable(append_nothing, "kind");
+        is_unreadable(append_unsound, "was begun without an intent");
         start(PLAN_RESTART);
 }
 
