@@ -93,12 +93,20 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
         return 0;
 }
 
+/* That a shutdown has begun is told before anybody has looked what it waits for. */
+static bool has_looked_since(const struct agent *agent, uint64_t time_us)
+{
+        const struct host_state *host = &probe_set_state(agent->probes)->host;
+
+        return time_monotonic_us() - host->facts.looked_ms * USEC_PER_MSEC >= time_us;
+}
+
 static void on_changed(probe_set *set, void *userdata)
 {
         struct agent *agent = userdata;
 
         agent_service_changed(&agent->service);
-        if (agent->ending_us)
+        if (agent->ending_us && has_looked_since(agent, agent->ending_us))
                 end_or_linger(agent);
 }
 

@@ -141,6 +141,56 @@ echo "slow shutdown: seen, and waited for"
 muster plan reboot >"$work/plan"
 said "$work/plan" 'learned from 1 reboot'
 
+is_on() { # BOOT: connected, and no longer on that one
+        [[ $(boot) != "$1" ]] && muster status --json | jq -e '.hosts[0] | .connected and (.host.stopping | not)'
+}
+
+shuts_down() {
+        muster status --json | jq -e '.hosts[0].host.stopping'
+}
+
+# Somebody else reboots it: whoever asks, its agent begins nothing more, nor says that it did.
+third=$(boot)
+on systemctl disable --quiet web.service
+on systemctl --no-block reboot
+until_true 60 shuts_down
+muster check --fix web >"$work/fix" 2>&1 && fail "a repair was begun on a host that shuts down"
+said "$work/fix" 'h1/web unit.enable: .*the host is shutting down; nothing new is begun'
+! on grep -q unit.enable /var/lib/muster-agent/ledger || fail "an operation was accepted on a host that shuts down"
+on touch /run/go
+until_true 60 is_on "$third"
+equal "web at boot" disabled "$(on systemctl is-enabled web.service || true)"
+on systemctl enable --quiet --now web.service
+echo "operations on a host that shuts down: refused"
+
+# It goes down and does not return: what is known is said; and when it is back after all, nobody has to type anything.
+"$control" stop
+printf '%s\n' 'policies:' '  host.reboot: {deadline: 20s}' >>"$TESTBED_DIR/control/fleet.yaml"
+"$control" start
+fourth=$(boot)
+until_true 60 is_on "$third"
+run=$(muster reboot --yes --force --detach | sed -n 's/^run \(r[^ ]*\) started.*/\1/p')
+waits_for_slow() {
+        muster status --json | jq -e '.hosts[0].host.facts.stopping | index("slow.service")'
+}
+until_true 60 waits_for_slow
+"$testbed" crash h1
+status=0
+muster run watch "$run" >"$work/run" || status=$?
+equal "exit of a run whose host does not return" 4 "$status"
+said "$work/run" 'h1 has not come back within 20\.0 s, last seen .* ago shutting down, which waits for slow\.service.*; look at its console'
+muster run ls --json | jq -r '.runs[0].waiting_for' >"$work/waiting"
+said "$work/waiting" "look at its console.*muster run retry $run [0-9]+, .*muster run abort $run"
+"$testbed" start h1
+is_done() {
+        [[ $(muster run ls --json | jq -r '.runs[0].state') == 'done' ]]
+}
+until_true 90 is_done
+[[ $(boot) != "$fourth" ]] || fail "h1 is on the boot of before"
+muster run show "$run" >"$work/show"
+equal "reboots that were asked for" 1 "$(grep -cE ' h1 host\.reboot$' "$work/show")"
+echo "a host that does not return: said, and awaited"
+
 # A copy of the host, key and all, that is up too: kept out, and that is said; also while the host is away.
 "$testbed" pull h1 /var/lib/muster-agent "$work/copy"
 "$testbed" push h2 "$TESTBED_DIR/control/tree" /
@@ -149,13 +199,13 @@ until_true 60 "$testbed" run h2 sh -c '[ $(ps -o etimes= -p 1) -gt 40 ]' # longe
 "$testbed" run h2 systemctl daemon-reload
 "$testbed" run h2 systemctl start muster-agent.service
 until_true 60 sh -c "'$control' muster status --json | jq -e '.hosts[0].another | contains(\"another machine has its key\")'"
-third=$(boot)
-equal "whose boot is shown" "${third//-/}" "$(muster status --json | jq -r '.hosts[0].host.boot_id')"
+last=$(boot)
+equal "whose boot is shown" "${last//-/}" "$(muster status --json | jq -r '.hosts[0].host.boot_id')"
 muster check >"$work/check" || true
 said "$work/check" '^blocks +h1 two-machines'
 on touch /run/go # slowness has been seen
 muster reboot --yes --force >"$work/run" || { cat "$work/run"; fail "the run with a copy about ended with $?"; }
-equal "boots that h1 noted" 4 "$(on sh -c 'wc -l </var/log/boots')"
+equal "boots that h1 noted" 6 "$(on sh -c 'wc -l </var/log/boots')"
 equal "boots that h2 noted" 1 "$("$testbed" run h2 sh -c 'wc -l </var/log/boots')"
 ! grep -q 'booted anew' "$work/run" || fail "the copy was taken for the host"
 echo "a copy: kept out"
