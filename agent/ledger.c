@@ -27,7 +27,6 @@ struct ledger {
         int fd, lock;
         struct operation_report *entries; /* oldest first */
         size_t count, room;
-        size_t damaged;
         off_t end; /* of the last whole line */
 };
 
@@ -87,6 +86,22 @@ static int read_line(ledger *ledger, const char *line, size_t size)
         return r < 0 ? r : remember(ledger, &report);
 }
 
+/* Of no kind, and by a name of its own: what stood there is not known. */
+static int remember_damage(ledger *ledger, const char *line, size_t size)
+{
+        struct operation_report damage = {.state = OPERATION_FAILED, .text = "a damaged line of the ledger"};
+        unsigned char hash[crypto_hash_sha256_BYTES];
+
+        crypto_hash_sha256(hash, (const unsigned char *)line, size);
+        text_hex(damage.id, hash, (ID_SIZE - 1) / 2);
+        return remember(ledger, &damage);
+}
+
+static bool is_damage(const struct operation_report *entry)
+{
+        return entry->kind == OPERATION_NONE && entry->state == OPERATION_FAILED;
+}
+
 static int read_all(ledger *ledger, const char *data, size_t size)
 {
         const char *at = data, *end = data + size;
@@ -99,10 +114,10 @@ static int read_all(ledger *ledger, const char *data, size_t size)
                 if (!newline)
                         return 0; /* torn: its write never returned, so nothing rests on it */
                 r = read_line(ledger, at, (size_t)(newline - at));
-                if (r == -ENOMEM)
-                        return r;
+                if (r == -EBADMSG)
+                        r = remember_damage(ledger, at, (size_t)(newline - at));
                 if (r < 0)
-                        ledger->damaged++;
+                        return r;
                 at = newline + 1;
         }
         ledger->end = (off_t)size;
@@ -330,6 +345,22 @@ const struct operation_report *ledger_find(const ledger *ledger, const char *id)
         return find(ledger, id);
 }
 
+int ledger_account(ledger *ledger, const char *id, const struct operation_report **ret, struct error *error)
+{
+        struct operation_report doubt = {
+                .state = OPERATION_INTERRUPTED,
+                .text = "the ledger of this host is damaged: whether it was accepted is not known",
+        };
+        unsigned char binary[(ID_SIZE - 1) / 2];
+        int r = 0;
+
+        if (!find(ledger, id) && ledger_damaged(ledger) && text_unhex(binary, sizeof(binary), id) == 0 &&
+            TEXT_COPY(doubt.id, id) == 0)
+                r = record(ledger, &doubt, error);
+        *ret = find(ledger, id);
+        return r;
+}
+
 size_t ledger_count(const ledger *ledger)
 {
         return ledger->count;
@@ -342,5 +373,9 @@ const struct operation_report *ledger_entry(const ledger *ledger, size_t index)
 
 size_t ledger_damaged(const ledger *ledger)
 {
-        return ledger->damaged;
+        size_t damaged = 0;
+
+        for (size_t i = 0; i < ledger->count; i++)
+                damaged += is_damage(&ledger->entries[i]);
+        return damaged;
 }

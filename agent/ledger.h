@@ -1,9 +1,10 @@
 /* The ledger: operations accepted and finished, on disk, surviving crashes and reboots.
  *
  * An append-only file FOLDER/ledger, one line an entry: a checksum and a JSON object, fsynced before the call
- * returns. A torn last line (a crash while writing) is cut off at opening; a damaged line elsewhere is
- * skipped and counted. Opening turns what was accepted on an earlier life and has no result into INTERRUPTED,
- * except a reboot whose boot id has changed since: that is DONE. */
+ * returns. A torn last line (a crash while writing) is cut off at opening. A damaged line elsewhere is kept
+ * as an entry of no kind, until it is older than all entries that are kept: an id that is not there may have
+ * been on it. Opening turns what was accepted on an earlier life and has no result into INTERRUPTED, except a
+ * reboot whose boot id has changed since: that is DONE. */
 #pragma once
 
 #include "common/base/error.h"
@@ -27,8 +28,12 @@ int ledger_note(ledger *ledger, const struct operation_report *report, struct er
 /* NULL if that id was never accepted (or is older than the thousand entries that are kept). Valid until the
  * next ledger_record. */
 const struct operation_report *ledger_find(const ledger *ledger, const char *id);
+/* The same for who is asked whether an operation was ever accepted: where lines are damaged, an id that is
+ * not there is INTERRUPTED from now on, written down, so that nobody begins it any more. *ret NULL: it was
+ * never accepted. Negative: that cannot be told now. */
+int ledger_account(ledger *ledger, const char *id, const struct operation_report **ret, struct error *error);
 size_t ledger_count(const ledger *ledger);
 /* Oldest first. */
 const struct operation_report *ledger_entry(const ledger *ledger, size_t index);
-/* Lines that were damaged when it was opened, the torn last one not counted. */
+/* Damaged lines that are still kept; the torn last one is not counted. */
 size_t ledger_damaged(const ledger *ledger);

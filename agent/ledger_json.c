@@ -80,12 +80,12 @@ int ledger_json_read(struct operation_report *ret, const char *json, size_t size
                 return -EBADMSG;
         type = operation_type_named(kind);
         report.state = state_named(state);
-        if (!type || report.state == OPERATION_UNKNOWN || accepted < 0 || finished < 0 ||
+        if ((!type && kind[0]) || report.state == OPERATION_UNKNOWN || accepted < 0 || finished < 0 ||
             text_unhex(binary, sizeof(binary), id) < 0 || TEXT_COPY(report.id, id) < 0 ||
             TEXT_COPY(report.boot_id, boot) < 0 || TEXT_COPY(report.text, text) < 0 ||
             read_figures(&report, figures) < 0)
                 return -EBADMSG;
-        report.kind = type->kind;
+        report.kind = type ? type->kind : OPERATION_NONE;
         report.accepted_us = (uint64_t)accepted;
         report.finished_us = (uint64_t)finished;
         *ret = report;

@@ -169,8 +169,10 @@ static int open_ledger(struct agent *agent, struct error *error)
         if (r == 0)
                 r = ledger_open(&agent->ledger, agent->folder, agent->boot_id, error);
         if (r == 0 && ledger_damaged(agent->ledger))
-                log_warning("%zu damaged lines of the ledger in %s were skipped",
-                            ledger_damaged(agent->ledger), agent->folder);
+                log_warning(
+                        "%zu damaged lines of the ledger in %s: an operation that is asked for and is not "
+                        "there counts as interrupted",
+                        ledger_damaged(agent->ledger), agent->folder);
         return r;
 }
 

@@ -117,6 +117,18 @@ void service_operate(rpc_call *call, const ProtobufCMessage *request, void *user
                 rpc_call_end(call, refusal_status(r), "%s", error_text(&error, r));
 }
 
+/* Adds what the ledger has of one id, if anything. Negative: that cannot be told. */
+static int add_accounted(struct agent_service *service, const char *id, struct wire_arena *arena,
+                         Muster__V1__OperationsReply *reply, struct error *error)
+{
+        const struct operation_report *entry;
+        int r = ledger_account(service->ledger, id, &entry, error);
+
+        if (r == 0 && entry)
+                reply->operations[reply->n_operations++] = wire_report(arena, entry);
+        return r;
+}
+
 void service_operations(rpc_call *call, const ProtobufCMessage *request, void *userdata)
 {
         const Muster__V1__OperationsRequest *wanted = (const Muster__V1__OperationsRequest *)request;
@@ -124,17 +136,20 @@ void service_operations(rpc_call *call, const ProtobufCMessage *request, void *u
         Muster__V1__OperationsReply reply = MUSTER__V1__OPERATIONS_REPLY__INIT;
         size_t count = wanted->n_operation_ids ? wanted->n_operation_ids : ledger_count(service->ledger);
         struct wire_arena arena = {0};
+        struct error error = {0};
+        int r = 0;
 
         reply.operations = wire_alloc(&arena, count * sizeof(*reply.operations));
-        for (size_t i = 0; reply.operations && i < count; i++) {
-                const struct operation_report *entry =
-                        wanted->n_operation_ids ? ledger_find(service->ledger, wanted->operation_ids[i])
-                                                : ledger_entry(service->ledger, i);
-
-                if (entry)
-                        reply.operations[reply.n_operations++] = wire_report(&arena, entry);
+        for (size_t i = 0; reply.operations && i < count && r == 0; i++) {
+                if (wanted->n_operation_ids)
+                        r = add_accounted(service, wanted->operation_ids[i], &arena, &reply, &error);
+                else
+                        reply.operations[reply.n_operations++] =
+                                wire_report(&arena, ledger_entry(service->ledger, i));
         }
-        if (arena.failed)
+        if (r < 0)
+                rpc_call_end(call, RPC_RESOURCE_EXHAUSTED, "%s", error_text(&error, r));
+        else if (arena.failed)
                 rpc_call_end(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
         else
                 rpc_call_reply(call, &reply.base);

@@ -90,7 +90,9 @@ int wire_read_report(struct operation_report *ret, const Muster__V1__OperationRe
         struct operation_report report = {0};
         unsigned char id[16];
 
-        if (message->kind <= MUSTER__V1__OPERATION_KIND__OPERATION_KIND_UNSPECIFIED ||
+        /* A damaged ledger does not know the kind of what it cannot account for. */
+        if ((message->kind == MUSTER__V1__OPERATION_KIND__OPERATION_KIND_UNSPECIFIED &&
+             message->state != MUSTER__V1__OPERATION_STATE__OPERATION_STATE_INTERRUPTED) ||
             (unsigned)message->kind >= OPERATION_KIND_END ||
             message->state <= MUSTER__V1__OPERATION_STATE__OPERATION_STATE_UNSPECIFIED ||
             (unsigned)message->state > OPERATION_INTERRUPTED || message->n_figures > FIGURE_MAX)

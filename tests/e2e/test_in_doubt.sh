@@ -164,6 +164,29 @@ working_case() { # KIND
         echo "kill $1 at work: fine after $((SECONDS - started)) s"
 }
 
+# The agent has accepted a reboot and dies, and the line of its ledger that says so is spoilt: it is not sent again as if
+# it had never been accepted.
+damaged_case() {
+        local started=$SECONDS
+        agents_anew
+        deeds_remember
+        # shellcheck disable=SC2046 # words
+        agent_fault db1 $(order_of host.reboot accepted stop)
+        verb=reboot
+        begin
+        until_true 90 agent_hit db1
+        "$testbed" run db1 sed -i '/"host\.reboot"/s/"accepted"/"accepzed"/' /var/lib/muster-agent/ledger
+        "$testbed" run db1 systemctl kill --kill-whom=main --signal=KILL muster-agent
+        until_true 240 test -e "$work/exit"
+        wait "$begun"
+        equal "exit of a run that meets a damaged ledger" 4 "$(cat "$work/exit")"
+        moved "damaged host.reboot"
+        assert_ledgers
+        assert_once damaged host.reboot "${all[@]}"
+        until_true 60 ready
+        echo "damaged host.reboot: fine after $((SECONDS - started)) s"
+}
+
 # Outside of runs: a repair whose answer never comes says that it is not known to be done, and is done when asked again.
 enable_case() { # FAULT MOMENT
         local what=stop fixing
@@ -191,6 +214,7 @@ while read -r fault moment; do enable_case "$fault" "$moment" </dev/null; done <
         printf '%s\n' kill\ {before-accept,accepted,ended,told} | sample 1
         printf '%s\n' {power,cut}\ {before-accept,accepted,ended,told} | sample 1
 )
+damaged_case </dev/null
 while read -r kind; do working_case "$kind" </dev/null; done < <(printf '%s\n' redis.rewrite pm2.restore | sample 1)
 while read -r case; do
         # shellcheck disable=SC2086 # words

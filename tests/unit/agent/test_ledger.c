@@ -203,10 +203,71 @@ static void test_damage(void **state)
         assert_int_equal(file_write_atomic(f->path, data, size, 0600, NULL), 0);
         free(data);
         append(f, "no checksum at all\n\n");
+        for (int life = 0; life < 2; life++) {
+                reopen(f, BOOT_A);
+                assert_null(entry(f, 1));
+                assert_non_null(entry(f, 2));
+                assert_int_equal(ledger_damaged(f->ledger), 3);
+        }
+}
+
+static const struct operation_report *account(struct fixture *f, unsigned number)
+{
+        struct operation_report wanted = report(number, OPERATION_PM2_SAVE, OPERATION_DONE);
+        const struct operation_report *found;
+
+        assert_int_equal(ledger_account(f->ledger, wanted.id, &found, NULL), 0);
+        return found;
+}
+
+/* What may have been on a damaged line is in doubt, and stays so; what is asked for anew is taken. */
+static void test_damage_is_doubt(void **state)
+{
+        struct fixture *f = *state;
+        struct operation_report again = report(2, OPERATION_HOST_REBOOT, OPERATION_ACCEPTED);
+        const struct operation_report *found;
+
+        record(f, 1, OPERATION_PM2_SAVE, OPERATION_DONE);
+        assert_null(account(f, 2));
+        append(f, "no checksum at all\n");
         reopen(f, BOOT_A);
-        assert_null(entry(f, 1));
-        assert_non_null(entry(f, 2));
-        assert_int_equal(ledger_damaged(f->ledger), 3);
+        assert_int_equal(account(f, 1)->state, OPERATION_DONE);
+        assert_non_null(account(f, 2));
+        assert_int_equal(account(f, 2)->state, OPERATION_INTERRUPTED);
+        assert_non_null(strstr(account(f, 2)->text, "damaged"));
+        assert_int_equal(ledger_account(f->ledger, "no id", &found, NULL), 0);
+        assert_null(found);
+        reopen(f, BOOT_A);
+        assert_int_equal(entry(f, 2)->state, OPERATION_INTERRUPTED);
+        assert_int_equal(ledger_record(f->ledger, &again, NULL), -EEXIST);
+        record(f, 3, OPERATION_PM2_SAVE, OPERATION_ACCEPTED);
+        assert_int_equal(ledger_damaged(f->ledger), 1);
+        /* Older than what is kept. */
+        for (unsigned number = 4; number < 1010; number++)
+                record(f, number, OPERATION_PM2_SAVE, OPERATION_DONE);
+        reopen(f, BOOT_A);
+        assert_int_equal(ledger_damaged(f->ledger), 0);
+        assert_null(account(f, 2));
+}
+
+static void test_doubt_needs_room(void **state)
+{
+        struct fixture *f = *state;
+        const struct operation_report *found;
+        struct rlimit limit, tight;
+        struct operation_report wanted = report(2, OPERATION_PM2_SAVE, OPERATION_DONE);
+
+        record(f, 1, OPERATION_PM2_SAVE, OPERATION_DONE);
+        append(f, "no checksum at all\n");
+        reopen(f, BOOT_A);
+        signal(SIGXFSZ, SIG_IGN);
+        assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+        tight = limit;
+        tight.rlim_cur = 1;
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+        assert_true(ledger_account(f->ledger, wanted.id, &found, NULL) < 0);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        assert_int_equal(account(f, 2)->state, OPERATION_INTERRUPTED);
 }
 
 static void test_full_disk(void **state)
@@ -338,6 +399,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_reboot_settled, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_torn_tail, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_damage_is_doubt, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_doubt_needs_room, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_full_disk_at_opening, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_one_agent, setup, teardown),
