@@ -124,6 +124,15 @@ static int read_all(ledger *ledger, const char *data, size_t size)
         return 0;
 }
 
+/* Whether this boot is what the reboot was to lead to: soft ones are no others. */
+static bool is_rebooted(const struct operation_report *entry, const char *boot_id)
+{
+        bool is_soft = entry->figure_count > 0 && text_equal(entry->figures[0].name, FIGURE_SOFT);
+
+        return entry->boot_id[0] && (is_soft ? !text_equal(entry->boot_id, boot_id)
+                                             : !boot_id_same_kernel(entry->boot_id, boot_id));
+}
+
 /* What was under way when an earlier life ended is in doubt; a reboot is settled by the boot id. */
 static void settle(ledger *ledger, const char *boot_id)
 {
@@ -135,8 +144,7 @@ static void settle(ledger *ledger, const char *boot_id)
                         continue;
                 entry->state = OPERATION_INTERRUPTED;
                 text_copy_cut(entry->text, sizeof(entry->text), "the agent ended while it was under way");
-                if (type && type->settle == SETTLE_BOOT_ID && entry->boot_id[0] &&
-                    !text_equal(entry->boot_id, boot_id)) {
+                if (type && type->settle == SETTLE_BOOT_ID && is_rebooted(entry, boot_id)) {
                         entry->state = OPERATION_DONE;
                         snprintf(entry->text, sizeof(entry->text), "boot id changed from %s to %s",
                                  entry->boot_id, boot_id);

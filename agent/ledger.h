@@ -4,7 +4,8 @@
  * returns. A torn last line (a crash while writing) is cut off at opening. A damaged line elsewhere is kept
  * as an entry of no kind, until it is older than all entries that are kept: an id that is not there may have
  * been on it. Opening turns what was accepted on an earlier life and has no result into INTERRUPTED, except a
- * reboot whose boot id has changed since: that is DONE. */
+ * reboot whose boot id has changed since, by more than a soft reboot unless it was to be one: that is DONE.
+ */
 #pragma once
 
 #include "common/base/error.h"
@@ -12,7 +13,7 @@
 
 typedef struct ledger ledger;
 
-/* Folder must exist. boot_id: this boot's, 32 hex digits. -EBUSY: another agent has it. Where nothing can be
+/* Folder must exist. boot_id: this boot's. -EBUSY: another agent has it. Where nothing can be
  * written (a full disk) it opens all the same, for what it holds to be told; recording then fails. */
 int ledger_open(ledger **ret, const char *folder, const char *boot_id, struct error *error);
 ledger *ledger_close(ledger *ledger);

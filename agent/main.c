@@ -8,6 +8,7 @@
 #include "agent/ledger.h"
 #include "agent/operations.h"
 #include "agent/pm2/boot.h"
+#include "agent/probe/boot.h"
 #include "agent/probe/probe.h"
 #include "agent/service.h"
 #include "common/base/cleanup.h"
@@ -35,7 +36,7 @@ struct agent {
         ledger *ledger;
         operations *operations;
         rpc_node *node;
-        char boot_id[ID_SIZE];
+        struct boot boot;
         sd_event_source *patience; /* while the end waits for what the probes see */
         uint64_t ending_us;        /* when the agent was told to end; monotonic, 0 not */
         bool connected;
@@ -162,12 +163,23 @@ static int open_bus(struct agent *agent, struct error *error)
         return r;
 }
 
+/* An id that proves nothing is told by the probes; a folder that takes no record, by the ledger. */
+static int look_at_boot(struct agent *agent, struct error *error)
+{
+        int r = probe_boot(&agent->boot, error);
+
+        if (r == 0 && agent->bus && sd_booted() > 0)
+                r = probe_boot_userspace(&agent->boot.userspace_us, agent->bus, error);
+        if (r < 0)
+                return r;
+        (void)probe_boot_check(agent->folder, &agent->boot, NULL);
+        return 0;
+}
+
 static int open_ledger(struct agent *agent, struct error *error)
 {
-        int r = probe_boot(agent->boot_id, NULL, error);
+        int r = ledger_open(&agent->ledger, agent->folder, agent->boot.id, error);
 
-        if (r == 0)
-                r = ledger_open(&agent->ledger, agent->folder, agent->boot_id, error);
         if (r == 0 && ledger_damaged(agent->ledger))
                 log_warning(
                         "%zu damaged lines of the ledger in %s: an operation that is asked for and is not "
@@ -224,7 +236,7 @@ static void release_boot_units(struct agent *agent)
         char folder[PATH_SIZE], boot[BOOT_MARK_SIZE];
         int r;
 
-        probe_boot_mark(boot);
+        probe_boot_mark(&agent->boot, boot);
         if (!agent->bus || snprintf(folder, sizeof(folder), "%s/pm2", agent->folder) >= (int)sizeof(folder))
                 return;
         r = pm2_boot_past_new(&agent->boot_past, agent->bus, folder, boot, on_boot_past, agent);
@@ -241,12 +253,15 @@ static int set_up(struct agent *agent, struct error *error)
         if (r >= 0)
                 r = file_make_folders(agent->folder, 0700, error);
         if (r >= 0)
+                r = look_at_boot(agent, error);
+        if (r >= 0)
                 r = open_ledger(agent, error);
         if (r >= 0)
                 r = operations_new(&agent->operations, agent->event, agent->bus, agent->folder, agent->ledger,
-                                   agent->boot_id);
+                                   &agent->boot);
         if (r >= 0)
-                r = probe_set_new(&agent->probes, agent->event, agent->bus, agent->folder, on_changed, agent);
+                r = probe_set_new(&agent->probes, agent->event, agent->bus, agent->folder,
+                                  agent->boot.userspace_us, on_changed, agent);
         if (r < 0)
                 return r;
         release_boot_units(agent);

@@ -33,7 +33,7 @@ struct operations {
         sd_bus *bus;
         const char *folder;
         ledger *ledger;
-        char boot_id[ID_SIZE];
+        const struct boot *boot;
         struct running *running;
         sd_event_source *reaper;
 };
@@ -64,7 +64,7 @@ static int on_reap(sd_event_source *source, void *userdata)
 }
 
 int operations_new(operations **ret, sd_event *event, sd_bus *bus, const char *folder, ledger *ledger,
-                   const char *boot_id)
+                   const struct boot *boot)
 {
         operations *created = calloc(1, sizeof(*created));
         int r;
@@ -75,9 +75,8 @@ int operations_new(operations **ret, sd_event *event, sd_bus *bus, const char *f
         created->bus = bus;
         created->folder = folder;
         created->ledger = ledger;
-        r = TEXT_COPY(created->boot_id, boot_id);
-        if (r == 0)
-                r = sd_event_add_defer(event, &created->reaper, on_reap, created);
+        created->boot = boot;
+        r = sd_event_add_defer(event, &created->reaper, on_reap, created);
         if (r >= 0)
                 r = sd_event_source_set_enabled(created->reaper, SD_EVENT_OFF);
         if (r < 0) {
@@ -249,9 +248,9 @@ static int check_new(const operations *operations, const struct operation_reques
         if (!op_type_find(request->kind))
                 return error_set(error, -ENOTSUP, "this agent cannot do %s",
                                  operation_type(request->kind)->name);
-        if (request->boot_id[0] && !text_equal(request->boot_id, operations->boot_id))
+        if (request->boot_id[0] && !text_equal(request->boot_id, operations->boot->id))
                 return error_set(error, -ESTALE, "%s was meant for boot %s, this is boot %s",
-                                 operation_type(request->kind)->name, request->boot_id, operations->boot_id);
+                                 operation_type(request->kind)->name, request->boot_id, operations->boot->id);
         return check_conflict(operations, request, error);
 }
 
@@ -266,6 +265,7 @@ static struct running *running_new(operations *operations, const struct operatio
                 .event = operations->event,
                 .bus = operations->bus,
                 .folder = operations->folder,
+                .boot = operations->boot,
                 .request = *request,
                 .type = op_type_find(request->kind),
                 .on_progress = op_progressed,
@@ -279,7 +279,7 @@ static struct running *running_new(operations *operations, const struct operatio
         running->report.state = OPERATION_ACCEPTED;
         running->report.accepted_us = time_realtime_us();
         TEXT_COPY(running->report.id, request->id);
-        TEXT_COPY(running->report.boot_id, operations->boot_id);
+        TEXT_COPY(running->report.boot_id, operations->boot->id);
         return running;
 }
 
@@ -289,7 +289,7 @@ static bool can_settle(const operations *operations, const struct operation_repo
 {
         return known->state == OPERATION_INTERRUPTED && known->figure_count > 0 &&
                known->kind == request->kind && operation_type(known->kind)->settle == SETTLE_LOOK &&
-               text_equal(known->boot_id, operations->boot_id);
+               text_equal(known->boot_id, operations->boot->id);
 }
 
 /* Accepts it in the ledger; or takes up what is there already (known) under its own id. */

@@ -8,6 +8,7 @@
 #include <systemd/sd-event.h>
 
 #include "agent/ledger.h"
+#include "agent/probe/boot.h"
 #include "common/base/error.h"
 #include "common/model/operation.h"
 
@@ -20,9 +21,9 @@ struct operations_watcher {
         void *userdata; /* also the watcher's name for operations_unwatch */
 };
 
-/* All borrowed; bus may be NULL where there is no systemd. boot_id: this boot's. */
+/* All borrowed; bus may be NULL where there is no systemd. */
 int operations_new(operations **ret, sd_event *event, sd_bus *bus, const char *folder, ledger *ledger,
-                   const char *boot_id);
+                   const struct boot *boot);
 /* Cancels what is under way without a result: the next life of the agent finds it interrupted. */
 operations *operations_free(operations *operations);
 

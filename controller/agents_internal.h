@@ -23,9 +23,9 @@ struct agent {
         /* The candidate's first state came; asked: whether the machine of the link that is still answers. */
         bool candidate_said, asked;
         struct agent_state candidate_state;
-        char another[TEXT_SIZE];    /* the machine that was kept out last; "" none */
-        char another_boot[ID_SIZE]; /* its boot */
-        uint64_t another_us;        /* when; monotonic */
+        char another[TEXT_SIZE];         /* the machine that was kept out last; "" none */
+        char another_boot[BOOT_ID_SIZE]; /* its boot */
+        uint64_t another_us;             /* when; monotonic */
 };
 
 struct agents {

@@ -8,7 +8,6 @@
 #include "agent/op/op.h"
 #include "agent/op/table.h"
 #include "agent/probe/host_bus.h"
-#include "agent/probe/probe.h"
 #include "common/base/cleanup.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
@@ -17,17 +16,47 @@
 /* logind waits for inhibitors that ask for a delay (5 s by default). */
 #define CALL_USEC (60 * USEC_PER_SEC)
 
+/* org.freedesktop.login1(5): RebootWithFlags. */
+#define SD_LOGIND_SOFT_REBOOT (UINT64_C(1) << 2)
+
+static int append_not_interactive(sd_bus_message *call)
+{
+        return sd_bus_message_append(call, "b", 0);
+}
+
+static int append_soft(sd_bus_message *call)
+{
+        return sd_bus_message_append(call, "t", SD_LOGIND_SOFT_REBOOT);
+}
+
+/* Onto the root file system that is there. */
+static int append_no_root(sd_bus_message *call)
+{
+        return sd_bus_message_append(call, "s", "");
+}
+
 struct way {
         const char *name, *service, *path, *interface;
-        bool says_interactive; /* takes an argument: whether to ask the user */
+        struct {
+                const char *method;
+                int (*append)(sd_bus_message *call); /* NULL: takes no arguments */
+        } full, soft;
 };
 
 /* logind first: it tells those who asked to hear of a shutdown. A host without it has systemd itself. */
 static const struct way ways[] = {
-        {"logind", "org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager",
-         true},
-        {"systemd", "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
-         "org.freedesktop.systemd1.Manager", false},
+        {"logind",
+         LOGIND,
+         LOGIND_PATH,
+         LOGIND ".Manager",
+         {"Reboot", append_not_interactive},
+         {"RebootWithFlags", append_soft}},
+        {"systemd",
+         SYSTEMD,
+         SYSTEMD_PATH,
+         SYSTEMD ".Manager",
+         {"Reboot", NULL},
+         {"SoftReboot", append_no_root}},
 };
 
 struct reboot {
@@ -58,8 +87,8 @@ static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *unused
         int r;
 
         if (!cause) {
-                op_progress(op, 0, 0, "reboot requested (%s)%s%s", way->name,
-                            self->delays[0] ? "; delayed by " : "", self->delays);
+                op_progress(op, 0, 0, "%sreboot requested (%s)%s%s", op->request.soft ? "soft " : "",
+                            way->name, self->delays[0] ? "; delayed by " : "", self->delays);
                 return 0;
         }
         why = cause->message ? cause->message : cause->name;
@@ -87,11 +116,13 @@ static int call_way(struct op *op)
         cleanup_with(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         struct reboot *self = op->state;
         const struct way *way = &ways[self->way];
+        const char *method = op->request.soft ? way->soft.method : way->full.method;
+        int (*append)(sd_bus_message *) = op->request.soft ? way->soft.append : way->full.append;
         int r = sd_bus_message_new_method_call(op->bus, &call, way->service, way->path, way->interface,
-                                               "Reboot");
+                                               method);
 
-        if (r >= 0 && way->says_interactive)
-                r = sd_bus_message_append(call, "b", 0);
+        if (r >= 0 && append)
+                r = append(call);
         if (r >= 0)
                 r = sd_bus_message_set_allow_interactive_authorization(call, 0);
         if (r < 0)
@@ -174,17 +205,22 @@ static int ask_inhibitors(struct op *op)
 /* The request must be meant for this boot: a repeated one must never reboot the host that has come back. */
 static int check_boot(const struct op *op, struct error *error)
 {
-        char boot_id[ID_SIZE];
+        struct boot boot;
         int r;
 
         if (!op->request.boot_id[0])
                 return error_set(error, -EINVAL, "the request does not say which boot it means to end");
-        r = probe_boot(boot_id, NULL, error);
+        r = probe_boot(&boot, error);
         if (r < 0)
                 return error_prefix(error, r, "this boot's id cannot be read, so no reboot could be proven");
-        if (!text_equal(boot_id, op->request.boot_id))
+        if (!text_equal(op->boot->id, op->request.boot_id) || !boot_id_same_kernel(boot.id, op->boot->id))
                 return error_set(error, -ESTALE, "the request means boot %s, this is boot %s",
-                                 op->request.boot_id, boot_id);
+                                 op->request.boot_id, boot.id);
+        if (op->request.soft && !op->boot->tells_soft)
+                return error_set(
+                        error, -ENOTSUP,
+                        "no soft reboot of this host could be proven: when its userspace began is not "
+                        "known");
         return 0;
 }
 
@@ -200,7 +236,14 @@ static int start(struct op *op, struct error *error)
         r = check_boot(op, error);
         if (r < 0)
                 return r;
-        log_info("rebooting this host, as operation %s asks", op->request.id);
+        if (op->request.soft) {
+                op_note(op, FIGURE_SOFT, "yes");
+                r = op_commit_notes(op, error);
+                if (r < 0)
+                        return r;
+        }
+        log_info("%srebooting this host, as operation %s asks", op->request.soft ? "soft " : "",
+                 op->request.id);
         op->state = self;
         r = ask_inhibitors(op);
         if (r < 0) {

@@ -9,6 +9,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "agent/probe/boot.h"
 #include "common/base/error.h"
 #include "common/model/operation.h"
 
@@ -29,6 +30,7 @@ struct op {
         sd_event *event;    /* borrowed */
         sd_bus *bus;        /* the system bus, attached to event; borrowed */
         const char *folder; /* the agent's state folder (/var/lib/muster-agent); borrowed */
+        const struct boot *boot;
         struct operation_request request;
         const struct op_type *type;
         void *state; /* the operation's own; it frees it before op_finish */

@@ -11,7 +11,7 @@
 #include "agent/op/table.h"
 #include "agent/pm2/boot.h"
 #include "agent/pm2/stop.h"
-#include "agent/probe/probe.h"
+#include "agent/probe/boot.h"
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
@@ -117,7 +117,7 @@ static int hold_boot_unit(struct op *op, struct error *error)
 
         if (!op->bus)
                 return begin_stop(op, error);
-        probe_boot_mark(boot);
+        probe_boot_mark(op->boot, boot);
         r = pm2_boot_hold(&self->boot, op->bus, &self->target.home, self->target.folder, boot, on_held, op);
         if (r < 0)
                 return error_set(error, r, "cannot ask systemd for units that start PM2 at boot: %s",

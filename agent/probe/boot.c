@@ -1,13 +1,16 @@
-/* The proof of a boot: the kernel's boot id and the start of PID 1. See probe.h. */
+/* See boot.h. */
+#include "agent/probe/boot.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/probe/probe.h"
+#include "agent/probe/host_bus.h"
 #include "common/base/cleanup.h"
 #include "common/base/file.h"
 #include "common/base/text.h"
+#include "common/model/service.h"
 
 /* "01234567-89ab-cdef-…\n" without the dashes. A constant or empty id would let a reboot look done. */
 static int read_boot_id(char ret[ID_SIZE], struct error *error)
@@ -54,48 +57,69 @@ static int read_pid1_start(uint64_t *ret, struct error *error)
         return 0;
 }
 
-int probe_boot(char ret_boot_id[ID_SIZE], uint64_t *ret_pid1_start_ticks, struct error *error)
+int probe_boot(struct boot *ret, struct error *error)
 {
-        char id[ID_SIZE];
-        uint64_t start;
-        int r = read_boot_id(id, error);
+        struct boot boot = {.id = ""};
+        int r = read_boot_id(boot.id, error);
 
         if (r == 0)
-                r = read_pid1_start(&start, error);
-        if (r < 0)
-                return r;
-        memcpy(ret_boot_id, id, ID_SIZE);
-        if (ret_pid1_start_ticks)
-                *ret_pid1_start_ticks = start;
-        return 0;
+                r = read_pid1_start(&boot.pid1_start_ticks, error);
+        if (r == 0)
+                *ret = boot;
+        return r;
 }
 
-void probe_boot_mark(char ret[BOOT_MARK_SIZE])
+int probe_boot_userspace(uint64_t *ret_us, sd_bus *bus, struct error *error)
 {
-        char id[ID_SIZE];
-        uint64_t start;
+        cleanup_with(sd_bus_error_free) sd_bus_error failure = SD_BUS_ERROR_NULL;
+        int r = sd_bus_get_property_trivial(bus, SYSTEMD, SYSTEMD_PATH "/unit/sysinit_2etarget",
+                                            SYSTEMD ".Unit", "ActiveEnterTimestampMonotonic", &failure, 't',
+                                            ret_us);
 
+        return r < 0 ? error_set(error, r, "systemd does not say when sysinit.target was reached: %s",
+                                 failure.message ? failure.message : strerror(-r))
+                     : 0;
+}
+
+void probe_boot_mark(const struct boot *boot, char ret[BOOT_MARK_SIZE])
+{
         ret[0] = '\0';
-        if (probe_boot(id, &start, NULL) == 0)
-                snprintf(ret, BOOT_MARK_SIZE, "%s-%" PRIu64, id, start);
+        if (boot->id[0])
+                snprintf(ret, BOOT_MARK_SIZE, "%s-%" PRIu64, boot->id, boot->pid1_start_ticks);
 }
 
-int probe_boot_check(const char *folder, const char *boot_id, uint64_t pid1_start_ticks, struct error *error)
+/* The boot is the one that the folder knows; its userspace may be another. */
+static int check_known(struct boot *boot, uint64_t start_ticks, uint64_t first_us, struct error *error)
 {
-        cleanup_free char *text = NULL;
-        char path[PATH_SIZE + 8], line[ID_SIZE + 32], known[ID_SIZE] = "";
-        uint64_t start = 0;
-        int n = snprintf(line, sizeof(line), "%s %" PRIu64 "\n", boot_id, pid1_start_ticks);
+        size_t length = strlen(boot->id);
 
-        snprintf(path, sizeof(path), "%s/boot", folder);
-        if (file_read(path, 256, &text, NULL, NULL) == 0 &&
-            sscanf(text, "%32[0-9a-f] %" SCNu64, known, &start) == 2 && text_equal(known, boot_id)) {
-                if (start == pid1_start_ticks)
-                        return 0;
+        if (start_ticks != boot->pid1_start_ticks)
                 return error_set(error, -ESTALE,
                                  "it is the same as on an earlier boot: PID 1 was started at tick %" PRIu64
                                  " then, at %" PRIu64 " now",
-                                 start, pid1_start_ticks);
-        }
-        return file_write_atomic(path, line, (size_t)n, 0600, error);
+                                 start_ticks, boot->pid1_start_ticks);
+        boot->tells_soft = boot->userspace_us > 0;
+        boot->soft = boot->tells_soft && boot->userspace_us != first_us;
+        if (boot->soft)
+                snprintf(boot->id + length, sizeof(boot->id) - length, "+%" PRIu64, boot->userspace_us);
+        return 0;
+}
+
+int probe_boot_check(const char *folder, struct boot *boot, struct error *error)
+{
+        cleanup_free char *text = NULL;
+        char path[PATH_SIZE + 8], line[ID_SIZE + 64], known[ID_SIZE] = "";
+        uint64_t start = 0, first_us = 0;
+        int r, n = snprintf(line, sizeof(line), "%s %" PRIu64 " %" PRIu64 "\n", boot->id,
+                            boot->pid1_start_ticks, boot->userspace_us);
+
+        snprintf(path, sizeof(path), "%s/boot", folder);
+        if (file_read(path, 256, &text, NULL, NULL) == 0 &&
+            sscanf(text, "%32[0-9a-f] %" SCNu64 " %" SCNu64, known, &start, &first_us) >= 2 &&
+            text_equal(known, boot->id) &&
+            (start != boot->pid1_start_ticks || first_us || !boot->userspace_us))
+                return check_known(boot, start, first_us, error);
+        r = file_write_atomic(path, line, (size_t)n, 0600, error);
+        boot->tells_soft = r == 0 && boot->userspace_us > 0;
+        return r;
 }

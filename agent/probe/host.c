@@ -12,10 +12,10 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "agent/probe/boot.h"
 #include "agent/probe/host_bus.h"
 #include "agent/probe/host_facts.h"
 #include "agent/probe/memory.h"
-#include "agent/probe/probe.h"
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
@@ -34,8 +34,10 @@ struct host_reader {
         sd_bus *bus;
         aside *aside;
         const char *folder;
-        char boot_checked[ID_SIZE]; /* the boot id that was compared with the last boot's */
+        uint64_t userspace_us;
+        char boot_checked[BOOT_ID_SIZE]; /* the kernel's id that was compared with the last boot's */
         char boot_repeated[TEXT_SIZE];
+        struct boot boot; /* what came of that */
         struct asked asked[HOST_QUESTIONS];
         sd_bus_slot *shutdown_slot, *stopping_slot, *begun_slot, *ended_slot;
         struct host_state state, reading;
@@ -82,27 +84,42 @@ static void read_kernel(struct host_state *state)
         state->clock_us = time_realtime_us();
 }
 
-/* Time since this host's PID 1 started: inside a container that is its own uptime, not the kernel's. */
+/* Of a soft reboot userspace's own; else since PID 1's start: inside a container that is its own, not the
+ * kernel's. */
+static uint64_t uptime_ms(const struct boot *boot)
+{
+        long ticks = sysconf(_SC_CLK_TCK);
+
+        if (boot->soft)
+                return (time_monotonic_us() - boot->userspace_us) / USEC_PER_MSEC;
+        return ticks > 0
+                       ? time_monotonic_us() / USEC_PER_MSEC - boot->pid1_start_ticks * 1000 / (uint64_t)ticks
+                       : 0;
+}
+
 static void read_boot(host_reader *reader, struct host_state *state)
 {
         struct error error = {0};
-        long ticks = sysconf(_SC_CLK_TCK);
-        int r = probe_boot(state->boot_id, &state->pid1_start_ticks, &error);
+        struct boot boot;
+        int r = probe_boot(&boot, &error);
 
         if (r < 0) {
                 text_copy_cut(state->boot_error, sizeof(state->boot_error), error_text(&error, r));
                 return;
         }
-        if (ticks > 0)
-                state->uptime_ms =
-                        time_monotonic_us() / 1000 - state->pid1_start_ticks * 1000 / (uint64_t)ticks;
-        if (!text_equal(reader->boot_checked, state->boot_id)) {
-                TEXT_COPY(reader->boot_checked, state->boot_id);
-                r = probe_boot_check(reader->folder, state->boot_id, state->pid1_start_ticks, &error);
+        if (!text_equal(reader->boot_checked, boot.id)) {
+                TEXT_COPY(reader->boot_checked, boot.id);
+                boot.userspace_us = reader->userspace_us;
+                r = probe_boot_check(reader->folder, &boot, &error);
                 text_copy_cut(reader->boot_repeated, sizeof(reader->boot_repeated),
                               r == -ESTALE ? error.text : "");
+                reader->boot = boot;
         }
+        TEXT_COPY(state->boot_id, reader->boot.id);
         TEXT_COPY(state->boot_error, reader->boot_repeated);
+        state->tells_soft = reader->boot.tells_soft;
+        state->pid1_start_ticks = reader->boot.pid1_start_ticks;
+        state->uptime_ms = uptime_ms(&reader->boot);
 }
 
 /* --- file systems --------------------------------------------------------------------------------------- */
@@ -278,8 +295,8 @@ static int watch_shutdown(host_reader *reader)
                                         "ss", LOGIND ".Manager", "PreparingForShutdown");
 }
 
-int host_reader_new(host_reader **ret, sd_event *event, sd_bus *bus, const char *folder, host_read read,
-                    void *userdata)
+int host_reader_new(host_reader **ret, sd_event *event, sd_bus *bus, const char *folder,
+                    uint64_t userspace_us, host_read read, void *userdata)
 {
         host_reader *reader = calloc(1, sizeof(*reader));
         int r = 0;
@@ -291,6 +308,7 @@ int host_reader_new(host_reader **ret, sd_event *event, sd_bus *bus, const char 
                 reader->asked[i].reader = reader;
         r = aside_new(&reader->aside, event);
         reader->folder = folder;
+        reader->userspace_us = userspace_us;
         reader->read = read;
         reader->userdata = userdata;
         if (r >= 0 && bus)

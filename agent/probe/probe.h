@@ -16,9 +16,10 @@ typedef struct probe_set probe_set;
 /* Something in the state changed, or ten seconds passed. Called from the loop, at most every 100 ms. */
 typedef void (*probe_changed)(probe_set *set, void *userdata);
 
-/* bus may be NULL where there is no systemd (unit facts are then absent and say so). */
+/* bus may be NULL where there is no systemd (unit facts are then absent and say so). userspace_us: see
+ * boot.h. */
 int probe_set_new(probe_set **ret, sd_event *event, sd_bus *bus, const char *agent_folder,
-                  probe_changed changed, void *userdata);
+                  uint64_t userspace_us, probe_changed changed, void *userdata);
 probe_set *probe_set_free(probe_set *set);
 
 /* From now on watch exactly these services (copied). States of services that stay are kept. */
@@ -32,20 +33,6 @@ void probe_set_look_at_host(probe_set *set);
 
 /* The newest state; valid until the next turn of the loop. */
 const struct agent_state *probe_set_state(const probe_set *set);
-
-/* The boot id as 32 hex digits and PID 1's start in clock ticks. An unreadable or malformed id is an error.
- */
-int probe_boot(char ret_boot_id[ID_SIZE], uint64_t *ret_pid1_start_ticks, struct error *error);
-
-/* Both in one word, for records of what was done in a boot: a boot id may be constant. "" where they cannot
- * be read. */
-#define BOOT_MARK_SIZE (ID_SIZE + 24)
-void probe_boot_mark(char ret[BOOT_MARK_SIZE]);
-
-/* Whether this boot id was there on an earlier boot already, by PID 1's start: then no reboot can be proven
- * by it, as in a container that has its host's. What is known of the last boot is kept in the folder's file
- * "boot". 0; -ESTALE with a text; other errors of the folder. */
-int probe_boot_check(const char *folder, const char *boot_id, uint64_t pid1_start_ticks, struct error *error);
 
 /* --- what readers are made of ------------------------------------------------------------------------- */
 

@@ -441,7 +441,7 @@ static int watch_systemd(probe_set *set)
 }
 
 int probe_set_new(probe_set **ret, sd_event *event, sd_bus *bus, const char *agent_folder,
-                  probe_changed changed, void *userdata)
+                  uint64_t userspace_us, probe_changed changed, void *userdata)
 {
         probe_set *set = calloc(1, sizeof(*set));
         int r;
@@ -453,7 +453,9 @@ int probe_set_new(probe_set **ret, sd_event *event, sd_bus *bus, const char *age
         set->changed = changed;
         set->userdata = userdata;
         set->folder = strdup(agent_folder);
-        r = set->folder ? host_reader_new(&set->host, event, bus, set->folder, on_host_read, set) : -ENOMEM;
+        r = set->folder
+                    ? host_reader_new(&set->host, event, bus, set->folder, userspace_us, on_host_read, set)
+                    : -ENOMEM;
         if (r >= 0)
                 r = sd_event_add_time_relative(event, &set->host_timer, CLOCK_BOOTTIME, 0, USEC_PER_MSEC,
                                                on_host_timer, set);

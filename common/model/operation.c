@@ -56,8 +56,10 @@ int operation_request_check(const struct operation_request *request, struct erro
                 return error_set(error, -EINVAL, "unknown operation kind %d", (int)request->kind);
         if (text_unhex(id, sizeof(id), request->id) < 0)
                 return error_set(error, -EINVAL, "%s: the operation id is not 32 hex digits", type->name);
-        if (request->boot_id[0] && text_unhex(id, sizeof(id), request->boot_id) < 0)
-                return error_set(error, -EINVAL, "%s: the boot id is not 32 hex digits", type->name);
+        if (request->boot_id[0] && !boot_id_is_sound(request->boot_id))
+                return error_set(error, -EINVAL, "%s: '%s' is no boot id", type->name, request->boot_id);
+        if (request->soft && request->kind != OPERATION_HOST_REBOOT)
+                return error_set(error, -EINVAL, "%s: only a reboot can be soft", type->name);
         if (type->service_kinds == 0)
                 return 0;
         if (!(type->service_kinds & ON(request->service.kind)))

@@ -1,6 +1,7 @@
 /* Operations: typed, idempotent things an agent does, and the one table of their kinds. Plain data. */
 #pragma once
 
+#include "common/model/boot.h"
 #include "common/model/service.h"
 
 enum operation_kind {
@@ -23,7 +24,7 @@ enum operation_settle {
         SETTLE_REPEAT,  /* it begins by looking, and does only what is not so already: it is done again */
         SETTLE_LOOK,    /* its agent holds what it wrote down before the work against what is now, and says
                          * whether it was done; only if it was not, it is done again */
-        SETTLE_BOOT_ID, /* done if and only if the boot id changed */
+        SETTLE_BOOT_ID, /* done if and only if the boot id changed, by more than soft reboots unless soft */
 };
 
 struct operation_type {
@@ -53,7 +54,8 @@ struct figure {
         char name[NAME_SIZE];
         char value[TEXT_SIZE];
 };
-#define FIGURE_MAX 16
+#define FIGURE_MAX  16
+#define FIGURE_SOFT "soft" /* what a soft host.reboot notes of itself before it is asked for */
 
 struct operation_request {
         char id[ID_SIZE];
@@ -61,10 +63,12 @@ struct operation_request {
         struct service_spec service; /* kind SERVICE_NONE for host operations */
         char snapshot[NAME_SIZE];
         uint64_t deadline_us; /* a length of time from acceptance, anew with progress; 0: the type's own */
-        char boot_id[ID_SIZE];
+        char boot_id[BOOT_ID_SIZE];
+        bool soft; /* host.reboot: userspace alone */
 };
 
-/* 0, or -EINVAL with a text: unknown kind, bad id, a service of the wrong kind, a bad spec. */
+/* 0, or -EINVAL with a text: unknown kind, bad id, a service of the wrong kind, a bad spec,
+ * soft what cannot be. */
 struct error;
 int operation_request_check(const struct operation_request *request, struct error *error);
 
@@ -75,7 +79,7 @@ struct operation_report {
         char text[TEXT_SIZE * 2];
         struct figure figures[FIGURE_MAX];
         size_t figure_count;
-        char boot_id[ID_SIZE];
+        char boot_id[BOOT_ID_SIZE];
         uint64_t accepted_us; /* realtime */
         uint64_t finished_us;
 };

@@ -10,7 +10,7 @@
 #define ADDRESS_SIZE 64
 #define PATH_SIZE    512
 #define TEXT_SIZE    256 /* one line for people */
-#define ID_SIZE      33  /* 32 hex digits: boot ids, operation ids */
+#define ID_SIZE      33  /* 32 hex digits: operation ids */
 
 enum service_kind {
         SERVICE_NONE = 0,

@@ -2,6 +2,7 @@
  * there. Plain data of fixed size but for its owned arrays (of hosts, and the apps of pm2). */
 #pragma once
 
+#include "common/model/boot.h"
 #include "common/model/service.h"
 
 struct disk_state {
@@ -45,8 +46,9 @@ struct host_facts {
 };
 
 struct host_state {
-        char boot_id[ID_SIZE];      /* "" where it could not be read: an error, never a value */
+        char boot_id[BOOT_ID_SIZE]; /* "" where it could not be read: an error, never a value */
         char boot_error[TEXT_SIZE]; /* why it could not be read, or proves nothing */
+        bool tells_soft;            /* the boot id would tell a soft reboot */
         uint64_t pid1_start_ticks;
         uint64_t uptime_ms;
         uint64_t clock_us;

@@ -130,6 +130,7 @@ Muster__V1__OperateRequest *wire_request(struct wire_arena *arena, const struct 
         message->snapshot = wire_text(arena, request->snapshot);
         message->deadline_ms = request->deadline_us / 1000;
         message->boot_id = wire_text(arena, request->boot_id);
+        message->soft = request->soft;
         return message;
 }
 
@@ -147,6 +148,7 @@ int wire_read_request(struct operation_request *ret, const Muster__V1__OperateRe
                 return -EBADMSG;
         request.kind = (enum operation_kind)message->kind;
         request.deadline_us = message->deadline_ms * 1000;
+        request.soft = message->soft;
         if (operation_request_check(&request, NULL) < 0)
                 return -EBADMSG;
         *ret = request;

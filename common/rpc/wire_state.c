@@ -44,6 +44,7 @@ Muster__V1__HostState *wire_host(struct wire_arena *arena, const struct host_sta
         muster__v1__host_state__init(message);
         message->boot_id = wire_text(arena, state->boot_id);
         message->boot_error = wire_text(arena, state->boot_error);
+        message->tells_soft = state->tells_soft;
         message->pid1_start_ticks = state->pid1_start_ticks;
         message->uptime_ms = state->uptime_ms;
         message->clock_us = state->clock_us;
@@ -238,6 +239,7 @@ static int read_host_fields(struct host_state *ret, const Muster__V1__HostState 
             TEXT_COPY(ret->agent_enabled, message->agent_enabled) < 0 ||
             TEXT_COPY(ret->systemd, message->systemd) < 0)
                 return -EBADMSG;
+        ret->tells_soft = message->tells_soft;
         ret->pid1_start_ticks = message->pid1_start_ticks;
         ret->uptime_ms = message->uptime_ms;
         ret->clock_us = message->clock_us;

@@ -47,7 +47,7 @@ struct run_event {
         uint32_t attempt;        /* from 1 */
         char operation[ID_SIZE]; /* the operation id */
         char host[NAME_SIZE];
-        char boot_id[ID_SIZE];
+        char boot_id[BOOT_ID_SIZE];
         char identity[IDENTITY_SIZE]; /* of the process that is about to be stopped */
         char seed[SEED_SIZE];         /* what operation ids are made from */
         char user[NAME_SIZE];

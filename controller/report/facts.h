@@ -11,7 +11,7 @@ struct report_event {
         uint64_t clock_us;
         int step;
         char host[NAME_SIZE];
-        char boot_id[ID_SIZE];
+        char boot_id[BOOT_ID_SIZE];
         char *text;             /* owned */
         struct figure *figures; /* owned */
         size_t figure_count;
@@ -25,6 +25,7 @@ struct report_step {
         unsigned tries;                    /* intents, or 1 for a gate that was opened */
         unsigned losses;                   /* a gate: how often it was lost again */
         const char *boot_from;             /* of a reboot: at its first intent, "" unknown */
+        const char *boot_meant;            /* at its last intent */
         const char *boot_to;               /* "" not proven */
         const struct report_event *result; /* the last event with figures, NULL none */
 };

@@ -17,7 +17,6 @@
 #include <sys/prctl.h>
 
 #include "agent/op/op.h"
-#include "agent/probe/probe.h"
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
@@ -78,12 +77,11 @@ static int on_deadline(sd_event_source *source, uint64_t now_us, void *userdata)
                                           NULL, NULL);
 }
 
-static int set(struct operation_request *request, const char *word)
+static int set(struct operation_request *request, const struct boot *boot, const char *word)
 {
         struct service_spec *service = &request->service;
         const char *value = strchr(word, '=');
         uint64_t number = 0;
-        struct error error = {0};
 
         if (!value++)
                 return -EINVAL;
@@ -94,7 +92,7 @@ static int set(struct operation_request *request, const char *word)
         if (text_starts(word, "socket="))
                 return TEXT_COPY(service->socket, value);
         if (text_equal(word, "boot-id=this"))
-                return probe_boot(request->boot_id, NULL, &error);
+                return TEXT_COPY(request->boot_id, boot->id);
         if (text_starts(word, "boot-id="))
                 return TEXT_COPY(request->boot_id, value);
         if (text_starts(word, "deadline="))
@@ -131,7 +129,8 @@ static int make_request(struct op *op, char **words, struct error *error)
         TEXT_COPY(request->service.name, "tested");
         TEXT_COPY(request->service.address, "127.0.0.1");
         for (words++; *words; words++)
-                if ((text_starts(*words, "noted=") ? add_note(op, *words + 6) : set(request, *words)) < 0)
+                if ((text_starts(*words, "noted=") ? add_note(op, *words + 6)
+                                                   : set(request, op->boot, *words)) < 0)
                         return error_set(error, -EINVAL, "cannot take '%s'", *words);
         return operation_request_check(request, error);
 }
@@ -161,10 +160,14 @@ int main(int argc, char **argv)
         cleanup_with(sd_event_unrefp) sd_event *event = NULL;
         struct driver driver = {.exit = 2};
         struct error error = {0};
+        struct boot boot = {.id = ""};
         int r;
 
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        r = make_request(&driver.op, argv + 1, &error);
+        driver.op.boot = &boot;
+        r = probe_boot(&boot, &error);
+        if (r == 0)
+                r = make_request(&driver.op, argv + 1, &error);
         if (r == 0)
                 r = sd_event_new(&event);
         /* Where there is no bus, operations that need one say so. */

@@ -13,12 +13,14 @@
 
 #include "agent/op/op.h"
 #include "agent/pm2/boot.h"
+#include "agent/probe/boot.h"
 #include "agent/probe/probe.h"
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 
 struct run {
         sd_event *event;
+        struct boot boot;
         int result;
         unsigned readings;
 };
@@ -44,6 +46,7 @@ static int run_op(struct run *run, const struct service_spec *spec, const char *
 {
         struct op op = {.event = run->event,
                         .folder = folder,
+                        .boot = &run->boot,
                         .request = {.service = *spec, .deadline_us = 120000000},
                         .on_progress = on_progress,
                         .on_finish = on_finish,
@@ -98,7 +101,7 @@ static void on_changed(probe_set *set, void *userdata)
 static int run_probe(struct run *run, const struct service_spec *spec, const char *folder)
 {
         probe_set *set = NULL;
-        int r = probe_set_new(&set, run->event, NULL, folder, on_changed, run);
+        int r = probe_set_new(&set, run->event, NULL, folder, 0, on_changed, run);
 
         if (r >= 0)
                 r = probe_set_configure(set, spec, 1);
@@ -124,7 +127,7 @@ static int run_boot(struct run *run, const char *folder)
         sd_bus *bus = NULL;
         int r = sd_bus_open_system(&bus);
 
-        probe_boot_mark(boot);
+        probe_boot_mark(&run->boot, boot);
         snprintf(path, sizeof(path), "%s/pm2", folder);
         if (r >= 0)
                 r = sd_bus_attach_event(bus, run->event, 0);
@@ -148,7 +151,7 @@ int main(int argc, char **argv)
         int result = 2;
 
         if (argc < 5 || TEXT_COPY(spec.user, argv[1]) < 0 || TEXT_COPY(spec.home, argv[2]) < 0 ||
-            sd_event_new(&run.event) < 0) {
+            sd_event_new(&run.event) < 0 || probe_boot(&run.boot, NULL) < 0) {
                 fprintf(stderr,
                         "usage: pm2_agent USER HOME FOLDER op KIND SNAPSHOT | probe [COUNT] | boot\n");
                 return 2;

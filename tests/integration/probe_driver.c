@@ -118,7 +118,7 @@ int main(int argc, char **argv)
                 return 2;
         if (sd_bus_open_system(&bus) < 0 || sd_bus_attach_event(bus, driver.event, 0) < 0)
                 bus = NULL;
-        r = probe_set_new(&set, driver.event, bus, folder, on_changed, &driver);
+        r = probe_set_new(&set, driver.event, bus, folder, 0, on_changed, &driver);
         if (r >= 0)
                 r = probe_set_configure(set, specs, count);
         if (r >= 0)

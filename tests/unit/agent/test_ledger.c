@@ -165,6 +165,29 @@ static void test_reboot_settled(void **state)
         assert_int_equal(entry(f, 2)->state, OPERATION_DONE);
 }
 
+/* What a soft reboot leads to is none for a full one; a full one is more than a soft one. */
+static void test_soft_reboots_settled(void **state)
+{
+        struct fixture *f = *state;
+        struct operation_report soft = report(2, OPERATION_HOST_REBOOT, OPERATION_ACCEPTED);
+
+        record(f, 1, OPERATION_HOST_REBOOT, OPERATION_ACCEPTED);
+        record(f, 2, OPERATION_HOST_REBOOT, OPERATION_ACCEPTED);
+        soft.figure_count = 1;
+        soft.figures[0] = (struct figure){FIGURE_SOFT, "yes"};
+        assert_int_equal(ledger_note(f->ledger, &soft, NULL), 0);
+        reopen(f, BOOT_A "+7000");
+        assert_int_equal(entry(f, 1)->state, OPERATION_INTERRUPTED);
+        assert_int_equal(entry(f, 2)->state, OPERATION_DONE);
+        soft = report(3, OPERATION_HOST_REBOOT, OPERATION_ACCEPTED);
+        TEXT_COPY(soft.boot_id, BOOT_A "+7000");
+        soft.figure_count = 0;
+        assert_int_equal(ledger_record(f->ledger, &soft, NULL), 0);
+        reopen(f, BOOT_B);
+        assert_int_equal(entry(f, 3)->state, OPERATION_DONE);
+        assert_string_equal(entry(f, 3)->boot_id, BOOT_A "+7000");
+}
+
 /* Appends bytes behind the ledger's back, as a crash while writing would leave them. */
 static void append(struct fixture *f, const char *bytes)
 {
@@ -397,6 +420,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_interrupted, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_noted, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_reboot_settled, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_soft_reboots_settled, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_torn_tail, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_damage_is_doubt, setup, teardown),

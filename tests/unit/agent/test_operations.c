@@ -61,6 +61,7 @@ const struct op_type *op_type_find(enum operation_kind kind)
 
 struct fixture {
         char folder[64];
+        struct boot boot;
         sd_event *event;
         ledger *ledger;
         operations *operations;
@@ -87,8 +88,9 @@ static void on_report(const struct operation_report *report, void *userdata)
 
 static void open_boot(struct fixture *f, const char *boot)
 {
+        strcpy(f->boot.id, boot);
         assert_int_equal(ledger_open(&f->ledger, f->folder, boot, NULL), 0);
-        assert_int_equal(operations_new(&f->operations, f->event, NULL, f->folder, f->ledger, boot), 0);
+        assert_int_equal(operations_new(&f->operations, f->event, NULL, f->folder, f->ledger, &f->boot), 0);
 }
 
 static void open_all(struct fixture *f)

@@ -142,7 +142,7 @@ static int setup(void **state)
         assert_int_equal(listen(bench->listener, 8), 0);
         assert_true(sd_event_add_io(bench->event, &bench->accepting, bench->listener, EPOLLIN, on_connection,
                                     bench) >= 0);
-        assert_true(probe_set_new(&bench->set, bench->event, NULL, bench->folder, on_changed, bench) >= 0);
+        assert_true(probe_set_new(&bench->set, bench->event, NULL, bench->folder, 0, on_changed, bench) >= 0);
         *state = bench;
         return 0;
 }
