@@ -21,7 +21,8 @@ bool plan_options_read(struct plan_asked *asked, const char *command, int *ret_e
 #define PLAN_OPTIONS(asked)                                                                                  \
         {"finish-by", NULL, &(asked)->finish_by, "TIME",                                                     \
          "refuse what may last longer: 06:00, 2026-11-24T06:00Z"},                                           \
-                {"soft", &(asked)->soft, NULL, NULL, "only the userspace, where that can be proven"},        \
+                {"soft", &(asked)->soft, NULL, NULL,                                                         \
+                 "userspace alone, the kernel goes on (systemd 254 and later)"},                             \
                 {"batch", NULL, &(asked)->batch, "N",                                                        \
                  "hosts at a time: a number, a share like 25%, or all"},                                     \
         {                                                                                                    \

@@ -77,7 +77,7 @@ void check_boot_constant(struct checking *checking)
                 const struct plan_host_fact *other = &checking->facts->hosts[i];
 
                 if (other != checking->fact && other->connected && other->state &&
-                    text_equal(other->state->host.boot_id, host->boot_id))
+                    boot_id_same_kernel(other->state->host.boot_id, host->boot_id))
                         twin = checking->fleet->hosts[i].name;
         }
         if (!host->boot_id[0] || (!twin && !host->boot_error[0]))

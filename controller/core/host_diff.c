@@ -320,12 +320,13 @@ static int find_in_list(struct found *found, enum list list, const struct host_n
         return 0;
 }
 
-static void find_kernel(struct found *found, const struct host_note *before, const struct host_note *after)
+static void find_kernel(struct found *found, const struct host_note *before, const struct host_note *after,
+                        bool same_kernel)
 {
         const char *was = value_of(before, "kernel"), *is = value_of(after, "kernel");
         const char *newest = value_of(after, "kernel-newest");
 
-        if (newest[0] && !text_equal(is, newest))
+        if (newest[0] && !text_equal(is, newest) && !same_kernel)
                 find(found, "old-kernel", "runs %s, %s is installed", is, newest);
         else if (!text_equal(was, is))
                 find(found, "kernel-changed", "%s, before %s", is, was);
@@ -349,13 +350,13 @@ static void find_clock(struct found *found, const struct host_note *before, cons
                 find(found, "clock-unsynchronised", "it was before the reboot");
 }
 
-int host_note_compare(const struct host_note *before, const struct host_note *after,
+int host_note_compare(const struct host_note *before, const struct host_note *after, bool same_kernel,
                       struct figure ret[FIGURE_MAX], size_t *ret_count, bool *ret_late)
 {
         struct found found = {.figures = ret};
         int r = find_in_list(&found, LIST_FAILED, before, after, false);
 
-        find_kernel(&found, before, after);
+        find_kernel(&found, before, after, same_kernel);
         for (int list = 0; list < LIST_END && r == 0; list++)
                 r = find_in_list(&found, (enum list)list, before, after, true);
         find_clock(&found, before, after);

@@ -23,8 +23,9 @@ int host_note_append(struct host_note *note, const struct figure *figures, size_
 void host_note_text(const struct host_note *note, char *out, size_t size);
 
 /* What is different, most important first, at most FIGURE_MAX: the names of host_difference_text, and what.
- * ret_late: something is gone that may only be late. 0 or -ENOMEM. */
-int host_note_compare(const struct host_note *before, const struct host_note *after,
+ * same_kernel: it was not to be another one. ret_late: something is gone that may only be late. 0 or -ENOMEM.
+ */
+int host_note_compare(const struct host_note *before, const struct host_note *after, bool same_kernel,
                       struct figure ret[FIGURE_MAX], size_t *ret_count, bool *ret_late);
 
 /* "mount gone" for "mount-gone"; the name itself for others. */

@@ -97,6 +97,8 @@ static int check_step(const struct plan *plan, size_t index, struct error *error
         if (!plan_phase_is_known(step->phase) || step->deadline_us == 0 || step->low_us > step->high_us ||
             !(step->at_least >= 0 && step->at_least <= 1) || (unsigned)step->on_failure > ON_FAILURE_ABORT)
                 return error_set(error, -EINVAL, "step '%s' has a figure that cannot be", step->name);
+        if (step->soft && step->operation != OPERATION_HOST_REBOOT)
+                return error_set(error, -EINVAL, "step '%s' cannot be soft", step->name);
         if (step->disk && step->operation != OPERATION_UNIT_START && step->kind != STEP_GATE)
                 return error_set(error, -EINVAL, "step '%s' begins no load", step->name);
         if (step->service.kind != SERVICE_NONE && service_spec_check(&step->service) < 0)

@@ -52,6 +52,7 @@ struct step {
         char host[NAME_SIZE];
         struct service_spec service;   /* kind SERVICE_NONE for host operations */
         enum operation_kind operation; /* OPERATION_NONE for gates */
+        bool soft;                     /* host.reboot: userspace alone */
         unsigned *after; /* owned: indexes of the steps it waits for, of its batch, smaller than its own */
         size_t after_count;
         uint64_t deadline_us; /* longest time without progress, of operations that show none: from acceptance
@@ -126,7 +127,7 @@ struct plan_options {
         struct rollout rollout;
         uint64_t finish_by_us; /* realtime; 0: whenever it is done */
         bool canary_asked;     /* a canary that is not in scope is refused, not only warned of */
-        bool soft;             /* only the userspace is to be rebooted: see plan_facts.c */
+        bool soft;             /* only the userspace is to be rebooted */
 };
 
 /* options: NULL is all of it at once. -EINVAL with a text: a host in scope is not there, nothing in scope, a

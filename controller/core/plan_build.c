@@ -182,11 +182,12 @@ static int add_operation(struct builder *b, enum plan_phase phase, size_t host, 
         step->operation = kind;
         step->retries = type->retries;
         step->deadline_us = type->deadline_us;
-        name_step(b, step, host, type->name);
+        step->soft = kind == OPERATION_HOST_REBOOT && b->options->soft;
+        name_step(b, step, host, step->soft ? "host.reboot (soft)" : type->name);
         plan_estimate_operation(step, state);
         if (kind == OPERATION_UNIT_START)
                 builder_limit_load(b, step, (size_t)service);
-        if (kind == OPERATION_HOST_REBOOT)
+        if (kind == OPERATION_HOST_REBOOT && !step->soft)
                 plan_estimate_reboot(step, &b->facts->hosts[host]);
         if (kind == OPERATION_UNIT_STOP && state)
                 step->deadline_us = above_unit(type->deadline_us, state->unit.timeout_stop_us);

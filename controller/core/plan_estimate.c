@@ -102,7 +102,12 @@ void plan_estimate_operation(struct step *step, const struct service_state *stat
                 estimate_pm2(step, state);
                 return;
         case OPERATION_HOST_REBOOT:
-                set_range(step, 5 * USEC_PER_SEC, 90 * USEC_PER_SEC, "not learned: what hosts usually take");
+                if (step->soft)
+                        set_range(step, 2 * USEC_PER_SEC, 60 * USEC_PER_SEC,
+                                  "not learned: what userspace usually takes to stop and start");
+                else
+                        set_range(step, 5 * USEC_PER_SEC, 90 * USEC_PER_SEC,
+                                  "not learned: what hosts usually take");
                 return;
         default:
                 set_range(step, 50 * USEC_PER_MSEC, 10 * USEC_PER_SEC, "a job of systemd");

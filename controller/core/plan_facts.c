@@ -98,10 +98,8 @@ static int check_service(struct builder *b, size_t service)
 
 #define SOFT_SINCE 254 /* systemd */
 
-/* A soft reboot keeps the kernel and with it the boot id, which is what proves a reboot here, and what tells
- * what a reboot undid from what is still so. Until there is another proof none is promised: hosts whose
- * systemd has no such thing are told from those where it is only muster that has not. */
-static int refuse_soft(const struct builder *b)
+/* Each host that it cannot be done on, and why. */
+static int check_soft(const struct builder *b)
 {
         char lines[ERROR_TEXT_SIZE - 128] = "";
         size_t used = 0;
@@ -112,25 +110,24 @@ static int refuse_soft(const struct builder *b)
                 const struct agent_state *state = b->facts->hosts[h].state;
                 unsigned version = 0;
 
-                if (!b->scope->hosts[h])
-                        continue;
                 if (state)
                         (void)sscanf(state->host.systemd, "%u", &version);
+                if (!b->scope->hosts[h] || (version >= SOFT_SINCE && state->host.tells_soft))
+                        continue;
                 used += (size_t)snprintf(
                         lines + used, sizeof(lines) - used, "%s%s has systemd %s, %s", used ? "; " : "",
                         b->fleet->hosts[h].name, state && state->host.systemd[0] ? state->host.systemd : "?",
-                        version >= SOFT_SINCE ? "which offers it, but the boot id by which muster proves a "
-                                                "reboot stays the same"
+                        version >= SOFT_SINCE ? "which offers it, but its agent could not prove it"
                                               : "soft reboots came with 254");
         }
-        return error_set(b->error, -EINVAL, "no soft reboot: %s; leave --soft out", lines);
+        return used ? error_set(b->error, -EINVAL, "no soft reboot: %s; leave --soft out", lines) : 0;
 }
 
 /* Hosts that steps will work on, and those that only have to answer for what is needed. */
 int builder_check_facts(struct builder *b)
 {
         bool any = false;
-        int r = b->options->soft ? refuse_soft(b) : 0;
+        int r = b->options->soft ? check_soft(b) : 0;
 
         for (size_t h = 0; h < b->fleet->host_count && r >= 0; h++)
                 if (b->plan->kind == PLAN_REBOOT && b->scope->hosts[h]) {

@@ -71,6 +71,8 @@ static json_t *step_to_json(const struct step *step, int *result)
                 json_put(object, "service", service_to_json(&step->service, result), result);
         if (step->kind == STEP_OPERATION && type)
                 json_put_text(object, "operation", type->name, result);
+        if (step->soft)
+                json_put_bool(object, "soft", true, result);
         json_put(object, "after", after_to_json(step, result), result);
         json_put_number(object, "deadline_us", step->deadline_us, result);
         json_put_number(object, "hold_us", step->hold_us, result);
@@ -225,6 +227,7 @@ static int step_from_json(struct step *step, json_t *object, const char *what, s
         json_take_text(&reader, "host", step->host, sizeof(step->host));
         service = json_take(&reader, "service", JSON_OBJECT);
         json_take_text(&reader, "operation", operation, sizeof(operation));
+        json_take_bool(&reader, "soft", &step->soft);
         after = json_take(&reader, "after", JSON_ARRAY);
         json_take_number(&reader, "deadline_us", &step->deadline_us);
         json_take_number(&reader, "hold_us", &step->hold_us);

@@ -315,6 +315,7 @@ void run_request(const run *run, size_t index, struct operation_request *ret)
                 .kind = plan->operation,
                 .service = plan->service,
                 .deadline_us = plan->deadline_us,
+                .soft = plan->soft,
         };
         text_copy_cut(ret->id, sizeof(ret->id), step->operation);
         text_copy_cut(ret->boot_id, sizeof(ret->boot_id), step->boot_id);

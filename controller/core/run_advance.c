@@ -52,12 +52,11 @@ static bool is_other_boot(const run *run, size_t index)
 {
         const struct run_host *host = &run->hosts[run->steps[index].host];
 
-        return run->steps[index].boot_id[0] && host->connected && host->boot_now[0] &&
-               !text_equal(host->boot_now, run->steps[index].boot_id);
+        return host->connected && step_is_proven(run, index, host->boot_now);
 }
 
-/* Whether its PID 1 can have begun after the reboot was asked for. The monotonic clock knows that best, the
- * other one knows it also of what an earlier life of the controller asked for. */
+/* Whether its userspace can have begun after the reboot was asked for. The monotonic clock knows that best,
+ * the other one knows it also of what an earlier life of the controller asked for. */
 static bool began_since(const struct turn *turn, size_t index)
 {
         const struct run_step *step = &turn->run->steps[index];
@@ -89,7 +88,8 @@ static int doubt_machine(struct turn *turn, size_t index)
 /* What this life of the controller saw whole is learnt from. */
 static int decide_rebooted(struct turn *turn, size_t index, const char *text)
 {
-        bool is_usual = turn->run->steps[index].state == STEP_RUNNING; /* nobody had to help it */
+        bool is_usual = turn->run->steps[index].state == STEP_RUNNING && /* nobody had to help it */
+                        !turn->run->plan->steps[index].soft;
         uint64_t intent_us = is_usual ? turn->run->steps[index].intent_us : 0;
         struct run_effect *effect;
         int r = decide_done(turn, index, NULL, text);
@@ -106,21 +106,33 @@ static int decide_rebooted(struct turn *turn, size_t index, const char *text)
         return 0;
 }
 
+/* Another boot than the one that the reboot was to end. */
+static int advance_rebooted(struct turn *turn, size_t index)
+{
+        const struct run_step *step = &turn->run->steps[index];
+        const struct run_host *host = &turn->run->hosts[step->host];
+        bool is_soft = turn->run->plan->steps[index].soft;
+        char text[TEXT_SIZE];
+
+        if (!began_since(turn, index))
+                return doubt_machine(turn, index);
+        if (is_soft && boot_id_same_kernel(host->boot_now, step->boot_id))
+                snprintf(text, sizeof(text), "userspace begun anew, on the kernel boot of before (%.8s…)",
+                         host->boot_now);
+        else
+                snprintf(text, sizeof(text), "up on a new boot (%.8s…, before %.8s…)%s", host->boot_now,
+                         step->boot_id, is_soft ? ": a full reboot, not the soft one asked for" : "");
+        return decide_rebooted(turn, index, text);
+}
+
 static int advance_reboot(struct turn *turn, size_t index)
 {
         struct run_step *step = &turn->run->steps[index];
         const struct run_host *host = &turn->run->hosts[step->host];
         struct run_event event = turn_event(EVENT_DOUBT, (int)index);
 
-        if (is_other_boot(turn->run, index) && !began_since(turn, index))
-                return doubt_machine(turn, index);
-        if (is_other_boot(turn->run, index)) {
-                char text[TEXT_SIZE];
-
-                snprintf(text, sizeof(text), "up on a new boot (%.8s…, before %.8s…)", host->boot_now,
-                         step->boot_id);
-                return decide_rebooted(turn, index, text);
-        }
+        if (is_other_boot(turn->run, index))
+                return advance_rebooted(turn, index);
         if (step->state != STEP_RUNNING || !host->connected)
                 return 0;
         if (!host->boot_now[0]) {
@@ -130,6 +142,12 @@ static int advance_reboot(struct turn *turn, size_t index)
                           host->name, host->boot_error);
                 return turn_record(turn, &event);
         }
+        if (!text_equal(host->boot_now, step->boot_id) && began_since(turn, index))
+                return decide_failed(
+                        turn, index, false,
+                        "it came back on the kernel boot of before: userspace alone was begun anew, "
+                        "which is no full reboot",
+                        NULL);
         if (!step->doubt_us)
                 return 0;
         if (host->stopping) {

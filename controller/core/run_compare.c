@@ -121,7 +121,9 @@ static int compare_host(struct turn *turn, struct run_host *host)
 
         if (host->looked_us <= host->settled_us || !host->now.count)
                 return over ? give_up(turn, host) : 0;
-        r = host_note_compare(&host->before, &host->now, figures, &count, &late);
+        r = host_note_compare(&host->before, &host->now,
+                              boot_id_same_kernel(host->boot_id, turn->run->steps[host->reboot].boot_id),
+                              figures, &count, &late);
         if (r < 0)
                 return r;
         late = late || host->starting_us >= host->looked_us;

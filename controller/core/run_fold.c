@@ -62,7 +62,7 @@ static const char *objection(const run *run, const struct run_event *event)
                         return "has no operation id of its own";
                 return event->boot_id[0] ? NULL : "names no boot";
         case EVENT_DONE:
-                if (is_reboot && (!event->boot_id[0] || text_equal(event->boot_id, step->boot_id)))
+                if (is_reboot && !step_is_proven(run, (size_t)event->step, event->boot_id))
                         return "proves no new boot";
                 if (plan->kind == STEP_OPERATION && !step->attempt)
                         return "was never begun";

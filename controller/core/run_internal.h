@@ -38,7 +38,7 @@ struct run_host {
         int reboot; /* its host.reboot step, -1 none */
         size_t first_service, service_count;
         /* folded */
-        char boot_id[ID_SIZE]; /* as far as an event has said; "" */
+        char boot_id[BOOT_ID_SIZE]; /* as far as an event has said; "" */
         unsigned surprises;
         struct host_note before; /* owned; empty: nothing was noted */
         bool compared;           /* with that, since it was last rebooted */
@@ -50,9 +50,9 @@ struct run_host {
         uint64_t starting_us; /* when systemd was last seen to be starting still */
         uint64_t settled_us;  /* since when all steps of it are final; 0 they are not */
         bool connected, stopping, asked;
-        char boot_now[ID_SIZE]; /* "" unreadable or not connected */
+        char boot_now[BOOT_ID_SIZE]; /* "" unreadable or not connected */
         char boot_error[TEXT_SIZE];
-        uint64_t uptime_us; /* how long its PID 1 had run when it last spoke */
+        uint64_t uptime_us; /* how long its userspace had run when it last spoke */
         uint64_t down_since_us;
         bool was_seen;            /* in this life: down_since_us is of when it was last seen */
         char shutdown[TEXT_SIZE]; /* how far its shutdown was when it last spoke; "" it was not shutting down
@@ -90,7 +90,7 @@ struct run_step {
         unsigned unsettled; /* how many of the steps before it */
         uint32_t attempt, failures, interruptions;
         char operation[ID_SIZE];
-        char boot_id[ID_SIZE];        /* of the last intent */
+        char boot_id[BOOT_ID_SIZE];   /* of the last intent */
         char identity[IDENTITY_SIZE]; /* stops: of the process that was there */
         bool wanted;                  /* a person asked for it to be tried again */
         bool unknown;                 /* failed, but whether it happened is not known */
@@ -170,6 +170,9 @@ bool phase_takes_down(enum plan_phase phase);
 bool step_was_taken_down(const run *run, size_t step);
 /* run_fold.c: whether the run would go on over its failing. */
 bool step_is_forgiven(const run *run, size_t step);
+/* Whether that boot is what the reboot's last intent was to lead to: a soft reboot proves no full one; a full
+ * one is more than a soft one. */
+bool step_is_proven(const run *run, size_t step, const char *boot_id);
 /* Whether all that the step waits for is settled and its batch has begun. */
 bool step_is_reached(const run *run, size_t step);
 /* Whether a batch that has begun does the same anew, and no abort keeps it from it: then this one is history.

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/base/cleanup.h"
+#include "common/base/text.h"
 #include "controller/core/run_internal.h"
 
 bool phase_takes_down(enum plan_phase phase)
@@ -45,6 +46,15 @@ bool step_is_final(const run *run, size_t step)
         if (state == STEP_FAILED || state == STEP_DOUBT)
                 return !step_blocks(run, step);
         return state == STEP_DONE || state == STEP_SKIPPED || state == STEP_CANCELLED;
+}
+
+bool step_is_proven(const run *run, size_t index, const char *boot_id)
+{
+        const struct run_step *step = &run->steps[index];
+
+        return step->boot_id[0] && boot_id[0] &&
+               (run->plan->steps[index].soft ? !text_equal(boot_id, step->boot_id)
+                                             : !boot_id_same_kernel(boot_id, step->boot_id));
 }
 
 bool step_is_reached(const run *run, size_t step)

@@ -128,6 +128,16 @@ static void say_role(struct lines *lines, const struct report_facts *facts, size
                     plan->host, plan->service.name, after, before ? before : "not known", declared);
 }
 
+/* What was to keep its kernel and did not. */
+static void say_full(struct lines *lines, const struct report_facts *facts, size_t index)
+{
+        const struct report_step *step = &facts->steps[index];
+        const struct step *plan = &facts->plan->steps[index];
+
+        if (plan->soft && step->boot_to[0] && !boot_id_same_kernel(step->boot_to, step->boot_meant))
+                say(lines, "%s: it was a full reboot", plan->name);
+}
+
 int report_deviations(const struct report_facts *facts, report_line each, void *userdata)
 {
         struct lines lines = {each, userdata, 0};
@@ -138,6 +148,7 @@ int report_deviations(const struct report_facts *facts, report_line each, void *
                 say_late(&lines, facts, i);
                 say_differences(&lines, facts, i);
                 say_role(&lines, facts, i);
+                say_full(&lines, facts, i);
         }
         return lines.result;
 }

@@ -237,7 +237,8 @@ static void write_hosts(struct writer *writer)
                 }
                 any = true;
                 markup_row_begin(markup);
-                markup_cell(markup, "%s", facts->plan->steps[i].host);
+                markup_cell(markup, "%s%s", facts->plan->steps[i].host,
+                            facts->plan->steps[i].soft ? " (soft)" : "");
                 markup_cell(markup, "%s", step->boot_from);
                 markup_cell(markup, "%s", step->boot_to);
                 markup_cell_begin(markup);

@@ -75,6 +75,7 @@ static void note_step(struct report_step *step, const struct step *plan, const s
                         step->begun_us = event->clock_us;
                 if (!step->boot_from[0])
                         step->boot_from = event->boot_id;
+                step->boot_meant = event->boot_id;
                 step->tries++;
                 break;
         case EVENT_DONE:
@@ -130,7 +131,7 @@ static int note_steps(struct report_facts *facts)
         if (!facts->steps)
                 return -ENOMEM;
         for (size_t i = 0; i < facts->plan->step_count; i++)
-                facts->steps[i].boot_from = facts->steps[i].boot_to = "";
+                facts->steps[i].boot_from = facts->steps[i].boot_meant = facts->steps[i].boot_to = "";
         for (size_t i = 0; i < facts->event_count; i++)
                 if (facts->events[i].step >= 0)
                         note_step(&facts->steps[facts->events[i].step],

@@ -40,6 +40,7 @@ static json_t *step_json(const struct report_facts *facts, size_t index, int *re
         json_put(object, "estimate_low_us", json_integer((json_int_t)plan->low_us), result);
         json_put(object, "estimate_high_us", json_integer((json_int_t)plan->high_us), result);
         if (plan->operation == OPERATION_HOST_REBOOT) {
+                json_put(object, "soft", json_boolean(plan->soft), result);
                 json_put(object, "boot_id_before", json_text(step->boot_from), result);
                 json_put(object, "boot_id_after", json_text(step->boot_to), result);
         }

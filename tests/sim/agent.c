@@ -295,7 +295,7 @@ static void take_operate(struct sim *sim, size_t index, const struct operation_r
         struct sim_host *host = &sim->hosts[index];
         struct ledger_entry *known = ledger_find(host, request->id);
         struct message message = {.kind = FROM_AGENT_ENDED};
-        char boot[ID_SIZE];
+        char boot[BOOT_ID_SIZE];
 
         if (!controller_announced(sim, request->id))
                 sim_fail(sim, "operation %s was sent before its intent was durable", request->id);

@@ -121,7 +121,10 @@ void sim_fail(struct sim *sim, const char *format, ...)
         longjmp(sim->failed, 1);
 }
 
-void boot_name(char out[ID_SIZE], size_t host, unsigned boot)
+void boot_name(char out[BOOT_ID_SIZE], size_t host, unsigned boot)
 {
-        snprintf(out, ID_SIZE, "%016zx%016x", host + 1, boot);
+        int n = snprintf(out, BOOT_ID_SIZE, "%016zx%016x", host + 1, boot / BOOTS_OF_KERNEL);
+
+        if (boot % BOOTS_OF_KERNEL)
+                snprintf(out + n, BOOT_ID_SIZE - (size_t)n, "+%u", boot);
 }

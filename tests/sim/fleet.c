@@ -143,6 +143,7 @@ void sim_make_plan(struct sim *sim, struct plan **ret)
         for (size_t s = 0; s < sim->fleet.service_count; s++)
                 services[s] = true;
         sim->kind = sim_random(sim, 3) ? PLAN_REBOOT : PLAN_RESTART;
+        sim->soft = options.soft = sim->kind == PLAN_REBOOT && sim->seed % 4 == 3;
         if (sim_random(sim, 2))
                 make_rollout(sim, &options.rollout);
         else

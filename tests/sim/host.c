@@ -123,7 +123,8 @@ void host_power_on(struct sim *sim, size_t index)
 
         host->up = true;
         host->lost = host->stopping = false;
-        host->boot++;
+        host->boot = host->soft ? host->boot + 1 : (host->boot / BOOTS_OF_KERNEL + 1) * BOOTS_OF_KERNEL;
+        host->soft = false;
         host->booted_us = sim->now_us;
         host->boot_readable = !sim_fault(sim, sim->odds.unreadable);
         if (!host->boot_readable)
@@ -163,6 +164,7 @@ void host_power_cut(struct sim *sim, size_t index, bool comes_back)
         sim_say(sim, "! h%zu loses power%s", index, comes_back ? "" : ", for good");
         link_cut(sim, index, sim_between(sim, 0, 15 * USEC_PER_SEC));
         goes_down(sim, index);
+        host->soft = false;
         host->lost = !comes_back;
         if (comes_back)
                 sim_later(sim, sim_between(sim, 2, 120) * USEC_PER_SEC, comes_up, index, host->boot, NULL);
@@ -178,6 +180,7 @@ static void shut_down_ends(struct sim *sim, size_t index, uint64_t tag, void *da
         link_cut(sim, index, sim_between(sim, 0, 2 * USEC_PER_SEC));
         goes_down(sim, index);
         host->lost = sim_fault(sim, sim->odds.never_back);
+        host->soft = sim->soft && !host->lost;
         if (host->lost)
                 sim_say(sim, "! h%zu does not come back", index);
         else
@@ -279,6 +282,8 @@ const struct agent_state *host_state_of(struct sim *sim, size_t host, const stru
         state->service_count = 0;
         state->host.stopping = seen->stopping;
         state->host.uptime_ms = seen->uptime_us / USEC_PER_MSEC;
+        state->host.tells_soft = true;
+        TEXT_COPY(state->host.systemd, "254");
         state->host.boot_id[0] = '\0';
         TEXT_COPY(state->host.boot_error, seen->boot_readable ? "" : "unreadable");
         if (seen->boot_readable)

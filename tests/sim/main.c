@@ -70,7 +70,7 @@ static void begin(struct sim *sim)
         sim->now_us = 100 * USEC_PER_SEC;
         for (size_t h = 0; h < sim->fleet.host_count; h++) {
                 sim->hosts[h].up = sim->hosts[h].boot_readable = true;
-                sim->hosts[h].boot = sim->hosts[h].first_boot = 1;
+                sim->hosts[h].boot = sim->hosts[h].first_boot = BOOTS_OF_KERNEL;
         }
         sim->batch = 1;
         sim_make_plan(sim, &plan);

@@ -123,6 +123,7 @@ struct sim_service {
 struct sim_host {
         bool up, agent_up, stopping, boot_readable;
         unsigned boot, first_boot, agent_life;
+        bool soft; /* down, and to come back on the same kernel */
         uint64_t booted_us;
         uint64_t link;              /* number of the newest link; 0 none yet */
         bool link_alive, link_open; /* alive: carries messages; open: the controller believes in it */
@@ -205,6 +206,7 @@ struct sim {
         struct sim_controller controller;
         struct plan *plan; /* owned */
         enum plan_kind kind;
+        bool soft;                    /* its reboots */
         unsigned batch_of[SIM_HOSTS]; /* from 1; 0: the plan does nothing to the host itself */
         struct odds odds;
         bool impatient, skips; /* the person aborts; skips */
@@ -232,7 +234,9 @@ void sim_deal(struct sim *sim);
 void sim_say(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Ends the seed. */
 void sim_fail(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
-void boot_name(char out[ID_SIZE], size_t host, unsigned boot);
+/* Boots are numbered so that those of one kernel are told from the next kernel's first. */
+#define BOOTS_OF_KERNEL 1000u
+void boot_name(char out[BOOT_ID_SIZE], size_t host, unsigned boot);
 
 /* --- fleet.c --- */
 void sim_make_fleet(struct sim *sim);

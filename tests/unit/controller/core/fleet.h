@@ -137,6 +137,16 @@ static inline void incident_init(struct incident *in)
         incident_states(in);
 }
 
+/* A soft reboot is asked for, and all hosts offer it. */
+static inline void incident_soft(struct incident *in)
+{
+        in->options.soft = true;
+        for (size_t h = 0; h < HOSTS; h++) {
+                TEXT_COPY(in->states[h].host.systemd, "254.26-1~bpo12+1");
+                in->states[h].host.tells_soft = true;
+        }
+}
+
 static inline int incident_plan(struct incident *in, enum plan_kind kind, struct plan **ret,
                                 struct error *error)
 {

@@ -271,13 +271,26 @@ static inline void lab_new_process(struct lab *lab, size_t service)
                 TEXT_COPY(incident_said(&lab->in, ROUTER)->redis.run_id, said->redis.run_id);
 }
 
-static inline void lab_new_boot(struct lab *lab, size_t host)
+static inline void lab_new_life(struct lab *lab, size_t host)
 {
-        snprintf(lab->in.states[host].host.boot_id, ID_SIZE, "%032x", 0xb0070 + ++lab->boots);
         lab->in.states[host].host.uptime_ms = 500;
         for (size_t s = 0; s < SERVICES; s++)
                 if (lab->in.services[s].host == host)
                         lab_new_process(lab, s);
+}
+
+static inline void lab_new_boot(struct lab *lab, size_t host)
+{
+        snprintf(lab->in.states[host].host.boot_id, ID_SIZE, "%032x", 0xb0070 + ++lab->boots);
+        lab_new_life(lab, host);
+}
+
+static inline void lab_new_soft_boot(struct lab *lab, size_t host)
+{
+        char *id = lab->in.states[host].host.boot_id;
+
+        snprintf(id + ID_SIZE - 1, BOOT_ID_SIZE - ID_SIZE, "+%u", ++lab->boots);
+        lab_new_life(lab, host);
 }
 
 /* Everything of the run up to the reboots. */

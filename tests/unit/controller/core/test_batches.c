@@ -329,25 +329,39 @@ static void test_a_batch_of_many_hosts(void **state)
         plan_free(plan);
 }
 
-/* Each host with its systemd, and why. */
-static void test_a_soft_reboot_is_refused(void **state)
+/* Each host that cannot, with its systemd, and why. */
+static void test_soft_reboots(void **state)
 {
         struct incident in;
         struct error error = {0};
         struct plan *plan;
 
         incident_init(&in);
-        in.options.soft = true;
+        incident_soft(&in);
+        in.facts[DB1].reboot_us = 300 * USEC_PER_SEC; /* what a full one takes */
+        in.facts[DB1].reboots = 7;
+        assert_int_equal(incident_plan(&in, PLAN_REBOOT, &plan, &error), 0);
+        for (size_t i = 0; i < plan->step_count; i++)
+                assert_int_equal(plan->steps[i].soft, plan->steps[i].operation == OPERATION_HOST_REBOOT);
+        assert_true(plan->steps[step_named(plan, "db1 host.reboot (soft)")].high_us < 300 * USEC_PER_SEC);
+        plan_free(plan);
+        assert_int_equal(incident_plan(&in, PLAN_RESTART, &plan, &error), -EINVAL);
+        assert_string_equal(error.text, "only a reboot can be soft; leave --soft out");
+
         TEXT_COPY(in.states[DB1].host.systemd, "252.39-1~deb12u1");
-        TEXT_COPY(in.states[DB2].host.systemd, "257.8-1~deb13u2");
+        in.states[DB2].host.tells_soft = false;
         assert_int_equal(incident_plan(&in, PLAN_REBOOT, &plan, &error), -EINVAL);
         assert_string_equal(
                 error.text,
                 "no soft reboot: db1 has systemd 252.39-1~deb12u1, soft reboots came with 254; db2 has "
-                "systemd 257.8-1~deb13u2, which offers it, but the boot id by which muster proves a reboot "
-                "stays the same; app1 has systemd ?, soft reboots came with 254; leave --soft out");
-        assert_int_equal(incident_plan(&in, PLAN_RESTART, &plan, &error), -EINVAL);
-        assert_string_equal(error.text, "only a reboot can be soft; leave --soft out");
+                "systemd 254.26-1~bpo12+1, which offers it, but its agent could not prove it; leave "
+                "--soft out");
+        in.states[DB1].host.systemd[0] = '\0';
+        in.states[DB2].host.tells_soft = true;
+        assert_int_equal(incident_plan(&in, PLAN_REBOOT, &plan, &error), -EINVAL);
+        assert_string_equal(
+                error.text,
+                "no soft reboot: db1 has systemd ?, soft reboots came with 254; leave --soft out");
 }
 
 /* A boot undid what an earlier batch had brought up, and the batch that was to do it anew is called off. */
@@ -402,7 +416,7 @@ int main(void)
                 cmocka_unit_test(test_a_look_is_not_done_again),
                 cmocka_unit_test(test_abort_and_an_earlier_batch),
                 cmocka_unit_test(test_a_batch_of_many_hosts),
-                cmocka_unit_test(test_a_soft_reboot_is_refused),
+                cmocka_unit_test(test_soft_reboots),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,7 +47,7 @@ static void expect(struct host_note before, struct host_note after, bool late, c
         bool is_late;
         size_t count, i = 0;
 
-        assert_int_equal(host_note_compare(&before, &after, figures, &count, &is_late), 0);
+        assert_int_equal(host_note_compare(&before, &after, false, figures, &count, &is_late), 0);
         for (; *wanted; wanted += 2, i++) {
                 if (i == count)
                         fail_msg("no %s: %s", wanted[0], wanted[1]);
@@ -105,6 +105,22 @@ static void test_old_kernel(void **state)
                "runs 6.1.0-28-amd64, 6.1.0-30-amd64 is installed", );
 }
 
+/* A soft reboot starts no kernel. */
+static void test_same_kernel(void **state)
+{
+        struct host_state host = host_of("", "ext4:/", "");
+        struct host_note before;
+        struct figure figures[FIGURE_MAX];
+        size_t count;
+        bool late;
+
+        TEXT_COPY(host.facts.kernel_newest, "6.1.0-30-amd64");
+        before = note_of(&host);
+        assert_int_equal(host_note_compare(&before, &before, true, figures, &count, &late), 0);
+        assert_int_equal(count, 0);
+        host_note_clear(&before);
+}
+
 /* Lists that are too long are compared not at all, rather than by half; few differences are shown of many. */
 static void test_bounds(void **state)
 {
@@ -129,7 +145,7 @@ static void test_bounds(void **state)
         before = note_of(&host);
         host.facts.listener_count = 100;
         after = note_of(&host);
-        assert_int_equal(host_note_compare(&before, &after, figures, &count, &late), 0);
+        assert_int_equal(host_note_compare(&before, &after, false, figures, &count, &late), 0);
         assert_int_equal(count, FIGURE_MAX);
         assert_string_equal(figures[FIGURE_MAX - 1].name, "more");
         assert_string_equal(figures[FIGURE_MAX - 1].value, "85 more differences");
@@ -302,9 +318,13 @@ static void test_fold_refuses(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_same),         cmocka_unit_test(test_different),
-                cmocka_unit_test(test_old_kernel),   cmocka_unit_test(test_bounds),
-                cmocka_unit_test(test_run_compares), cmocka_unit_test(test_run_waits_bounded),
+                cmocka_unit_test(test_same),
+                cmocka_unit_test(test_different),
+                cmocka_unit_test(test_old_kernel),
+                cmocka_unit_test(test_same_kernel),
+                cmocka_unit_test(test_bounds),
+                cmocka_unit_test(test_run_compares),
+                cmocka_unit_test(test_run_waits_bounded),
                 cmocka_unit_test(test_fold_refuses),
         };
 

@@ -302,6 +302,7 @@ static void test_json_roundtrip(void **state)
         struct incident in;
 
         incident_init(&in);
+        incident_soft(&in);
         incident_said(&in, GEO)->phase = PHASE_DEGRADED; /* a warning */
         in.rates[BDS] = (struct plan_rate){1e6 / 3, 2e6, 4, {0.2, 0.4, 0.7}};
         assert_int_equal(incident_plan(&in, PLAN_REBOOT, &plan, NULL), 0);
@@ -314,6 +315,7 @@ static void test_json_roundtrip(void **state)
         assert_memory_equal(&again->steps[step_named(again, "db1/bds ready")].rate, &in.rates[BDS],
                             sizeof(in.rates[BDS]));
         assert_int_equal(again->steps[0].deadline_us, plan->steps[0].deadline_us);
+        assert_true(again->steps[step_named(again, "db2 host.reboot (soft)")].soft);
         plan_free(plan);
         plan_free(again);
         free(first);

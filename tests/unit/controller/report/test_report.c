@@ -353,12 +353,37 @@ static void test_html(void **state)
         free(text);
 }
 
+/* It is what was asked for, and more: both are said. */
+static void test_soft_reboot_that_was_full(void **state)
+{
+        char *text;
+
+        lab_end(&lab);
+        memset(&lab, 0, sizeof(lab));
+        incident_init(&lab.in);
+        incident_soft(&lab.in);
+        lab_start_plan(&lab, PLAN_REBOOT);
+        lab_take_down(&lab);
+        lab_down(&lab, DB1);
+        lab_new_boot(&lab, DB1);
+        lab_up(&lab, DB1);
+        lab_down(&lab, DB2);
+        lab_new_soft_boot(&lab, DB2);
+        lab_up(&lab, DB2);
+        text = report();
+        expect(text, "| db1 (soft) |");
+        expect(text, "- db1 host.reboot (soft): it was a full reboot");
+        assert_null(strstr(text, "- db2 host.reboot (soft): it was"));
+        free(text);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         const struct CMUnitTest tests[] = {
-                TEST(test_good_run), TEST(test_bad_run),  TEST(test_unfinished),   TEST(test_json),
-                TEST(test_html),     TEST(test_refusals), TEST(test_hostile_text), TEST(test_changed_roles),
+                TEST(test_good_run),     TEST(test_bad_run),       TEST(test_unfinished),
+                TEST(test_json),         TEST(test_html),          TEST(test_refusals),
+                TEST(test_hostile_text), TEST(test_changed_roles), TEST(test_soft_reboot_that_was_full),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
