@@ -2,8 +2,10 @@
  * fails is only logged; so the proof is another file: the process has an append-only file of another inode
  * open than before, none runs, and nothing is left of the work beside it. One that does not come to an end,
  * or grows beyond what it replaces, is given up on (shrink_bound.h); tile38 knows no way to end it, so it is
- * said what is left and what to do. What was before is in the ledger when tile38 is asked: an agent that
- * ended meanwhile proves it the same way. */
+ * said what is left and what to do. tile38 swaps the files in two steps; where one ended between them, the
+ * old file lies aside and a start has made an empty one: a shrink would put that over it, and is refused.
+ * What was before is in the ledger when tile38 is asked: an agent that ended meanwhile proves it the same
+ * way. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -115,11 +117,20 @@ static void go_on(struct op *op, const char *text)
 static int check(const struct tile38_seen *seen, struct error *error)
 {
         struct room room = seen->room;
+        char leftover[PATH_SIZE];
 
         if (!seen->aof_enabled)
                 return error_set(error, -EOPNOTSUPP,
                                  "this tile38 keeps no append-only file (--appendonly no): there is nothing "
                                  "to shrink");
+        if (tile38_keeps_backup(&seen->state)) {
+                printable_copy(leftover, sizeof(leftover), seen->state.leftover);
+                return error_set(error, -EEXIST,
+                                 "%s is there: an AOFSHRINK was interrupted while it swapped the files, and "
+                                 "that one may hold the only whole copy of the data; another shrink would "
+                                 "overwrite it, so none was asked for: see muster check",
+                                 leftover);
+        }
         room.disk_needed = room_estimate(0, seen->state.aof_size);
         return room_check(&room, error);
 }

@@ -46,7 +46,9 @@ static void detail_ready(struct service_state *state)
         text_bytes(size, sizeof(size), tile38->aof_size);
         snprintf(state->detail, sizeof(state->detail), "%" PRIu64 " objects, AOF %s%s%s%s", tile38->objects,
                  size, tile38->aof_rewrite_in_progress ? ", shrinking" : "",
-                 tile38->leftover[0] ? ", leftover of a failed shrink" : "",
+                 tile38_keeps_backup(tile38) ? ", the old file of an interrupted shrink"
+                 : tile38->leftover[0]       ? ", leftover of a failed shrink"
+                                             : "",
                  tile38->directory_hung ? "; its files do not answer" : "");
 }
 

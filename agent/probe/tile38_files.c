@@ -30,19 +30,22 @@ static uint64_t position(pid_t pid, const char *fd)
         return value;
 }
 
-/* A shrink that failed leaves its work behind, and nobody says so. */
+/* A shrink that failed leaves its work behind, and nobody says so. The old file first: one that ended in the
+ * midst of its swap has left all of the data in it, beside a new file that is empty. */
 static void find_leftover(struct tile38_state *state)
 {
-        static const char *const endings[] = {"-shrink", "-bak"};
+        static const char *const endings[] = {"-bak", "-shrink"};
 
         for (size_t i = 0; i < ELEMENTS(endings); i++) {
                 char path[PATH_MAX];
+                struct stat info;
 
                 snprintf(path, sizeof(path), "%s%s%s", state->directory, AOF_NAME, endings[i]);
-                if (access(path, F_OK) == 0) {
-                        text_copy_cut(state->leftover, sizeof(state->leftover), path);
-                        return;
-                }
+                if (stat(path, &info) < 0)
+                        continue;
+                state->leftover_bytes = (uint64_t)info.st_size;
+                text_copy_cut(state->leftover, sizeof(state->leftover), path);
+                return;
         }
 }
 

@@ -15,6 +15,11 @@ const char *service_phase_name(enum service_phase phase)
         return (unsigned)phase < sizeof(names) / sizeof(names[0]) ? names[phase] : "unknown";
 }
 
+bool tile38_keeps_backup(const struct tile38_state *state)
+{
+        return text_ends(state->leftover, "-bak");
+}
+
 void host_state_clear(struct host_state *state)
 {
         free(state->disks);

@@ -34,7 +34,7 @@ void check_tile38_aof(struct checking *checking)
                 finding_advice(finding, "wait until it has: muster status %s --watch",
                                checking->service->spec.name);
         }
-        if (tile38->aof_size < SMALL || tile38->aof_rewrite_in_progress ||
+        if (tile38->aof_size < SMALL || tile38->aof_rewrite_in_progress || tile38_keeps_backup(tile38) ||
             (tile38->objects && tile38->aof_size / tile38->objects < BYTES_AN_OBJECT))
                 return;
         check_load_estimate(checking, false, &low, &high);
@@ -47,6 +47,29 @@ void check_tile38_aof(struct checking *checking)
         finding_fix(finding, checking, OPERATION_TILE38_SHRINK);
 }
 
+/* tile38 renames its file to -bak, and then the new one to the file's name. Where it ended between the two,
+ * the next start made an empty file, and all that was is in the -bak. */
+static void find_backup(struct checking *checking)
+{
+        const struct tile38_state *tile38 = &checking->state->tile38;
+        const char *name = checking->service->spec.name, *unit = checking->service->spec.unit;
+        const char *backup = check_plain(tile38->leftover, "FILE-bak");
+        struct finding *finding = finding_add(checking, SEVERITY_BLOCKS);
+
+        finding_evidence(finding,
+                         "%s is there, %s: an AOFSHRINK was interrupted while it swapped the files, and this "
+                         "may be the only whole one; %s has %" PRIu64 " objects, and an AOF of %s",
+                         tile38->leftover, CHECK_BYTES(tile38->leftover_bytes), name, tile38->objects,
+                         CHECK_BYTES(tile38->aof_size));
+        finding_advice(
+                finding,
+                "do not shrink %s, that would overwrite it; compare objects and sizes. If the AOF is "
+                "the one that was begun empty, on %s: stop tile38%s%s; mv %s %.*s; start it. If %s has "
+                "all of its data: rm %s",
+                name, checking->host->name, unit[0] ? ": systemctl stop " : "", unit, backup,
+                (int)(strlen(backup) - strlen("-bak")), backup, name, backup);
+}
+
 void check_tile38_leftover(struct checking *checking)
 {
         const struct tile38_state *tile38 = &checking->state->tile38;
@@ -54,6 +77,10 @@ void check_tile38_leftover(struct checking *checking)
 
         if (!tile38->leftover[0] || tile38->aof_rewrite_in_progress)
                 return;
+        if (tile38_keeps_backup(tile38)) {
+                find_backup(checking);
+                return;
+        }
         finding = finding_add(checking, SEVERITY_WARNS);
         finding_evidence(finding, "%s of %s is there: an AOFSHRINK was interrupted", tile38->leftover,
                          checking->service->spec.name);

@@ -259,7 +259,7 @@ static enum operation_kind compaction_of(const struct builder *b, size_t service
             (spec->role == REDIS_MASTER ||
              (spec->role == REDIS_ANY_ROLE && text_equal(state->redis.role, "master"))))
                 return OPERATION_REDIS_REWRITE;
-        if (spec->kind == SERVICE_TILE38 && !state->tile38.follower)
+        if (spec->kind == SERVICE_TILE38 && !state->tile38.follower && !tile38_keeps_backup(&state->tile38))
                 return OPERATION_TILE38_SHRINK;
         return OPERATION_NONE;
 }

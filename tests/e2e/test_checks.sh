@@ -194,7 +194,7 @@ until_true 20 eval 'cli 6402 set big "$(printf %0100000d 1)" >/dev/null; said 64
 on sh -c 'cat /dev/zero >/srv/small/filler' 2>/dev/null || true
 if $has_tile38; then
         on sh -c 'for i in $(seq 70); do printf "SET fleet t STRING %s\n" "$(head -c 1000000 /dev/zero | tr "\0" x)"; done |
-                redis-cli -p 9851 >/dev/null; touch /var/lib/geo/appendonly.aof-bak'
+                redis-cli -p 9851 >/dev/null; touch /var/lib/geo/appendonly.aof-shrink'
 fi
 on sh -c 'sed "s/^MemAvailable:.*/MemAvailable: 64 kB/; s/^SwapFree:.*/SwapFree: 0 kB/" /proc/meminfo >/run/meminfo
         echo 0 >/run/overcommit; cat /proc/sys/kernel/random/boot_id >/run/boot-id
@@ -221,7 +221,7 @@ found 'warns persistence none' 'keeps nothing on disk'
 jq -r '.findings[] | select(.id == "disk") | "\(.severity) \(.evidence)"' "$work/found" >"$work/disks"
 grep -qE '^blocks /srv/small on h1 has ' "$work/disks" || fail "the small disk: $(cat "$work/disks")"
 ! $has_tile38 || found 'warns tile38-aof geo' 'is 70.0 MB for 1 objects'
-! $has_tile38 || found 'warns tile38-leftover geo' 'appendonly.aof-bak of geo is there'
+! $has_tile38 || found 'warns tile38-leftover geo' 'appendonly.aof-shrink of geo is there'
 not_found ' (one|nick)$'
 on sh -c 'echo 1 >/run/overcommit'
 check small
@@ -229,6 +229,23 @@ found 'warns rewrite-memory small' 'writes during a rewrite may exhaust it'
 on umount /proc/meminfo /proc/sys/vm/overcommit_memory
 on sh -c 'cat /run/good >/run/boot-id'
 echo "wrong: each is found, with what was seen"
+
+# A swap of tile38's files that was interrupted: what is aside may be all the data, and nothing may write over it.
+if $has_tile38; then
+        on sh -c 'echo all the data >/var/lib/geo/appendonly.aof-bak'
+        check geo --fix
+        equal "the old file" 'all the data' "$(on cat /var/lib/geo/appendonly.aof-bak)"
+        jq -e '[.repairs[] | select(.finding.service == "geo")] | length == 0' "$work/found" >/dev/null ||
+                fail "a repair of geo was offered beside its old file"
+        check geo
+        found 'blocks tile38-leftover geo' 'appendonly.aof-bak is there, 13 B: .* may be the only whole one; geo has 1 objects'
+        not_found '^[a-z]+ tile38-aof geo$'
+        "$control" muster plan reboot h1 --json >"$work/plan" || true
+        not_planned() { ! grep -q 'tile38.shrink' "$work/plan"; }
+        not_planned || fail "a reboot would shrink geo over its old file"
+        on rm /var/lib/geo/appendonly.aof-bak
+        echo "tile38: what a swap has put aside is kept"
+fi
 
 # --- repaired --------------------------------------------------------------------------------------------------------
 

@@ -407,6 +407,30 @@ op 0 tile38.shrink port=$port
 [[ ! -e $dir/data/appendonly.aof-shrink ]] || fail "the leftover of a former shrink is still there"
 passed
 
+# It ended between the two steps of its swap: what is aside is all there is of the data, and its next start has made an
+# empty file. A shrink would put that over it.
+case_name="shrink after a swap that was interrupted"
+mv "$dir/data/appendonly.aof" "$dir/data/appendonly.aof-bak"
+cp "$dir/data/appendonly.aof-bak" "$dir/data/appendonly.aof-shrink"
+kept=$(cksum "$dir/data/appendonly.aof-bak" "$dir/data/appendonly.aof-shrink")
+kill -KILL "$pid"
+until_true 10 gone
+tile38 geo
+until_true 10 healthy
+equal "size of the new file" 0 "$(stat -c %s "$dir/data/appendonly.aof")"
+op 1 tile38.shrink port=$port
+said 'failed EEXIST .*/data/appendonly.aof-bak is there: an AOFSHRINK was interrupted while it swapped the files.*'
+equal "what was put aside" "$kept" "$(cksum "$dir/data/appendonly.aof-bak" "$dir/data/appendonly.aof-shrink")"
+kill -KILL "$pid"
+until_true 10 gone
+mv "$dir/data/appendonly.aof-bak" "$dir/data/appendonly.aof"
+rm "$dir/data/appendonly.aof-shrink"
+tile38 geo
+until_true 10 healthy
+equal objects 20 "$(cli scan fleet count | tail -n 1)"
+op 0 tile38.shrink port=$port
+passed
+
 # Its folder has another name now: it cannot write beside its file, nothing is left behind, and it says OK.
 case_name="shrink that leaves nothing"
 mv "$dir/data" "$dir/moved"

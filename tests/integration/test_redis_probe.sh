@@ -130,7 +130,10 @@ if command -v tile38-server >/dev/null; then
 	touch "$work/geo/appendonly.aof-shrink"
 	see tile38:geo:17103 || fail "tile38 not ready"
 	grep -q 'leftover of a failed shrink' "$work/seen" || fail "leftover: $(cat "$work/seen")"
-	rm "$work/geo/appendonly.aof-shrink"
+	echo kept >"$work/geo/appendonly.aof-bak"
+	see tile38:geo:17103 || fail "tile38 not ready"
+	grep -q 'the old file of an interrupted shrink' "$work/seen" || fail "its old file: $(cat "$work/seen")"
+	rm "$work/geo/appendonly.aof-shrink" "$work/geo/appendonly.aof-bak"
 
 	echo "a follower is ready when it has caught up, and not without its leader"
 	geo follower 17105

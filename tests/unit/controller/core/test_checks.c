@@ -275,6 +275,29 @@ static void test_budgets(void **state)
         expect_nothing();
 }
 
+/* A swap of the files that was interrupted: what is aside may be all there is. */
+static void test_tile38_backup(void **state)
+{
+        struct tile38_state *tile38 = &state_of(GEO)->tile38;
+        const struct finding *finding;
+
+        strcpy(tile38->leftover, "/var/lib/t/appendonly.aof-bak");
+        tile38->leftover_bytes = 5 * GB;
+        tile38->aof_size = tile38->objects = 0;
+        finding = expect(
+                "tile38-leftover", SEVERITY_BLOCKS,
+                "/var/lib/t/appendonly.aof-bak is there, 5.0 GB: an AOFSHRINK was interrupted while it "
+                "swapped the files, and this may be the only whole one; geo has 0 objects, and an "
+                "AOF of 0 B",
+                "stop tile38: systemctl stop u@geo.service; mv /var/lib/t/appendonly.aof-bak "
+                "/var/lib/t/appendonly.aof; start it. If geo has all of its data: rm");
+        assert_int_equal(finding->fix, OPERATION_NONE);
+        tile38->aof_size = 100 * MB; /* worth a shrink, which is not offered */
+        (void)expect("tile38-leftover", SEVERITY_BLOCKS, "AOF of 100.0 MB", "do not shrink geo");
+        strcpy(tile38->leftover, "/var/lib/a b/appendonly.aof-bak");
+        (void)expect("tile38-leftover", SEVERITY_BLOCKS, "", "mv FILE-bak FILE;");
+}
+
 static void test_tile38(void **state)
 {
         struct tile38_state *tile38 = &state_of(GEO)->tile38;
@@ -402,13 +425,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, sound_fleet, end)
         const struct CMUnitTest tests[] = {
-                TEST(test_sound),          TEST(test_reported),     TEST(test_unit),
-                TEST(test_autostart),      TEST(test_ready),        TEST(test_role),
-                TEST(test_replica_link),   TEST(test_persistence),  TEST(test_last_write),
-                TEST(test_aof_growth),     TEST(test_rewrite_disk), TEST(test_hung),
-                TEST(test_rewrite_memory), TEST(test_reload_time),  TEST(test_budgets),
-                TEST(test_tile38),         TEST(test_pm2),          TEST(test_pm2_snapshot),
-                TEST(test_pm2_dump),       TEST(test_order),
+                TEST(test_sound),          TEST(test_reported),      TEST(test_unit),
+                TEST(test_autostart),      TEST(test_ready),         TEST(test_role),
+                TEST(test_replica_link),   TEST(test_persistence),   TEST(test_last_write),
+                TEST(test_aof_growth),     TEST(test_rewrite_disk),  TEST(test_hung),
+                TEST(test_rewrite_memory), TEST(test_reload_time),   TEST(test_budgets),
+                TEST(test_tile38),         TEST(test_tile38_backup), TEST(test_pm2),
+                TEST(test_pm2_snapshot),   TEST(test_pm2_dump),      TEST(test_order),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -376,10 +376,25 @@ static void test_json_refusals(void **state)
         }
 }
 
+/* Beside the old file of an interrupted swap nothing is shrunk. */
+static void test_tile38_backup(void **state)
+{
+        struct error error = {0};
+        struct incident in;
+        struct plan *plan;
+
+        incident_init(&in);
+        TEXT_COPY(incident_said(&in, GEO)->tile38.leftover, "/var/lib/t/appendonly.aof-bak");
+        assert_int_equal(incident_plan(&in, PLAN_REBOOT, &plan, &error), 0);
+        assert_int_equal(step_find(plan, "db1/geo tile38.shrink"), -1);
+        plan_free(plan);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_reboot_order),
+                cmocka_unit_test(test_tile38_backup),
                 cmocka_unit_test(test_every_unit_is_started),
                 cmocka_unit_test(test_restart_order),
                 cmocka_unit_test(test_needs_outside_the_scope),
