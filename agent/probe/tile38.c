@@ -217,6 +217,8 @@ static void keep_pair(struct tile38_probe *tile38, const char *key, const char *
                 (void)text_to_u64(value, &state->aof_size);
         else if (text_equal(key, "num_objects"))
                 (void)text_to_u64(value, &state->objects);
+        else if (text_equal(key, "in_memory_size"))
+                (void)text_to_u64(value, &state->memory_bytes);
         else if (text_equal(key, "pid"))
                 (void)text_to_u64(value, &tile38->pid);
         else if (text_equal(key, "version"))

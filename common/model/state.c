@@ -7,6 +7,9 @@
 
 #include "common/base/text.h"
 
+#define AOF_SMALL     64000000u
+#define COMMAND_BYTES 100u
+
 const char *service_phase_name(enum service_phase phase)
 {
         static const char *const names[] = {"unknown", "stopped",  "starting", "loading",
@@ -18,6 +21,16 @@ const char *service_phase_name(enum service_phase phase)
 bool tile38_keeps_backup(const struct tile38_state *state)
 {
         return text_ends(state->leftover, "-bak");
+}
+
+/* A shrink writes text: of positions about three times what they take in memory, and a command around each.
+ */
+bool tile38_worth_shrinking(const struct tile38_state *state)
+{
+        uint64_t whole = 3 * state->memory_bytes + COMMAND_BYTES * state->objects;
+
+        return !state->follower && !tile38_keeps_backup(state) && state->aof_size >= AOF_SMALL &&
+               state->aof_size / 2 > whole;
 }
 
 void host_state_clear(struct host_state *state)

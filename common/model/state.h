@@ -124,7 +124,7 @@ struct tile38_state {
         uint64_t aof_size, aof_inode, loaded_bytes, objects;
         bool follower, caught_up, aof_rewrite_in_progress;
         char leftover[PATH_SIZE];
-        uint64_t leftover_bytes;
+        uint64_t leftover_bytes, memory_bytes;
         char directory[PATH_SIZE];
         bool directory_hung;  /* its files did not answer */
         char disk[DISK_SIZE]; /* what its AOF is on, as of a Redis */
@@ -184,6 +184,9 @@ const char *service_phase_name(enum service_phase phase);
 /* What is left over is the file that a swap has put aside: it may be the only whole one. Another shrink would
  * overwrite it. */
 bool tile38_keeps_backup(const struct tile38_state *state);
+/* Its append-only file is large, and most of it is outdated: far more than what it holds now would be written
+ * as. Not said of a follower, whose file has to go with its leader's, nor beside a backup. */
+bool tile38_worth_shrinking(const struct tile38_state *state);
 
 /* Free what a state owns and zero it. */
 void host_state_clear(struct host_state *state);

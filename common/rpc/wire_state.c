@@ -162,6 +162,7 @@ static Muster__V1__Tile38State *wire_tile38(struct wire_arena *arena, const stru
         message->objects = state->objects;
         message->leftover = wire_text(arena, state->leftover);
         message->leftover_bytes = state->leftover_bytes;
+        message->memory_bytes = state->memory_bytes;
         message->directory_hung = state->directory_hung;
         message->disk = wire_text(arena, state->disk);
         message->directory = wire_text(arena, state->directory);
@@ -368,6 +369,7 @@ static int read_tile38(struct tile38_state *ret, const Muster__V1__Tile38State *
         ret->directory_hung = message->directory_hung;
         ret->objects = message->objects;
         ret->leftover_bytes = message->leftover_bytes;
+        ret->memory_bytes = message->memory_bytes;
         return 0;
 }
 

@@ -5,12 +5,6 @@
 #include "common/base/text.h"
 #include "controller/core/check.h"
 
-#define MB 1000000u
-
-/* Bytes of AOF an object from which on most of the file is likely to be outdated. */
-#define BYTES_AN_OBJECT 2000u
-#define SMALL           (64ull * MB)
-
 void check_tile38_aof(struct checking *checking)
 {
         const struct tile38_state *tile38 = &checking->state->tile38;
@@ -25,23 +19,13 @@ void check_tile38_aof(struct checking *checking)
                                checking->host->name);
                 return;
         }
-        if (!tile38->ready)
-                return;
-        if (tile38->follower && !tile38->caught_up) {
-                finding = finding_add(checking, SEVERITY_WARNS);
-                finding_evidence(finding, "%s follows another tile38 and has not caught up",
-                                 checking->service->spec.name);
-                finding_advice(finding, "wait until it has: muster status %s --watch",
-                               checking->service->spec.name);
-        }
-        if (tile38->aof_size < SMALL || tile38->aof_rewrite_in_progress || tile38_keeps_backup(tile38) ||
-            (tile38->objects && tile38->aof_size / tile38->objects < BYTES_AN_OBJECT))
+        if (!tile38->ready || tile38->aof_rewrite_in_progress || !tile38_worth_shrinking(tile38))
                 return;
         check_load_estimate(checking, false, &low, &high);
         finding = finding_add(checking, SEVERITY_WARNS);
-        finding_evidence(finding, "the AOF of %s is %s for %" PRIu64 " objects; loading takes %s",
+        finding_evidence(finding, "the AOF of %s is %s for %" PRIu64 " objects of %s; loading takes %s",
                          checking->service->spec.name, CHECK_BYTES(tile38->aof_size), tile38->objects,
-                         CHECK_RANGE(low, high));
+                         CHECK_BYTES(tile38->memory_bytes), CHECK_RANGE(low, high));
         finding_advice(finding, "muster check %s --fix, or on %s: tile38-cli -p %u AOFSHRINK",
                        checking->service->spec.name, checking->host->name, checking->service->spec.port);
         finding_fix(finding, checking, OPERATION_TILE38_SHRINK);

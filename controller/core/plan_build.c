@@ -247,7 +247,8 @@ static int build_checks(struct builder *b)
         return 0;
 }
 
-/* Rewriting needs a server that is up, and is worth it where the AOF is what will be loaded. */
+/* Rewriting needs a server that is up, and is worth it where the AOF is what will be loaded; of tile38, which
+ * does not say what a shrink would gain, only where it is much. */
 static enum operation_kind compaction_of(const struct builder *b, size_t service)
 {
         const struct service_spec *spec = &b->fleet->services[service].spec;
@@ -259,7 +260,7 @@ static enum operation_kind compaction_of(const struct builder *b, size_t service
             (spec->role == REDIS_MASTER ||
              (spec->role == REDIS_ANY_ROLE && text_equal(state->redis.role, "master"))))
                 return OPERATION_REDIS_REWRITE;
-        if (spec->kind == SERVICE_TILE38 && !state->tile38.follower && !tile38_keeps_backup(&state->tile38))
+        if (spec->kind == SERVICE_TILE38 && tile38_worth_shrinking(&state->tile38))
                 return OPERATION_TILE38_SHRINK;
         return OPERATION_NONE;
 }

@@ -220,7 +220,7 @@ found 'warns rewrite-memory small' 'does not overcommit'
 found 'warns persistence none' 'keeps nothing on disk'
 jq -r '.findings[] | select(.id == "disk") | "\(.severity) \(.evidence)"' "$work/found" >"$work/disks"
 grep -qE '^blocks /srv/small on h1 has ' "$work/disks" || fail "the small disk: $(cat "$work/disks")"
-! $has_tile38 || found 'warns tile38-aof geo' 'is 70.0 MB for 1 objects'
+! $has_tile38 || found 'warns tile38-aof geo' 'is 70.0 MB for 1 objects of 1.0 MB'
 ! $has_tile38 || found 'warns tile38-leftover geo' 'appendonly.aof-shrink of geo is there'
 not_found ' (one|nick)$'
 on sh -c 'echo 1 >/run/overcommit'

@@ -266,6 +266,7 @@ static void say_service(const struct sim *sim, size_t index, const struct glimps
         ret->redis.aof_enabled = true;
         ret->pm2.reachable = true;
         snprintf(ret->redis.disk, sizeof(ret->redis.disk), "8:%zu", index % 2);
+        ret->tile38.aof_size = 100000000; /* worth a shrink */
         snprintf(ret->tile38.disk, sizeof(ret->tile38.disk), "8:%zu", index % 2);
         if (spec->kind == SERVICE_REDIS)
                 snprintf(ret->redis.run_id, sizeof(ret->redis.run_id), "%zu-%u", index, seen->instance);
