@@ -19,10 +19,10 @@ static void read_files(void *data)
 {
         struct tile38_seen *seen = data;
 
-        if (tile38_files_read(&seen->state, (pid_t)seen->pid) < 0)
+        if (tile38_files_read(&seen->state, (pid_t)seen->pid, seen->file) < 0)
                 seen->state.aof_inode = 0;
         else
-                seen->work_bytes = tile38_files_work(seen->state.directory);
+                seen->work_bytes = tile38_files_work(seen->file);
         room_read(&seen->room, seen->state.directory);
 }
 

@@ -9,6 +9,7 @@
 
 struct tile38_seen {
         struct tile38_state state; /* its files are known where aof_inode is not 0 */
+        char file[PATH_SIZE];      /* and this is the path of the append-only file */
         uint64_t pid;
         bool aof_enabled;
         bool hung;           /* the files did not answer in time: nothing is known of them or of the room */

@@ -31,7 +31,6 @@ struct shrink {
         struct tile38_look look;
         struct tile38_seen before;
         struct shrink_bound bound;
-        bool watched;     /* seen at work since it was asked */
         uint64_t rest_us; /* when it was first seen at rest since it was asked; 0 at work */
 };
 
@@ -76,15 +75,15 @@ static void give_up(struct op *op, int r, const struct error *why)
 {
         struct shrink *self = op->state;
         const struct tile38_seen *seen = &self->look.seen;
-        char folder[PATH_SIZE], unit[UNIT_SIZE];
+        char file[PATH_SIZE], unit[UNIT_SIZE];
         struct error error = {0};
 
-        printable_copy(folder, sizeof(folder), seen->state.aof_inode ? seen->state.directory : "its folder");
+        printable_copy(file, sizeof(file), seen->state.aof_inode ? seen->file : "its file");
         printable_copy(unit, sizeof(unit), op->request.service.unit);
         error_set(&error, r,
                   "the shrink %s, and tile38 still runs it; to end it, restart tile38%s%s, then remove "
-                  "%s/appendonly.aof-shrink (not before: the data would go with it)",
-                  error_text(why, r), unit[0] ? ": systemctl restart " : "", unit, folder);
+                  "%s-shrink (not before: the data would go with it)",
+                  error_text(why, r), unit[0] ? ": systemctl restart " : "", unit, file);
         end(op, r, error_text(&error, r));
 }
 
@@ -123,6 +122,12 @@ static int check(const struct tile38_seen *seen, struct error *error)
                 return error_set(error, -EOPNOTSUPP,
                                  "this tile38 keeps no append-only file (--appendonly no): there is nothing "
                                  "to shrink");
+        if (!seen->state.aof_inode)
+                return error_set(error, -ENOENT,
+                                 "the append-only file of this tile38 is not among the open files of its "
+                                 "process %" PRIu64 " as this agent sees them: a shrink could be neither "
+                                 "bounded nor proven, and was not asked for",
+                                 seen->pid);
         if (tile38_keeps_backup(&seen->state)) {
                 printable_copy(leftover, sizeof(leftover), seen->state.leftover);
                 return error_set(error, -EEXIST,
@@ -206,19 +211,13 @@ static int prove(const struct shrink *self, struct error *error)
                 (void)error_set(error, 0, "the shrink failed and left %s behind; see tile38's log", leftover);
                 return 1;
         }
-        if (before->aof_inode && after->aof_inode == before->aof_inode) {
+        if (after->aof_inode == before->aof_inode) {
                 (void)error_set(error, 0,
                                 "tile38 said OK, but its append-only file was not replaced; see its log");
                 return 1;
         }
-        if (before->aof_inode && !after->aof_inode) {
+        if (!after->aof_inode) {
                 (void)error_set(error, 0, "tile38's append-only file can no longer be seen");
-                return 1;
-        }
-        if (!before->aof_inode && !self->watched && after->aof_size == before->aof_size) {
-                (void)error_set(error, 0,
-                                "the shrink cannot be proven: tile38's files cannot be seen from here, and "
-                                "the size it tells is the same");
                 return 1;
         }
         return 0;
@@ -228,7 +227,7 @@ static void finish(struct op *op, uint64_t took_us)
 {
         struct shrink *self = op->state;
         struct tile38_seen before = self->before, after = self->look.seen;
-        bool files = before.state.aof_inode != 0, settled = self->compact.settles,
+        bool settled = self->compact.settles,
              grew = after.state.aof_size > before.state.aof_size + before.state.aof_size / 8;
         char took[32], old_size[32], new_size[32];
 
@@ -239,16 +238,13 @@ static void finish(struct op *op, uint64_t took_us)
         op_figure(op, "size-after", "%" PRIu64, after.state.aof_size);
         if (!settled)
                 op_figure(op, "seconds", "%.1f", (double)took_us / (double)USEC_PER_SEC);
-        if (files)
-                op_figure(op, "aof-inode", "%" PRIu64 " -> %" PRIu64, before.state.aof_inode,
-                          after.state.aof_inode);
+        op_figure(op, "aof-inode", "%" PRIu64 " -> %" PRIu64, before.state.aof_inode, after.state.aof_inode);
         op->state = shrink_free(self);
-        op_finish(op, 0, "%s %s%s: %s -> %s%s",
+        op_finish(op, 0, "%s %s%s: %s -> %s, new file seen",
                   grew ? "written anew, and larger (its objects take more room than the commands that made "
                          "them),"
                        : "shrunk",
-                  settled ? "" : "in ", settled ? COMPACT_SETTLED : took, old_size, new_size,
-                  files ? ", new file seen" : " (by tile38's word: its files cannot be seen from here)");
+                  settled ? "" : "in ", settled ? COMPACT_SETTLED : took, old_size, new_size);
 }
 
 static void judge(struct op *op)
@@ -264,7 +260,6 @@ static void judge(struct op *op)
                 return;
         }
         if (self->look.seen.state.aof_rewrite_in_progress) {
-                self->watched = true;
                 self->rest_us = 0;
                 time_duration_text(took, sizeof(took), took_us);
                 snprintf(text, sizeof(text), "shrinking for %s", took);

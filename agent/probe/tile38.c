@@ -126,8 +126,9 @@ static void judge(struct probe *probe, struct service_state *state, bool has_fil
 static void read_files(void *data)
 {
         struct files_look *look = data;
+        char file[PATH_SIZE];
 
-        look->has_file = tile38_files_read(&look->state, look->pid) == 0;
+        look->has_file = tile38_files_read(&look->state, look->pid, file) == 0;
 }
 
 static void on_files(int result, void *data, void *userdata)

@@ -520,6 +520,37 @@ said 'failed EOPNOTSUPP this tile38 keeps no append-only file .*'
 kill -KILL "$pid"
 passed
 
+case_name="tile38 with a file of another name"
+mkdir -p "$work/named" "$work/linked"
+tile38 named --appendfilename "$work/named/positions.aof"
+until_true 10 healthy
+for ((i = 0; i < 100; i++)); do echo "SET fleet truck POINT $((i % 80)).5 7"; done | cli >/dev/null
+old=$(stat -c %i "$dir/positions.aof")
+op 0 tile38.shrink port=$port
+equal aof-inode "$old -> $(stat -c %i "$dir/positions.aof")" "$(figure aof-inode)"
+echo kept >"$dir/positions.aof-bak"
+op 1 tile38.shrink port=$port
+said 'failed EEXIST .*/named/positions.aof-bak is there: .*'
+rm "$dir/positions.aof-bak"
+mkfifo "$dir/positions.aof-shrink"
+fat 1
+op 1 tile38.shrink port=$port deadline=8s
+said 'failed ETIMEDOUT .*, then remove .*/named/positions.aof-shrink .*'
+kill -KILL "$pid"
+passed
+
+# By another name than it was told it is not found; a shrink would be bounded by nothing.
+case_name="tile38 whose file is not seen"
+ln -s real.aof "$work/linked/positions.aof"
+tile38 linked --appendfilename "$work/linked/positions.aof"
+until_true 10 healthy
+cli set fleet truck point 1 2 >/dev/null
+op 1 tile38.shrink port=$port
+said 'failed ENOENT the append-only file of this tile38 is not among the open files of its process .*'
+[[ ! -e $dir/positions.aof-shrink ]] || fail "it was asked for all the same"
+kill -KILL "$pid"
+passed
+
 case_name="tile38 that loads"
 mkdir -p "$work/load/data"
 awk 'BEGIN { for (i = 0; i < 300000; i++) { a = (i * 7919) % 160 - 80 "." i % 997; b = (i * 7907) % 340 - 170 "." i % 991
