@@ -2,11 +2,13 @@
 #include "agent/op/redis_look.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/op/reply.h"
 #include "agent/probe/redis_text.h"
@@ -76,6 +78,49 @@ static void read_single(struct redis_seen *seen, const char *path, const char *n
         seen->incremental_bytes = size - seen->base_bytes;
 }
 
+/* "" where it is not known. */
+static void find_folder(struct redis_seen *seen, const struct redis_places *places)
+{
+        if (!places->directory[0] || !places->append_file[0] || strchr(places->append_file, '/') ||
+            strchr(places->append_folder, '/'))
+                return;
+        if (snprintf(seen->folder, sizeof(seen->folder), "%s%s%s", places->directory,
+                     places->append_folder[0] ? "/" : "", places->append_folder) >= (int)sizeof(seen->folder))
+                seen->folder[0] = '\0';
+}
+
+/* Where CONFIG was refused: Redis stands in its folder, if its process is one of this host's and of that
+ * program, and most call the files as ever. Else its folder tells of the room at least. */
+static void guess_places(struct files_look *look)
+{
+        struct redis_places *places = &look->places;
+        struct redis_seen *seen = &look->seen;
+        cleanup_free char *program = NULL;
+        const char *executable = strrchr(seen->executable, '/');
+        char path[PATH_SIZE + NAME_MAX];
+        ssize_t n;
+
+        snprintf(path, sizeof(path), "/proc/%" PRIu64 "/comm", seen->process_id);
+        if (!executable || seen->process_id <= 1 || file_read(path, NAME_MAX, &program, NULL, NULL) < 0)
+                return;
+        program[strcspn(program, "\n")] = '\0';
+        snprintf(path, sizeof(path), "/proc/%" PRIu64 "/cwd", seen->process_id);
+        n = program[0] && text_starts(executable + 1, program)
+                    ? readlink(path, places->directory, sizeof(places->directory) - 1)
+                    : 0;
+        places->directory[n > 0 ? n : 0] = '\0';
+        if (!places->directory[0])
+                return;
+        snprintf(path, sizeof(path), "%s/appendonlydir/appendonly.aof.manifest", places->directory);
+        if (access(path, F_OK) < 0) {
+                TEXT_COPY(seen->folder, places->directory);
+                return;
+        }
+        TEXT_COPY(places->append_folder, "appendonlydir");
+        TEXT_COPY(places->append_file, "appendonly.aof");
+        find_folder(seen, places);
+}
+
 static void read_files(void *data)
 {
         struct files_look *look = data;
@@ -84,8 +129,10 @@ static void read_files(void *data)
         cleanup_free char *manifest = NULL;
         char path[PATH_MAX + NAME_MAX];
 
+        if (!places->directory[0])
+                guess_places(look);
         room_read(&seen->room, seen->folder);
-        if (!seen->folder[0])
+        if (!seen->folder[0] || !places->append_file[0])
                 return;
         if (!places->append_folder[0]) {
                 snprintf(path, sizeof(path), "%s/%s", seen->folder, places->append_file);
@@ -95,17 +142,6 @@ static void read_files(void *data)
         snprintf(path, sizeof(path), "%s/%s.manifest", seen->folder, places->append_file);
         if (file_read(path, MANIFEST_MOST, &manifest, NULL, NULL) == 0)
                 read_manifest(seen, manifest);
-}
-
-/* "" where CONFIG did not say. */
-static void find_folder(struct redis_seen *seen, const struct redis_places *places)
-{
-        if (!places->directory[0] || !places->append_file[0] || strchr(places->append_file, '/') ||
-            strchr(places->append_folder, '/'))
-                return;
-        if (snprintf(seen->folder, sizeof(seen->folder), "%s%s%s", places->directory,
-                     places->append_folder[0] ? "/" : "", places->append_folder) >= (int)sizeof(seen->folder))
-                seen->folder[0] = '\0';
 }
 
 /* What the files do not say, Redis does. */
@@ -159,20 +195,35 @@ static void answered(struct redis_look *look, int failure)
                 look_at_files(look);
 }
 
-/* "KEY:123" at the start of a line. */
-static bool find_number(const char *text, const char *key, uint64_t *ret)
+/* What follows "KEY:" at the start of a line; NULL: there is none. */
+static const char *find_value(const char *text, const char *key)
 {
         size_t length = strlen(key);
 
-        for (const char *at = strstr(text, key); at; at = strstr(at + 1, key)) {
-                if ((at != text && at[-1] != '\n') || at[length] != ':')
-                        continue;
-                if (at[length + 1] < '0' || at[length + 1] > '9')
-                        return false;
-                *ret = strtoull(at + length + 1, NULL, 10);
-                return true;
-        }
-        return false;
+        for (const char *at = strstr(text, key); at; at = strstr(at + 1, key))
+                if ((at == text || at[-1] == '\n') && at[length] == ':')
+                        return at + length + 1;
+        return NULL;
+}
+
+static bool find_number(const char *text, const char *key, uint64_t *ret)
+{
+        const char *value = find_value(text, key);
+
+        if (!value || value[0] < '0' || value[0] > '9')
+                return false;
+        *ret = strtoull(value, NULL, 10);
+        return true;
+}
+
+static void find_process(struct redis_seen *seen, const char *text)
+{
+        const char *path = find_value(text, "executable");
+        size_t length = path ? strcspn(path, "\r\n") : 0;
+
+        (void)find_number(text, "process_id", &seen->process_id);
+        if (length < sizeof(seen->executable))
+                snprintf(seen->executable, sizeof(seen->executable), "%.*s", (int)length, path ? path : "");
 }
 
 static void on_info(redis_link *link, int result, const redisReply *reply, void *userdata)
@@ -186,6 +237,7 @@ static void on_info(redis_link *link, int result, const redisReply *reply, void 
                 seen->counted = find_number(reply->str, "aof_rewrites", &count);
                 (void)find_number(reply->str, "current_save_keys_processed", &seen->keys_done);
                 (void)find_number(reply->str, "current_save_keys_total", &seen->keys_total);
+                find_process(seen, reply->str);
                 if (!seen->info.run_id[0])
                         result = -EPROTO;
         } else if (result == 0) {
@@ -207,7 +259,7 @@ static void keep_place(struct redis_look *look, const char *key, const char *val
                 TEXT_COPY(places->append_file, value);
 }
 
-/* Refused (an ACL, a renamed command): then the files stay unknown. */
+/* Refused (an ACL, a renamed command): then the files are looked for by its process. */
 static void on_config(redis_link *link, int result, const redisReply *reply, void *userdata)
 {
         struct redis_look *look = userdata;

@@ -12,8 +12,10 @@ struct redis_seen {
         struct redis_state info;
         bool counted; /* this Redis counts its rewrites (7.0 on) */
         uint64_t keys_done, keys_total;
-        char folder[PATH_SIZE]; /* of the append-only file; "" unknown */
-        bool hung;              /* the folder did not answer in time: nothing is known of files and room */
+        uint64_t process_id;        /* as it says; perhaps of another host or container */
+        char executable[PATH_SIZE]; /* "" not said */
+        char folder[PATH_SIZE];     /* of the append-only file; "" unknown */
+        bool hung; /* the folder did not answer in time: nothing is known of files and room */
         /* The files themselves could be read: then sizes and identity below are theirs. */
         bool files;
         char base_name[TEXT_SIZE]; /* printable; the base of a manifest, or the one file */
@@ -27,7 +29,7 @@ struct redis_look;
  * says how). look may be ended and freed by it. */
 typedef void (*redis_look_ready)(struct redis_look *look, int result, void *userdata);
 
-/* Where CONFIG says the files are. */
+/* Where the files are, by CONFIG, or else by its process's working folder. */
 struct redis_places {
         char directory[PATH_SIZE], append_folder[NAME_SIZE * 2], append_file[NAME_SIZE * 2];
 };

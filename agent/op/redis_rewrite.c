@@ -225,6 +225,7 @@ static void finish(struct op *op, uint64_t took_us)
         struct rewrite *self = op->state;
         const struct redis_seen *before = &self->before, *after = &self->look.seen;
         bool files = before->files && after->files, settled = self->compact.settles;
+        bool room = after->room.disk_known;
         char took[32], old_size[32], new_size[32];
 
         time_duration_text(took, sizeof(took), took_us);
@@ -233,9 +234,13 @@ static void finish(struct op *op, uint64_t took_us)
         if (!settled)
                 op_figure(op, "seconds", "%.1f", (double)took_us / (double)USEC_PER_SEC);
         op->state = rewrite_free(self);
-        op_finish(op, 0, "rewritten %s%s: %s -> %s%s", settled ? "" : "in ", settled ? COMPACT_SETTLED : took,
-                  old_size, new_size,
-                  files ? ", new base seen" : " (by Redis's word: its files cannot be seen from here)");
+        op_finish(
+                op, 0, "rewritten %s%s: %s -> %s%s", settled ? "" : "in ", settled ? COMPACT_SETTLED : took,
+                old_size, new_size,
+                files  ? ", new base seen"
+                : room ? " (by Redis's word: its files cannot be seen from here)"
+                       : " (by Redis's word: its files cannot be seen from here, nor could the room for new "
+                         "ones before)");
 }
 
 static void judge(struct op *op)

@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 
 #include "common/base/text.h"
+#include "common/model/fork_memory.h"
 
 uint64_t room_estimate(uint64_t memory_used, uint64_t file_size)
 {
@@ -15,33 +16,29 @@ uint64_t room_estimate(uint64_t memory_used, uint64_t file_size)
         return bound > UINT64_MAX - bound / 8 ? UINT64_MAX : bound + bound / 8;
 }
 
-/* Without a limit the kernel guesses, and half of what is used has proven enough; with one it counts a fork
- * as if every page of it were written to. */
 static int check_memory(const struct memory_facts *memory, uint64_t used, struct error *error)
 {
-        char needed[32], available[32];
+        const struct fork_memory facts = {memory->overcommit, memory->commit_limited, memory->commit_left,
+                                          memory->available, memory->swap_free};
+        uint64_t needed, there;
+        char needed_text[32], there_text[32];
 
-        if (!memory->known || memory->overcommit)
+        if (!memory->known || fork_memory_fits(&facts, used, &needed, &there))
                 return 0;
-        if (memory->commit_limited && memory->commit_left < used) {
-                text_bytes(needed, sizeof(needed), used);
-                text_bytes(available, sizeof(available), memory->commit_left);
+        text_bytes(needed_text, sizeof(needed_text), needed);
+        text_bytes(there_text, sizeof(there_text), there);
+        if (memory->commit_limited)
                 return error_set(
                         error, -ENOMEM,
                         "the kernel would refuse a forked child: %s to promise, %s left of its limit "
                         "(vm.overcommit_memory is 2); raise vm.overcommit_ratio, or set "
                         "vm.overcommit_memory to 1",
-                        needed, available);
-        }
-        if (!memory->commit_limited && memory->available < used / 2) {
-                text_bytes(needed, sizeof(needed), used / 2);
-                text_bytes(available, sizeof(available), memory->available);
-                return error_set(error, -ENOMEM,
-                                 "too little memory for a forked child: %s needed (half of what Redis uses), "
-                                 "%s available; free some, or set vm.overcommit_memory to 1",
-                                 needed, available);
-        }
-        return 0;
+                        needed_text, there_text);
+        return error_set(error, -ENOMEM,
+                         "too little memory for a forked child: %s needed (%s of what Redis uses), %s "
+                         "available with the swap; free some%s",
+                         needed_text, memory->overcommit ? "a quarter" : "half", there_text,
+                         memory->overcommit ? "" : ", or set vm.overcommit_memory to 1");
 }
 
 int room_check(const struct room *room, struct error *error)

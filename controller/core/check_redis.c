@@ -6,6 +6,7 @@
 
 #include "common/base/text.h"
 #include "common/base/time.h"
+#include "common/model/fork_memory.h"
 #include "controller/core/check.h"
 
 #define MB 1000000u
@@ -253,41 +254,31 @@ void check_rewrite_disk(struct checking *checking)
                        check_plain(redis->directory, "FOLDER"));
 }
 
-/* vm.overcommit_memory 2: a fork counts as if all of it were written to, whatever is free. */
-static void find_commit_limit(struct checking *checking, const struct redis_state *redis)
-{
-        const struct host_state *host = &checking->agent->host;
-        struct finding *finding;
-
-        if (host->commit_left >= redis->used_memory)
-                return;
-        finding = finding_add(checking, SEVERITY_WARNS);
-        finding_evidence(finding,
-                         "%s uses %s, the kernel of %s may promise %s more (vm.overcommit_memory is 2): the "
-                         "fork of a rewrite or save would be refused",
-                         checking->service->spec.name, CHECK_BYTES(redis->used_memory), checking->host->name,
-                         CHECK_BYTES(host->commit_left));
-        finding_advice(finding,
-                       "on %s: sysctl -w vm.overcommit_memory=1, or raise vm.overcommit_ratio, and the same "
-                       "in /etc/sysctl.d",
-                       checking->host->name);
-}
-
-/* A rewrite forks. Without overcommit the kernel wants all of the process's memory to be there at that
- * moment; with it, copies are needed for what changes meanwhile. */
+/* A rewrite forks: the operation refuses where this finds something, by the same judgement. */
 void check_rewrite_memory(struct checking *checking)
 {
         const struct redis_state *redis = answering(checking);
         const struct host_state *host = &checking->agent->host;
-        uint64_t there = host->memory_available + host->swap_free;
+        const struct fork_memory memory = {host->overcommit, host->commit_limited, host->commit_left,
+                                           host->memory_available, host->swap_free};
+        uint64_t needed, there;
         struct finding *finding;
 
-        if (!redis || !redis->aof_enabled || host->memory_total == 0)
+        if (!redis || !redis->aof_enabled || host->memory_total == 0 ||
+            fork_memory_fits(&memory, redis->used_memory, &needed, &there))
                 return;
+        finding = finding_add(checking, SEVERITY_WARNS);
         if (host->commit_limited) {
-                find_commit_limit(checking, redis);
-        } else if (!host->overcommit && there < redis->used_memory) {
-                finding = finding_add(checking, SEVERITY_WARNS);
+                finding_evidence(finding,
+                                 "%s uses %s, the kernel of %s may promise %s more (vm.overcommit_memory is "
+                                 "2): the fork of a rewrite or save would be refused",
+                                 checking->service->spec.name, CHECK_BYTES(redis->used_memory),
+                                 checking->host->name, CHECK_BYTES(there));
+                finding_advice(finding,
+                               "on %s: sysctl -w vm.overcommit_memory=1, or raise vm.overcommit_ratio, and "
+                               "the same in /etc/sysctl.d",
+                               checking->host->name);
+        } else if (!host->overcommit) {
                 finding_evidence(
                         finding,
                         "%s uses %s, %s has %s available and does not overcommit: the fork of a rewrite "
@@ -297,13 +288,12 @@ void check_rewrite_memory(struct checking *checking)
                 finding_advice(finding,
                                "on %s: sysctl -w vm.overcommit_memory=1, and the same in /etc/sysctl.d",
                                checking->host->name);
-        } else if (host->overcommit && there < redis->used_memory / 4) {
-                finding = finding_add(checking, SEVERITY_WARNS);
+        } else {
                 finding_evidence(finding,
                                  "%s uses %s and %s has %s available: writes during a rewrite may exhaust it",
                                  checking->service->spec.name, CHECK_BYTES(redis->used_memory),
                                  checking->host->name, CHECK_BYTES(there));
-                finding_advice(finding, "free memory on %s, or rewrite when few writes come",
+                finding_advice(finding, "free memory on %s; muster rewrites nothing there before",
                                checking->host->name);
         }
 }

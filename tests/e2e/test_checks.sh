@@ -240,10 +240,13 @@ if $has_tile38; then
         check geo
         found 'blocks tile38-leftover geo' 'appendonly.aof-bak is there, 13 B: .* may be the only whole one; geo has 1 objects'
         not_found '^[a-z]+ tile38-aof geo$'
-        "$control" muster plan reboot h1 --json >"$work/plan" || true
-        not_planned() { ! grep -q 'tile38.shrink' "$work/plan"; }
-        not_planned || fail "a reboot would shrink geo over its old file"
+        "$control" muster plan restart geo >"$work/plan"
+        grep -q 'geo unit.stop' "$work/plan" || fail "no plan: $(cat "$work/plan")"
+        ! grep 'tile38.shrink' "$work/plan" || fail "a restart would shrink geo over its old file"
         on rm /var/lib/geo/appendonly.aof-bak
+        "$control" muster plan restart geo >"$work/plan"
+        grep -q 'geo tile38.shrink' "$work/plan" || fail "no shrink without the old file: $(cat "$work/plan")"
+        on systemctl disable --quiet muster-agent # that was repaired too
         echo "tile38: what a swap has put aside is kept"
 fi
 

@@ -235,9 +235,22 @@ op 1 redis.rewrite port=$port
 said 'failed EACCES Redis does not answer INFO as it should: NOAUTH .*'
 redis-cli -p $port -a secret --no-auth-warning config set requirepass '' >/dev/null
 cli acl setuser default -config >/dev/null
+# Its process tells its folder.
+op 0 redis.rewrite port=$port
+said 'done rewritten in .* -> .*, new base seen'
+cli acl setuser default +config >/dev/null
+passed
+
+# Files of another name: the folder tells of the room, Redis of the rest.
+case_name="files that cannot be found"
+main=$port main_dir=$dir main_pid=$pid
+redis other --appendfilename other.aof
+fill 100 1
+cli acl setuser default -config >/dev/null
 op 0 redis.rewrite port=$port
 said 'done rewritten in .* \(by Redis.s word: its files cannot be seen from here\)'
-cli acl setuser default +config >/dev/null
+end_redis
+port=$main dir=$main_dir pid=$main_pid
 passed
 
 case_name="restart during a rewrite"
@@ -286,7 +299,7 @@ passed
 
 # One that waits for a save is forgotten when the file is turned off; where the files cannot be seen, only the count tells.
 case_name="rewrite that is dropped"
-redis dropped
+redis dropped --appendfilename other.aof
 fill 2000 1
 slow 1000
 cli bgsave >/dev/null
@@ -319,9 +332,29 @@ if unshare -rm true 2>/dev/null; then
                 trap "kill -KILL $!" EXIT
                 until redis-cli -s "$dir/socket" ping >/dev/null 2>&1; do kill -0 $!; sleep 0.02; done
                 redis-cli -s "$dir/socket" eval "for i=1,2000 do redis.call([[SET]], i, string.rep([[x]], 800)) end" 0
-                ! "$driver" redis.rewrite socket="$dir/socket" >"$out" 2>&1' >/dev/null || fail "it did not fail"
-        said 'failed ENOSPC too little disk for a second copy: up to .* needed, .* available; .*'
-        not_said 'progress .*'
+                ! "$driver" redis.rewrite socket="$dir/socket" >"$out" 2>&1
+                redis-cli -s "$dir/socket" acl setuser default -config
+                ! "$driver" redis.rewrite socket="$dir/socket" >"$out.refused" 2>&1' >/dev/null || fail "it did not fail"
+        for out in "$out.refused" "$out"; do
+                said 'failed ENOSPC too little disk for a second copy: up to .* needed, .* available; .*'
+                not_said 'progress .*'
+        done
+        passed
+
+        # Its process is another one here, as in a container: what could not be looked at is said.
+        case_name="process that cannot be seen"
+        mkdir "$work/far"
+        # shellcheck disable=SC2016 # for the inner shell
+        unshare -rpf --kill-child redis-server --port 0 --dir "$work/far" --save "" --appendonly yes \
+                --unixsocket "$work/far/socket" --logfile "$work/far/log" --pidfile "$work/far/inner" &
+        echo $! >"$work/far/pid"
+        far() { redis-cli -s "$work/far/socket" "$@"; }
+        until_true 10 far ping
+        far acl setuser default -config >/dev/null
+        op 0 redis.rewrite socket="$work/far/socket"
+        said 'done rewritten in .* \(by Redis.s word: .* nor could the room for new ones before\)'
+        kill -KILL "$(cat "$work/far/pid")"
+        rm "$work/far/pid"
         passed
 else
         echo "$case_name: not tried, no mount namespaces here (the judgement itself is a unit test)"

@@ -44,10 +44,13 @@ static void memory_must_do_for_a_fork(void **state)
 
         assert_int_equal(room_check(&room, &error), -ENOMEM);
         assert_non_null(strstr(error.text, "overcommit"));
-        room.memory.available++;
+        room.memory.swap_free++;
         assert_int_equal(room_check(&room, NULL), 0);
-        room.memory.available = 0;
-        room.memory.overcommit = true;
+        /* No fork is refused, but what is written meanwhile is copied. */
+        room.memory = (struct memory_facts){.known = true, .available = 2 * GB - 1, .overcommit = true};
+        assert_int_equal(room_check(&room, &error), -ENOMEM);
+        assert_non_null(strstr(error.text, "2.0 GB needed (a quarter of what Redis uses)"));
+        room.memory.available++;
         assert_int_equal(room_check(&room, NULL), 0);
         room.memory = (struct memory_facts){0}; /* not known: nothing is refused for it */
         assert_int_equal(room_check(&room, NULL), 0);
