@@ -214,7 +214,14 @@ static int watch(struct running *running, const struct operations_watcher *watch
         return 0;
 }
 
-/* Two operations on one service at once would undo each other; on the host, a reboot excludes all. */
+/* Writes a data set anew, with the disk and the memory that its host has for one. */
+static bool compacts(enum operation_kind kind)
+{
+        return kind == OPERATION_REDIS_REWRITE || kind == OPERATION_TILE38_SHRINK;
+}
+
+/* Two operations on one service at once would undo each other; on the host, a reboot excludes all, and one
+ * compaction another, whoever asks for them. */
 static int check_conflict(const operations *operations, const struct operation_request *request,
                           struct error *error)
 {
@@ -230,6 +237,11 @@ static int check_conflict(const operations *operations, const struct operation_r
                 if (request->service.kind != SERVICE_NONE &&
                     text_equal(other->service.name, request->service.name))
                         return error_set(error, -EBUSY, "%s is under way on %s (operation %s)",
+                                         operation_type(other->kind)->name, other->service.name, other->id);
+                if (compacts(request->kind) && compacts(other->kind))
+                        return error_set(error, -EBUSY,
+                                         "%s is under way on %s (operation %s), and only one at a time is on "
+                                         "a host",
                                          operation_type(other->kind)->name, other->service.name, other->id);
                 count++;
         }

@@ -244,6 +244,8 @@ if $has_tile38; then
         grep -q 'geo unit.stop' "$work/plan" || fail "no plan: $(cat "$work/plan")"
         ! grep 'tile38.shrink' "$work/plan" || fail "a restart would shrink geo over its old file"
         on rm /var/lib/geo/appendonly.aof-bak
+        check geo
+        not_found '^blocks tile38-leftover geo$'
         "$control" muster plan restart geo >"$work/plan"
         grep -q 'geo tile38.shrink' "$work/plan" || fail "no shrink without the old file: $(cat "$work/plan")"
         on systemctl disable --quiet muster-agent # that was repaired too

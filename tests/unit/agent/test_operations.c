@@ -354,6 +354,27 @@ static struct operation_request rewrite_request(unsigned number)
         return made;
 }
 
+/* One that writes a data set anew at a time, whoever asks; others go on beside it. */
+static void test_one_compaction(void **state)
+{
+        struct fixture *f = *state;
+        struct operation_request first = rewrite_request(1), other = rewrite_request(2);
+        struct operation_request stop = request(3, "apps");
+        struct told told = {0};
+        struct op *rewrite;
+
+        strcpy(other.service.name, "bulk");
+        assert_int_equal(submit(f, &first, &told, NULL), 0);
+        rewrite = stand_in.op;
+        assert_int_equal(submit(f, &other, &told, NULL), -EBUSY);
+        assert_null(ledger_find(f->ledger, other.id));
+        assert_int_equal(submit(f, &stop, &told, NULL), 0);
+        op_finish(rewrite, 0, "done");
+        RUN_UNTIL(f, sd_event_run(f->event, 0) == 0);
+        assert_int_equal(submit(f, &other, &told, NULL), 0);
+        assert_int_equal(stand_in.starts, 3);
+}
+
 /* Begun, noted, and its agent gone. */
 static struct operation_request rewrite_interrupted(struct fixture *f)
 {
@@ -473,6 +494,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_progress_of_parts_and_deadline, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_interrupted, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_one_compaction, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_taken_up, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_taken_up_unsettled, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_not_taken_up, setup, teardown),
