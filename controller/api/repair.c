@@ -10,6 +10,7 @@
 #include "common/base/time.h"
 #include "controller/api/batch.h"
 #include "controller/api/handlers.h"
+#include "controller/core/load_saving.h"
 
 /* Agents report at least every ten seconds. */
 #define SETTLE_US (15 * USEC_PER_SEC)
@@ -54,20 +55,39 @@ static void give_up(struct repairing *all, const char *why, int code)
         api_fail(call, why, code);
 }
 
+/* Of what makes the next load shorter. */
+static void saving_text(char *out, size_t size, const struct api_context *context,
+                        const struct operation_report *report, const char *service)
+{
+        char low[32], high[32];
+        struct load_saving saving;
+        struct plan_rate rate = {0};
+
+        (void)loads_rate(context->store, service, &rate); /* what is not learned makes the range wide */
+        if (!load_saving(&saving, report->figures, report->figure_count, &rate))
+                return;
+        time_duration_text(low, sizeof(low), saving.low_us);
+        time_duration_text(high, sizeof(high), saving.high_us);
+        snprintf(out, size, "; the next load takes %s to %s less", low, high);
+}
+
 static void on_ended(size_t work, const struct batch_end *end, void *userdata)
 {
         struct repairing *all = userdata;
         struct repair *repair = &all->repairs[work];
         const struct finding *finding = repair->finding;
         const struct operation_type *type = operation_type(finding->fix);
-        char line[ERROR_TEXT_SIZE + 256];
+        char line[ERROR_TEXT_SIZE + 256], saving[128] = "";
 
         repair->done = end->report && end->report->state == OPERATION_DONE;
-        snprintf(line, sizeof(line), "%s%s%s %s: %s", finding->host, finding->service[0] ? "/" : "",
+        if (repair->done)
+                saving_text(saving, sizeof(saving), all->context, end->report, finding->service);
+        snprintf(line, sizeof(line), "%s%s%s %s: %s%s", finding->host, finding->service[0] ? "/" : "",
                  finding->service, type ? type->name : "?",
                  end->text[0]   ? end->text
                  : repair->done ? "done"
-                                : "failed");
+                                : "failed",
+                 saving);
         if (api_check_send(all->call, finding, line, !repair->done, false) < 0)
                 log_warning("a caller of check --fix cannot be told any more");
 }

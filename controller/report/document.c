@@ -8,6 +8,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
+#include "controller/core/load_saving.h"
 #include "controller/report/facts.h"
 #include "controller/report/markup.h"
 
@@ -254,9 +255,27 @@ static void write_hosts(struct writer *writer)
                 markup_table_end(markup);
 }
 
+/* By the rate that the plan went by when it foresaw the load; "-" where the figures do not tell. */
+static const char *saving_text(const struct report_facts *facts, char out[2 * SPAN_SIZE + 8],
+                               const struct step *plan, const struct report_event *result)
+{
+        struct plan_rate rate = {0};
+        struct load_saving saving;
+
+        for (size_t i = 0; i < facts->plan->step_count; i++)
+                if (facts->plan->steps[i].phase == PHASE_LOAD && facts->plan->steps[i].kind == STEP_GATE &&
+                    text_equal(facts->plan->steps[i].service.name, plan->service.name))
+                        rate = facts->plan->steps[i].rate;
+        if (!load_saving(&saving, result->figures, result->figure_count, &rate))
+                return "-";
+        return range_text(out, saving.low_us, saving.high_us);
+}
+
 /* "NAME-before" and "NAME-after" as one row each; the numbers that a rewrite is judged by. */
 static void write_pairs(struct writer *writer, const struct step *plan, const struct report_step *step)
 {
+        char saves[2 * SPAN_SIZE + 8];
+
         for (size_t i = 0; i < step->result->figure_count; i++) {
                 const struct figure *before = &step->result->figures[i];
                 char other[NAME_SIZE + 8], what[NAME_SIZE], text[SPAN_SIZE];
@@ -276,6 +295,9 @@ static void write_pairs(struct writer *writer, const struct step *plan, const st
                 markup_cell(writer->markup, "%s", figure_text(text, what, before->value));
                 markup_cell(writer->markup, "%s", figure_text(text, what, after));
                 markup_cell(writer->markup, "%s", span_text(text, report_step_took(step)));
+                markup_cell(writer->markup, "%s",
+                            text_equal(what, "size") ? saving_text(writer->facts, saves, plan, step->result)
+                                                     : "");
                 markup_row_end(writer->markup);
         }
 }
@@ -290,7 +312,8 @@ static void write_compact(struct writer *writer)
                         continue;
                 if (!any) {
                         markup_heading(writer->markup, "Rewrites");
-                        TABLE(writer->markup, "step", "figure", "before", "after", "took");
+                        TABLE(writer->markup, "step", "figure", "before", "after", "took",
+                              "saves at the next load");
                 }
                 any = true;
                 write_pairs(writer, &facts->plan->steps[i], &facts->steps[i]);

@@ -32,6 +32,9 @@ muster reboot --yes
 assert_restarted
 muster report | tee "$work/report"
 for host in db1 db2 app1; do grep -q "$host" "$work/report" || fail "the report does not speak of $host"; done
+# What the rewrite before the reboot was worth: sizes of a real append-only file, and a range.
+grep -qE '^\| db1/bds redis\.rewrite \| size \| [0-9.]+ [kM]?B \| [0-9.]+ [kM]?B \| [^|]+ \| [0-9.]+ .*s to [0-9.]+ .*s \|$' "$work/report" ||
+        fail "the report does not say what the rewrite of bds saves"
 muster run ls | tee "$work/runs"
 grep -q "done" "$work/runs" || fail "the run is not listed as done"
 

@@ -61,6 +61,8 @@ test_fixed() {
                 fail "the finding is not told: $(cat "$work/out")"
         jq -e '[.repairs[] | select(.finding.id == "aof-growth" and (.repair_failed | not))] | length == 1' "$work/out" >/dev/null ||
                 fail "the repair is not told, or failed: $(jq .repairs "$work/out")"
+        jq -e '[.repairs[].repair | select(test("rewritten in .*; the next load takes .* to .* less$"))] | length == 1' \
+                "$work/out" >/dev/null || fail "what it saves is not said: $(jq .repairs "$work/out")"
         jq -e '[.remaining[] | select(.id == "aof-growth")] | length == 0' "$work/out" >/dev/null ||
                 fail "the finding remains: $(jq .remaining "$work/out")"
         [[ $(info aof_rewrites) -eq 1 ]] || fail "$(info aof_rewrites) rewrites instead of one"

@@ -147,7 +147,7 @@ static void test_good_run(void **state)
         expect(text, "## Follow-ups\n\nNone.\n");
         snprintf(boot, sizeof(boot), "| db2 | %032x | %032x | yes | ", 0x1001, 0xb0070 + 2);
         expect(text, boot);
-        expect(text, "| db1/bds redis.rewrite | size | 12.0 GB | 3.0 GB | 40.0 s |\n");
+        expect(text, "| db1/bds redis.rewrite | size | 12.0 GB | 3.0 GB | 40.0 s | 21.6 s to 1 h 52 min |\n");
         expect(text, "| db1/bds redis.rewrite | rewrites | 4 | 5 | ");
         expect(text, "| app1/apps pm2.verify | done | expected 133, as-saved 133 |\n");
         expect(text, "| compact | 5 of 5 | +00:00.0 | +00:40.0 | 40.0 s |\n");
