@@ -317,7 +317,7 @@ static void keep_place(struct places *places, const char *key, const char *value
                 places->save_points = value[0] != '\0';
 }
 
-/* An array of names and values. Refused (loading, ACL) leaves what is known. */
+/* An array of names and values. Refused, it leaves what is known: it is loading, or muster may not ask. */
 static void on_config(redis_link *link, int result, const redisReply *reply, void *userdata)
 {
         struct probe *probe = userdata;
@@ -329,6 +329,9 @@ static void on_config(redis_link *link, int result, const redisReply *reply, voi
                             reply->element[i + 1]->type == REDIS_REPLY_STRING)
                                 keep_place(&redis->places, reply->element[i]->str,
                                            reply->element[i + 1]->str);
+        if (result == 0 && reply->type == REDIS_REPLY_ERROR && !text_starts(reply->str, "LOADING"))
+                text_copy_clean(redis->reading.redis.config_refused,
+                                sizeof(redis->reading.redis.config_refused), reply->str);
         answered(probe, result);
 }
 

@@ -107,6 +107,7 @@ struct redis_state {
         char aof_last_write_status[NAME_SIZE];
         char rdb_last_save_status[NAME_SIZE];
         bool rdb_save_in_progress, save_points;
+        char config_refused[TEXT_SIZE]; /* how CONFIG was: then save_points and directory are not known */
         uint64_t loading_total_bytes, loading_loaded_bytes;
         char directory[PATH_SIZE];
         uint64_t directory_available;

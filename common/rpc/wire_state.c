@@ -128,6 +128,7 @@ static Muster__V1__RedisState *wire_redis(struct wire_arena *arena, const struct
         message->loading_total_bytes = state->loading_total_bytes;
         message->loading_loaded_bytes = state->loading_loaded_bytes;
         message->save_points = state->save_points;
+        message->config_refused = wire_text(arena, state->config_refused);
         message->directory = wire_text(arena, state->directory);
         message->directory_available = state->directory_available;
         message->directory_hung = state->directory_hung;
@@ -321,6 +322,7 @@ static int read_redis(struct redis_state *ret, const Muster__V1__RedisState *mes
             TEXT_COPY(ret->aof_last_write_status, message->aof_last_write_status) < 0 ||
             TEXT_COPY(ret->rdb_last_save_status, message->rdb_last_save_status) < 0 ||
             TEXT_COPY(ret->directory, message->directory) < 0 ||
+            TEXT_COPY(ret->config_refused, message->config_refused) < 0 ||
             TEXT_COPY(ret->base_file, message->base_file) < 0 || TEXT_COPY(ret->disk, message->disk) < 0 ||
             TEXT_COPY(ret->master_address, message->master_address) < 0 ||
             TEXT_COPY(ret->replication_id, message->replication_id) < 0)

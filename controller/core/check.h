@@ -85,6 +85,7 @@ void check_aof_growth(struct checking *checking);
 void check_reload_time(struct checking *checking);
 void check_rewrite_disk(struct checking *checking);
 void check_rewrite_memory(struct checking *checking);
+void check_config(struct checking *checking);
 void check_persistence(struct checking *checking);
 void check_last_write(struct checking *checking);
 void check_role(struct checking *checking);

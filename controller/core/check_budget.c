@@ -51,7 +51,8 @@ void check_stop_budget(struct checking *checking)
         struct finding *finding;
 
         if (!checking->service->spec.unit[0] || !checking->state->redis.answering ||
-            !checking->state->redis.save_points || !is_limit(limit))
+            (!checking->state->redis.save_points && !checking->state->redis.config_refused[0]) ||
+            !is_limit(limit))
                 return;
         plan_estimate_operation(&step, checking->state);
         if (step.high_us <= limit)

@@ -125,7 +125,8 @@ void check_persistence(struct checking *checking)
         const struct redis_state *redis = answering(checking);
         struct finding *finding;
 
-        if (!redis || redis->aof_enabled || redis->save_points || redis->keys == 0)
+        if (!redis || redis->aof_enabled || redis->save_points || redis->config_refused[0] ||
+            redis->keys == 0)
                 return;
         finding = finding_add(checking, SEVERITY_WARNS);
         finding_evidence(finding,
@@ -135,6 +136,26 @@ void check_persistence(struct checking *checking)
         finding_advice(finding,
                        "if the data matters, on %s: %s CONFIG SET appendonly yes, and the same in its "
                        "file",
+                       checking->host->name, client(checking).text);
+}
+
+/* What Redis keeps from this login is said, and not passed over. */
+void check_config(struct checking *checking)
+{
+        const struct redis_state *redis = answering(checking);
+        struct finding *finding;
+
+        if (!redis || !redis->config_refused[0])
+                return;
+        finding = finding_add(checking, SEVERITY_WARNS);
+        finding_evidence(
+                finding,
+                "%s refuses CONFIG GET (%.100s): not known, and not checked, are its save points and "
+                "the room in its folder",
+                checking->service->spec.name, redis->config_refused);
+        finding_advice(finding,
+                       "on %s: %s ACL SETUSER USER +config|get (before Redis 7: +config), or give a login "
+                       "that may, in redis-logins in the agent's folder",
                        checking->host->name, client(checking).text);
 }
 
@@ -166,7 +187,7 @@ void check_last_write(struct checking *checking)
                 check_status(checking, redis->aof_last_rewrite_status, SEVERITY_WARNS, "rewrite of the AOF",
                              "BGREWRITEAOF");
         }
-        if (redis->save_points)
+        if (redis->save_points || redis->config_refused[0])
                 check_status(checking, redis->rdb_last_save_status, SEVERITY_WARNS, "RDB save", "BGSAVE");
 }
 

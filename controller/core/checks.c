@@ -35,6 +35,7 @@ static const struct check checks[] = {
         {"ready", UNIT | REDIS | TILE38, false, check_ready},
         {"role", REDIS, false, check_role},
         {"replica-link", REDIS, false, check_replica_link},
+        {"config", REDIS, false, check_config},
         {"persistence", REDIS, false, check_persistence},
         {"last-write", REDIS, false, check_last_write},
         {"aof-growth", REDIS, false, check_aof_growth},

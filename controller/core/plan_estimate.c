@@ -40,13 +40,18 @@ static void estimate_stop(struct step *step, const struct service_state *state)
 {
         char size[32], basis[TEXT_SIZE];
 
-        if (!state || state->kind != SERVICE_REDIS || !state->redis.save_points) {
+        bool unknown = state && state->redis.config_refused[0];
+
+        if (!state || state->kind != SERVICE_REDIS || (!state->redis.save_points && !unknown)) {
                 set_range(step, 100 * USEC_PER_MSEC, 10 * USEC_PER_SEC, "stopping, nothing large to write");
                 return;
         }
         text_bytes(size, sizeof(size), state->redis.used_memory);
-        snprintf(basis, sizeof(basis), "saves an RDB of up to %s on its way down", size);
-        set_range(step, 100 * USEC_PER_MSEC + span((double)state->redis.used_memory / 4, SAVE_FASTEST),
+        snprintf(basis, sizeof(basis), "%s an RDB of up to %s on its way down%s",
+                 unknown ? "may save" : "saves", size, unknown ? ": CONFIG is refused" : "");
+        set_range(step,
+                  100 * USEC_PER_MSEC +
+                          (unknown ? 0 : span((double)state->redis.used_memory / 4, SAVE_FASTEST)),
                   10 * USEC_PER_SEC + span((double)state->redis.used_memory, SAVE_SLOWEST), basis);
 }
 

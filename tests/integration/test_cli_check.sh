@@ -89,6 +89,24 @@ test_read_live() {
         done
 }
 
+# A login that may not ask CONFIG: what is not known is said, and nothing is made up of it.
+test_config_refused() {
+        redis config set appendonly no >/dev/null
+        check cache
+        grep -q "^warns    one/cache persistence$" "$work/out" || fail "it keeps nothing: $(cat "$work/out")"
+        redis config set save '3600 1' >/dev/null
+        redis acl setuser root on '>root' '~*' '&*' +@all >/dev/null
+        redis acl setuser default -config >/dev/null
+        check cache
+        grep -A 1 "^warns    one/cache config$" "$work/out" | grep -q 'cache refuses CONFIG GET (NOPERM .*save points' ||
+                fail "what is not known is not said: $(cat "$work/out")"
+        if grep -q " persistence$" "$work/out"; then fail "it has save points: $(cat "$work/out")"; fi
+        # All that muster needs.
+        redis --user root --pass root --no-auth-warning acl setuser default -@all +info +ping '+config|get' +bgrewriteaof >/dev/null
+        check cache
+        if grep -qE " (config|persistence|ready)$" "$work/out"; then fail "more is needed: $(cat "$work/out")"; fi
+}
+
 # An agent that does not answer is not waited for long, and what it said before is not passed off as new.
 test_late() {
         kill -STOP "$agent_pid"
@@ -121,6 +139,7 @@ main() {
         test_read_live
         test_late
         test_repair_fails
+        test_config_refused
         ends_well muster-agent "$agent_pid" "$work/one.log"
         ends_well muster-controller "$controller_pid" "$work/controller.log"
         conclude

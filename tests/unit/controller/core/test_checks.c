@@ -211,6 +211,22 @@ static void test_hung(void **state)
         expect("tile38-aof", SEVERITY_BLOCKS, "the files of geo do not answer", "dmesg");
 }
 
+/* What Redis keeps from muster is neither called missing nor sound. */
+static void test_config_refused(void **state)
+{
+        struct redis_state *redis = &state_of(BDS)->redis;
+
+        strcpy(redis->config_refused, "NOPERM no permissions to run the 'config|get' command");
+        redis->aof_enabled = redis->save_points = false;
+        redis->directory[0] = '\0';
+        expect("config", SEVERITY_WARNS, "bds refuses CONFIG GET (NOPERM no permissions", "+config|get");
+        strcpy(redis->rdb_last_save_status, "err");
+        expect_nth(2, 1, "last-write", SEVERITY_WARNS, "the last RDB save of bds", "");
+        strcpy(redis->rdb_last_save_status, "ok");
+        state_of(BDS)->unit.timeout_stop_us = 10 * USEC_PER_SEC;
+        expect_nth(2, 1, "stop-budget", SEVERITY_WARNS, "may save an RDB of up to 2.0 GB", "");
+}
+
 static void test_rewrite_memory(void **state)
 {
         struct host_state *host = &w.agents[0].host;
@@ -433,13 +449,28 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, sound_fleet, end)
         const struct CMUnitTest tests[] = {
-                TEST(test_sound),          TEST(test_reported),      TEST(test_unit),
-                TEST(test_autostart),      TEST(test_ready),         TEST(test_role),
-                TEST(test_replica_link),   TEST(test_persistence),   TEST(test_last_write),
-                TEST(test_aof_growth),     TEST(test_rewrite_disk),  TEST(test_hung),
-                TEST(test_rewrite_memory), TEST(test_reload_time),   TEST(test_budgets),
-                TEST(test_tile38),         TEST(test_tile38_backup), TEST(test_pm2),
-                TEST(test_pm2_snapshot),   TEST(test_pm2_dump),      TEST(test_order),
+                TEST(test_sound),
+                TEST(test_reported),
+                TEST(test_unit),
+                TEST(test_autostart),
+                TEST(test_ready),
+                TEST(test_role),
+                TEST(test_replica_link),
+                TEST(test_persistence),
+                TEST(test_last_write),
+                TEST(test_aof_growth),
+                TEST(test_rewrite_disk),
+                TEST(test_hung),
+                TEST(test_rewrite_memory),
+                TEST(test_config_refused),
+                TEST(test_reload_time),
+                TEST(test_budgets),
+                TEST(test_tile38),
+                TEST(test_tile38_backup),
+                TEST(test_pm2),
+                TEST(test_pm2_snapshot),
+                TEST(test_pm2_dump),
+                TEST(test_order),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
