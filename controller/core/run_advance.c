@@ -470,19 +470,29 @@ static uint64_t gate_ends_us(const run *run, size_t index, bool held)
         return ends_us;
 }
 
+static int fail_gate(struct turn *turn, size_t index, const char *text)
+{
+        struct operation_report roles;
+        bool told = gate_roles(turn->run, index, &roles);
+
+        return decide_failed(turn, index, false, text, told ? &roles : NULL);
+}
+
 static int advance_gate(struct turn *turn, size_t index)
 {
         struct run_step *step = &turn->run->steps[index];
         const struct step *plan = &turn->run->plan->steps[index];
-        const struct run_service *service = &turn->run->services[step->service];
+        struct run_service *service = &turn->run->services[step->service];
         char why[WHY_SIZE], text[WHY_SIZE + 128], limit[64];
-        struct operation_report roles;
-        bool told;
         int r = 0;
 
+        if (!step->since_us)
+                load_wait_begins(step, service);
         begin_wait(turn, step);
         if (gate_is_ready(turn->run, index, why, sizeof(why)))
                 return pass_gate(turn, index);
+        if (load_is_hopeless(step, service, text, sizeof(text)))
+                return fail_gate(turn, index, text);
         if (service->known && service->progress_total && service->progress_done > step->done)
                 r = show_progress(turn, index, service);
         if (service->known) {
@@ -493,8 +503,7 @@ static int advance_gate(struct turn *turn, size_t index)
                 return r;
         time_duration_text(limit, sizeof(limit), plan->deadline_us);
         snprintf(text, sizeof(text), "no progress for %s: %s", limit, why);
-        told = gate_roles(turn->run, index, &roles);
-        return decide_failed(turn, index, false, text, told ? &roles : NULL);
+        return fail_gate(turn, index, text);
 }
 
 /* --- the pass --------------------------------------------------------------------------------------------

@@ -44,29 +44,17 @@ static void forget_load(struct run_service *service)
         service->eta = NULL;
 }
 
-/* What this life of the controller has seen move moved just now; of what it sees first its agent says how
- * long it has not moved. */
-static void note_progress(struct run_service *service, const struct service_state *state, uint64_t now_us)
-{
-        uint64_t still_us = state->progress_still_ms * USEC_PER_MSEC;
-        bool moved = state->progress_done != service->progress_done ||
-                     state->progress_total != service->progress_total;
-
-        if (service->known && moved)
-                service->moved_us = now_us;
-        else if (!service->known && state->progress_total)
-                service->moved_us = now_us > still_us ? now_us - still_us : 0;
-}
-
 static void service_observe(struct run_service *service, const struct service_state *state, uint64_t now_us)
 {
         uint64_t total = state->progress_total;
+        char identity[IDENTITY_SIZE];
 
+        identity_of(state, identity);
         if (service->eta &&
             (state->phase == PHASE_READY || (total && (total != service->eta->total_bytes ||
                                                        state->progress_done < service->progress_done))))
                 forget_load(service);
-        note_progress(service, state, now_us);
+        load_note(service, state, identity, now_us);
         service->known = true;
         service->phase = state->phase;
         service->ready_for_us = state->ready_for_ms * USEC_PER_MSEC;
@@ -78,7 +66,7 @@ static void service_observe(struct run_service *service, const struct service_st
         text_copy_cut(service->replication_id, sizeof(service->replication_id), state->redis.replication_id);
         service->master_offset = state->redis.master_offset;
         service->replica_offset = state->redis.replica_offset;
-        identity_of(state, service->identity);
+        text_copy_cut(service->identity, sizeof(service->identity), identity);
         text_copy_cut(service->detail, sizeof(service->detail), state->detail);
         sample_load(service, now_us);
 }

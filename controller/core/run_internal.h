@@ -20,8 +20,9 @@
  * and to be asked. */
 #define LIFE_GRACE_US (60 * USEC_PER_SEC)
 #define STANDS_STILL_US                                                                                      \
-        (3 * USEC_PER_SEC) /* bytes that have not moved for longer than agents look seldom                   \
-                            */
+        (3 * USEC_PER_SEC)  /* bytes that have not moved for longer than agents look seldom                  \
+                             */
+#define LOADS_ANEW_MAX    3 /* how often a load may begin anew under a step that waits for it */
 #define ASK_FIRST_US      (100 * USEC_PER_MSEC)
 #define ASK_MAX_US        (10 * USEC_PER_SEC)
 #define INTERRUPTIONS_MAX 8
@@ -60,6 +61,15 @@ struct run_host {
         char held_by[TEXT_SIZE];  /* who asked its logind to hold a shutdown back; "" nobody */
 };
 
+/* How far a service's newest load has come, and how many there were. */
+struct run_load {
+        char instance[IDENTITY_SIZE]; /* whose it is; "" none was seen */
+        uint64_t furthest;            /* bytes */
+        unsigned begun;               /* loads */
+        bool by_another;              /* the newest is of another instance than the one before it */
+        char result[NAME_SIZE];       /* of its unit when that last ended badly; "" not seen */
+};
+
 /* A service as its agent last described it; all of it lived. */
 struct run_service {
         char name[NAME_SIZE];
@@ -67,7 +77,8 @@ struct run_service {
         bool known;
         enum service_phase phase;
         uint64_t ready_for_us, progress_done, progress_total, base_bytes;
-        uint64_t moved_us; /* monotonic: when its progress last moved */
+        uint64_t moved_us; /* monotonic: when its load last got further */
+        struct run_load load;
         char run_id[48];
         char role[ROLE_SIZE];
         char replication_id[48];
@@ -106,6 +117,7 @@ struct run_step {
         uint64_t since_us;  /* when waiting in this state began; 0: not yet */
         uint64_t spent_us;  /* how long it had waited by then, in earlier lives of the controller */
         uint64_t held_us;   /* when it began to wait for a load that it would cut off; 0: it does not */
+        unsigned loads;     /* how many of its service's loads are none begun anew: load_wait_begins */
         uint64_t doubt_us;  /* an interrupted reboot that has not happened: since when; 0 not */
         uint64_t ask_at_us; /* not before */
         unsigned asks;
@@ -239,6 +251,14 @@ int run_advance(struct turn *turn);
 int step_cuts_load(const run *run, size_t step);
 /* Waits for that load, for as long as its bytes move. ret_waits: it does. */
 int step_wait_for_load(struct turn *turn, size_t step, bool *ret_waits);
+/* Takes what is said of the service's load, by the instance of that identity, before the service itself is
+ * written anew. */
+void load_note(struct run_service *service, const struct service_state *state, const char *identity,
+               uint64_t now_us);
+/* The step begins to wait for a load of the service that is under way, or for one that is to come. */
+void load_wait_begins(struct run_step *step, struct run_service *service);
+/* Whether it has begun anew too often since then; if so, why says it. */
+bool load_is_hopeless(const struct run_step *step, const struct run_service *service, char *why, size_t size);
 /* Whether the step would begin a load while as many others of its disk are under way as are let. why (or
  * NULL): which, for people. */
 bool step_awaits_disk(const run *run, size_t step, char *why, size_t size);

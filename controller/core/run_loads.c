@@ -1,10 +1,76 @@
-/* Steps that wait for loads: what loads is not stopped, and no more services load from one disk at a time
- * than it was told to bear. */
+/* Steps that wait for loads: what loads is not stopped, no more services load from one disk at a time than it
+ * was told to bear, and a load that always begins anew is not waited for. */
 #include <stdio.h>
 
 #include "common/base/text.h"
 #include "common/base/time.h"
 #include "controller/core/run_internal.h"
+
+/* Only what goes beyond the furthest is progress. Bytes that fall back, and those of another process, are of
+ * a load that has begun anew: where something kills the server half way and something else starts it again,
+ * they move for ever and lead nowhere. */
+static bool load_gets_on(struct run_load *load, const char *instance, uint64_t done)
+{
+        bool is_same = text_equal(load->instance, instance), begins = !is_same || done < load->furthest;
+
+        if (begins) {
+                load->begun++;
+                load->by_another = !is_same;
+                text_copy_cut(load->instance, sizeof(load->instance), instance);
+        } else if (done == load->furthest) {
+                return false;
+        }
+        load->furthest = done;
+        return true;
+}
+
+/* What this life of the controller has seen move moved just now; of what it sees first its agent says how
+ * long it has not moved. */
+void load_note(struct run_service *service, const struct service_state *state, const char *identity,
+               uint64_t now_us)
+{
+        const char *instance = identity[0] ? identity : "?"; /* nothing tells one from the next */
+        uint64_t still_us = state->progress_still_ms * USEC_PER_MSEC;
+        uint64_t seen_us = now_us > still_us ? now_us - still_us : 0;
+        bool moved;
+
+        if (state->unit.result[0] && !text_equal(state->unit.result, "success"))
+                text_copy_cut(service->load.result, sizeof(service->load.result), state->unit.result);
+        if (state->phase != PHASE_LOADING || !state->progress_total)
+                return;
+        moved = load_gets_on(&service->load, instance, state->progress_done);
+        if (service->known && moved)
+                service->moved_us = now_us;
+        else if (!service->known && (moved || seen_us < service->moved_us))
+                service->moved_us = seen_us;
+}
+
+void load_wait_begins(struct run_step *step, struct run_service *service)
+{
+        bool is_under_way = service->known && service->phase == PHASE_LOADING;
+
+        step->loads = service->load.begun + !is_under_way;
+        service->load.result[0] = '\0';
+}
+
+bool load_is_hopeless(const struct run_step *step, const struct run_service *service, char *why, size_t size)
+{
+        const struct run_load *load = &service->load;
+        unsigned anew = load->begun > step->loads ? load->begun - step->loads : 0;
+        char line[2 * TEXT_SIZE];
+
+        if (anew < LOADS_ANEW_MAX)
+                return false;
+        snprintf(line, sizeof(line),
+                 "%s has been started anew %u times%s%s%s, and each time it loads all again: %s",
+                 service->name, anew, load->result[0] ? " (result of its unit: " : "", load->result,
+                 load->result[0] ? ")" : "", service->detail);
+        if (!load->by_another)
+                snprintf(line, sizeof(line), "%s has begun its load anew %u times: %s", service->name, anew,
+                         service->detail);
+        text_copy_cut(why, size, line);
+        return true;
+}
 
 /* What loads is not stopped: it would begin anew. Its agent says when it has ended. */
 int step_cuts_load(const run *run, size_t index)
@@ -35,7 +101,7 @@ int step_wait_for_load(struct turn *turn, size_t index, bool *ret_waits)
 {
         struct run_step *step = &turn->run->steps[index];
         int loading = step_cuts_load(turn->run, index);
-        const struct run_service *service = loading >= 0 ? &turn->run->services[loading] : NULL;
+        struct run_service *service = loading >= 0 ? &turn->run->services[loading] : NULL;
         char text[WHY_SIZE], limit[64];
         uint64_t since_us, patience;
 
@@ -44,8 +110,12 @@ int step_wait_for_load(struct turn *turn, size_t index, bool *ret_waits)
                 step->held_us = 0;
                 return 0;
         }
-        if (!step->held_us)
+        if (!step->held_us) {
                 step->held_us = turn->now_us;
+                load_wait_begins(step, service);
+        }
+        if (load_is_hopeless(step, service, text, sizeof(text)))
+                return decide_failed(turn, index, false, text, NULL);
         since_us = service->moved_us > step->held_us ? service->moved_us : step->held_us;
         patience = patience_us(turn->run, service);
         if (!turn_is_due(turn, since_us + patience))

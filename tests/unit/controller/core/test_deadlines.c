@@ -248,18 +248,24 @@ static void test_a_long_hold(void **state)
         lab_end(&lab);
 }
 
+/* Up to the first stop. */
+static void finish_preparations(struct lab *lab)
+{
+        for (const char *const *step =
+                     (const char *const[]){"db1/bds redis.rewrite", "db1/geo tile38.shrink",
+                                           "db2/bull00 redis.rewrite", "db2/bull01 redis.rewrite",
+                                           "db2/bull02 redis.rewrite", "app1/apps pm2.save", NULL};
+             *step; step++)
+                lab_done(lab, *step);
+}
+
 /* A stop waits for a load, as long as the load gets on. */
 static void test_a_load_that_never_ends(void **state)
 {
         struct lab lab;
 
         lab_start(&lab, PLAN_RESTART);
-        for (const char *const *step =
-                     (const char *const[]){"db1/bds redis.rewrite", "db1/geo tile38.shrink",
-                                           "db2/bull00 redis.rewrite", "db2/bull01 redis.rewrite",
-                                           "db2/bull02 redis.rewrite", "app1/apps pm2.save", NULL};
-             *step; step++)
-                lab_done(&lab, *step);
+        finish_preparations(&lab);
         say_load(&lab, BULL00, 1, 0);
         lab_done(&lab, "app1/apps pm2.stop");
         assert_step(&lab, "db2/bull00 unit.stop", STEP_WAITING);
@@ -283,6 +289,96 @@ static void test_a_load_that_never_ends(void **state)
         lab_phase(&lab, BULL00, PHASE_READY, 0);
         lab_changed(&lab, DB2);
         assert_step(&lab, "db2/bull00 unit.stop", STEP_RUNNING);
+        lab_end(&lab);
+}
+
+/* Something kills it at 60 %, something else starts it again: that moves for ever, and leads nowhere. */
+static void test_a_load_that_begins_anew(void **state)
+{
+        static const char step[] = "db2/bull00 ready";
+        struct service_state *said;
+        struct lab lab;
+
+        begin_load(&lab);
+        said = incident_said(&lab.in, BULL00);
+        for (unsigned anew = 0; anew <= 3; anew++) {
+                for (uint64_t done = 0; done <= 6; done++) {
+                        say_load(&lab, BULL00, done * BYTES / 10, 0);
+                        if (anew < 3)
+                                assert_step(&lab, step, STEP_RUNNING);
+                        lab_wait(&lab, 30 * USEC_PER_SEC);
+                }
+                strcpy(said->unit.result, "oom-kill");
+                said->progress_done = said->progress_total = 0;
+                lab_phase(&lab, BULL00, PHASE_STARTING, 0);
+                lab_changed(&lab, DB2);
+                lab_wait(&lab, 60 * USEC_PER_SEC);
+                strcpy(said->unit.result, "success");
+                lab_new_process(&lab, BULL00);
+        }
+        assert_step(&lab, step, STEP_FAILED);
+        assert_non_null(strstr(lab_step(&lab, step).text,
+                               "bull00 has been started anew 3 times (result of its unit: "
+                               "oom-kill), and each time it loads all again"));
+        assert_run(&lab, RUN_PAUSED);
+        /* A person who has seen to it gives it as many again. */
+        assert_int_equal(lab_steer(&lab, STEER_RETRY, step, ""), 0);
+        say_load(&lab, BULL00, 1, 0);
+        say_load(&lab, BULL00, BYTES, 0);
+        assert_step(&lab, step, STEP_RUNNING);
+        lab_end(&lab);
+}
+
+/* One process that falls back is not waited for without end either; nor does the fall itself count. */
+static void test_a_load_that_falls_back(void **state)
+{
+        static const char step[] = "db2/bull00 ready";
+        struct lab lab;
+
+        begin_load(&lab);
+        for (unsigned anew = 0; anew <= 3; anew++) {
+                assert_step(&lab, step, STEP_RUNNING);
+                say_load(&lab, BULL00, 0, 0);
+                lab_wait(&lab, 100 * USEC_PER_SEC);
+                say_load(&lab, BULL00, BYTES / 2, 0);
+                lab_wait(&lab, 100 * USEC_PER_SEC);
+        }
+        assert_step(&lab, step, STEP_FAILED);
+        assert_non_null(strstr(lab_step(&lab, step).text, "bull00 has begun its load anew 3 times"));
+        lab_end(&lab);
+
+        /* Gone in the middle of it, it has stopped to move. */
+        begin_load(&lab);
+        say_load(&lab, BULL00, BYTES / 2, 0);
+        lab_wait(&lab, 100 * USEC_PER_SEC);
+        incident_said(&lab.in, BULL00)->progress_done = incident_said(&lab.in, BULL00)->progress_total = 0;
+        lab_phase(&lab, BULL00, PHASE_STARTING, 0);
+        lab_changed(&lab, DB2);
+        lab_wait(&lab, 19 * USEC_PER_SEC);
+        assert_step(&lab, step, STEP_RUNNING);
+        lab_wait(&lab, 1 * USEC_PER_SEC);
+        assert_step(&lab, step, STEP_FAILED);
+        lab_end(&lab);
+}
+
+/* A stop does not wait without end for what is started anew under it. */
+static void test_a_stop_under_a_crash_loop(void **state)
+{
+        static const char step[] = "db2/bull00 unit.stop";
+        struct lab lab;
+
+        lab_start(&lab, PLAN_RESTART);
+        finish_preparations(&lab);
+        say_load(&lab, BULL00, 1, 0);
+        lab_done(&lab, "app1/apps pm2.stop");
+        for (unsigned anew = 0; anew < 3; anew++) {
+                assert_step(&lab, step, STEP_WAITING);
+                lab_new_process(&lab, BULL00);
+                say_load(&lab, BULL00, 1, 0);
+                lab_wait(&lab, 100 * USEC_PER_SEC);
+        }
+        assert_step(&lab, step, STEP_FAILED);
+        assert_non_null(strstr(lab_step(&lab, step).text, "bull00 has been started anew 3 times, and"));
         lab_end(&lab);
 }
 
@@ -318,6 +414,9 @@ int main(void)
                 cmocka_unit_test(test_a_load_after_a_restart),
                 cmocka_unit_test(test_a_long_hold),
                 cmocka_unit_test(test_a_load_that_never_ends),
+                cmocka_unit_test(test_a_load_that_begins_anew),
+                cmocka_unit_test(test_a_load_that_falls_back),
+                cmocka_unit_test(test_a_stop_under_a_crash_loop),
                 cmocka_unit_test(test_what_is_left_of_a_load),
         };
 
