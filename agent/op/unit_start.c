@@ -44,7 +44,7 @@ static int after(const struct unit_state *unit, const char *name, const char *re
 
 static int start(struct op *op, struct error *error)
 {
-        static const struct unit_job_type type = {"StartUnit", before, after};
+        static const struct unit_job_type type = {"StartUnit", before, after, NULL};
 
         return unit_job_begin(op, &type, error);
 }

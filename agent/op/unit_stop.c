@@ -1,10 +1,12 @@
 /* unit.stop: systemd's StopUnit, done when nothing of the unit runs; a unit that was killed or failed on its
- * way down is down all the same, but the text says so: for a data store that may mean lost writes. */
+ * way down is down all the same, but the text says so, and of one that was killed the figure "killed": for a
+ * data store that may mean lost writes. */
 #include <errno.h>
 #include <stdio.h>
 
 #include "agent/op/job.h"
 #include "agent/op/table.h"
+#include "common/base/cleanup.h"
 #include "common/base/text.h"
 
 static int before(const struct unit_state *unit, const char *name, char *text, size_t size,
@@ -44,9 +46,19 @@ static int after(const struct unit_state *unit, const char *name, const char *re
         return -EREMOTEIO;
 }
 
+/* Many programs end with an exit code when they are told to end: that is no harm. */
+static void figures(struct op *op, const struct unit_state *unit)
+{
+        static const char *const killed[] = {"timeout", "signal", "core-dump", "oom-kill", "watchdog"};
+
+        for (size_t i = 0; i < ELEMENTS(killed); i++)
+                if (text_equal(unit->active_state, "failed") && text_equal(unit->result, killed[i]))
+                        op_figure(op, "killed", "%s", unit->result);
+}
+
 static int start(struct op *op, struct error *error)
 {
-        static const struct unit_job_type type = {"StopUnit", before, after};
+        static const struct unit_job_type type = {"StopUnit", before, after, figures};
 
         return unit_job_begin(op, &type, error);
 }

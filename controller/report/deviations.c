@@ -66,6 +66,10 @@ static void say_event(struct lines *lines, const struct report_facts *facts, siz
         case EVENT_COMPARED:
                 say_comparison(lines, event);
                 break;
+        case EVENT_DONE:
+                if (report_killed(event))
+                        say(lines, "after %s: %s", at, event->text);
+                break;
         default:
                 break;
         }
@@ -171,6 +175,20 @@ static void follow_comparison(struct lines *lines, const struct report_event *ev
         }
 }
 
+/* Whoever was killed will be killed again by the next stop. */
+static void follow_killed(struct lines *lines, const struct report_facts *facts,
+                          const struct report_event *event)
+{
+        const struct step *plan = &facts->plan->steps[event->step];
+        const char *how = report_killed(event);
+
+        say(lines,
+            "on %s: journalctl -u '%s': %s was killed as it was stopped (%s)%s; look whether its data is "
+            "whole",
+            plan->host, plan->service.unit, plan->service.name, how,
+            text_equal(how, "timeout") ? ", so give its unit a longer TimeoutStopSec" : "");
+}
+
 int report_follow_ups(const struct report_facts *facts, report_line each, void *userdata)
 {
         struct lines lines = {each, userdata, 0};
@@ -195,6 +213,8 @@ int report_follow_ups(const struct report_facts *facts, report_line each, void *
         for (size_t i = 0; i < facts->event_count; i++)
                 if (facts->events[i].kind == EVENT_COMPARED)
                         follow_comparison(&lines, &facts->events[i]);
+                else if (report_killed(&facts->events[i]))
+                        follow_killed(&lines, facts, &facts->events[i]);
         if (facts->apps_as_saved < facts->apps_expected)
                 say(&lines, "%llu PM2 apps are not as they were saved; the deviations name them",
                     (unsigned long long)(facts->apps_expected - facts->apps_as_saved));

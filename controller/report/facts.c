@@ -231,3 +231,8 @@ const char *report_figure(const struct report_event *event, const char *name)
                         return event->figures[i].value;
         return NULL;
 }
+
+const char *report_killed(const struct report_event *event)
+{
+        return event->kind == EVENT_DONE ? report_figure(event, "killed") : NULL;
+}

@@ -51,6 +51,10 @@ uint64_t report_step_took(const struct report_step *step);
 /* The value of a figure, NULL if there is none. */
 const char *report_figure(const struct report_event *event, const char *name);
 
+/* A service that did not end by itself when it was told to: how it was killed, by systemd's word. NULL: the
+ * event tells of no such thing. */
+const char *report_killed(const struct report_event *event);
+
 /* --- score.c: the health score, which explains itself ----------------------------------------------------
  */
 

@@ -62,10 +62,12 @@ static void score_steps(struct score *score, const struct report_facts *facts)
 void report_score(struct score *ret, const struct report_facts *facts)
 {
         struct score score = {.points = 100};
-        size_t surprises = 0, differences = 0;
+        size_t surprises = 0, differences = 0, killed = 0;
 
-        for (size_t i = 0; i < facts->event_count; i++)
+        for (size_t i = 0; i < facts->event_count; i++) {
                 surprises += facts->events[i].kind == EVENT_BOOTED;
+                killed += report_killed(&facts->events[i]) != NULL;
+        }
         for (size_t i = 0; i < facts->event_count; i++)
                 for (size_t k = 0;
                      facts->events[i].kind == EVENT_COMPARED && k < facts->events[i].figure_count; k++)
@@ -79,6 +81,8 @@ void report_score(struct score *ret, const struct report_facts *facts)
                          (unsigned long long)facts->apps_expected);
         }
         score_steps(&score, facts);
+        take_off(&score, at_most(10 * killed, 40), "%zu service%s killed as %s stopped", killed,
+                 killed == 1 ? " was" : "s were", killed == 1 ? "it was" : "they were");
         take_off(&score, at_most(5 * surprises, 20), "%zu boot%s that the run had not asked for", surprises,
                  surprises == 1 ? "" : "s");
         take_off(&score, at_most(2 * differences, 20), "%zu thing%s on rebooted hosts not as before",

@@ -8,7 +8,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 driver=$(realpath "${MUSTER_BUILD:-$root/build/release}")/tests/integration/ops_driver
 [[ -x $driver ]] || fail "no $driver: build ops_driver first"
-own_testbed to- 10.96.0
+own_testbed "${TEST_PREFIX:-to-}" "${TEST_NET:-10.96.0}"
 work=$(mktemp -d)
 before_down() { rm -rf "$work"; }
 out=$work/out
@@ -102,6 +102,7 @@ said 'done broken.service was not running: it had failed \(exit-code\)'
 on systemctl start stubborn.service endless.service
 op 0 unit.stop unit=stubborn.service
 said 'done stubborn.service has stopped, but ended as failed \(timeout: killed .*\)'
+said 'figure killed timeout'
 is stubborn.service failed
 op 3 unit.stop unit=endless.service deadline=2s
 said 'progress 0 0 deactivating \(stop-sigterm\) for .*'

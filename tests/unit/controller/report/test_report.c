@@ -85,8 +85,9 @@ static void done_with(const char *step, enum operation_state state, const char *
                                            .report_count = 1});
 }
 
-/* What comes before the reboots, but for the master's rewrite. */
-static void take_down_rest(void)
+/* What comes before the reboots, but for the master's rewrite; and up to that step, if there is such a one.
+ */
+static void take_down_to(const char *last)
 {
         for (const char *const *step =
                      (const char *const[]){
@@ -94,8 +95,13 @@ static void take_down_rest(void)
                              "db2/bull02 redis.rewrite", "app1/apps pm2.stop", "app1/router unit.stop",
                              "db1/bds-copy unit.stop", "db1/geo unit.stop", "db2/bull00 unit.stop",
                              "db2/bull01 unit.stop", "db2/bull02 unit.stop", "db1/bds unit.stop", NULL};
-             *step; step++)
+             *step && !text_equal(*step, last); step++)
                 lab_done(&lab, *step);
+}
+
+static void take_down_rest(void)
+{
+        take_down_to("");
 }
 
 static void bring_up(void)
@@ -228,6 +234,29 @@ static void test_changed_roles(void **state)
                "- db1/bds came back as replica; it was master when the run was planned, the fleet file says "
                "master\n");
         assert_null(strstr(text, "bull01 came back"));
+        free(text);
+}
+
+/* Down all the same, and perhaps without what it was to save. */
+static void test_killed_stop(void **state)
+{
+        char *text;
+
+        lab_done(&lab, "app1/apps pm2.save");
+        lab_done(&lab, "db1/bds redis.rewrite");
+        take_down_to("db1/bds unit.stop");
+        done_with("db1/bds unit.stop", OPERATION_DONE,
+                  (const char *const[]){"unit-result", "timeout", "killed", "timeout", NULL});
+        bring_up();
+        lab_done(&lab, "app1/apps pm2.restore");
+        lab_done(&lab, "app1/apps pm2.verify");
+        assert_run(&lab, RUN_DONE);
+        text = report();
+        expect(text, "- after 0 ms: db1/bds unit.stop: said so\n");
+        expect(text, "- on db1: journalctl -u 'redis-stack-server@bds00.service': bds was killed as it was "
+                     "stopped (timeout), so "
+                     "give its unit a longer TimeoutStopSec; look whether its data is whole\n");
+        expect(text, "- 10 off: 1 service was killed as it was stopped\n");
         free(text);
 }
 
@@ -384,6 +413,7 @@ int main(void)
                 TEST(test_good_run),     TEST(test_bad_run),       TEST(test_unfinished),
                 TEST(test_json),         TEST(test_html),          TEST(test_refusals),
                 TEST(test_hostile_text), TEST(test_changed_roles), TEST(test_soft_reboot_that_was_full),
+                TEST(test_killed_stop),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
