@@ -78,10 +78,12 @@ static void loading_text(const struct redis_line *line, char *out, size_t size)
 void redis_line_text(const struct redis_line *line, char *out, size_t size)
 {
         bool loading = line->service->phase == MUSTER__V1__SERVICE_PHASE__SERVICE_PHASE_LOADING;
+        const Muster__V1__RedisState *redis = line->service->redis;
+        bool is_received = redis && redis->sync_in_progress && !redis->loading;
 
         if (!line->host->connected)
                 snprintf(out, size, "its host is not connected");
-        else if (loading && line->service->progress_total)
+        else if (loading && line->service->progress_total && !is_received)
                 loading_text(line, out, size);
         else if (line->service->phase == MUSTER__V1__SERVICE_PHASE__SERVICE_PHASE_READY)
                 service_detail(line->service, out, size);

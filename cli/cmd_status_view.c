@@ -66,7 +66,10 @@ static void redis_detail(const Muster__V1__RedisState *redis, char *out, size_t 
         }
         add(out, size, ", ", "%s", text_equal(redis->role, "slave") ? "replica" : redis->role);
         if (text_equal(redis->role, "slave") && !redis->loading)
-                add(out, size, ", ", "%s", redis->master_link_up ? "in sync" : "NO LINK TO ITS MASTER");
+                add(out, size, ", ", "%s",
+                    redis->sync_in_progress ? "in full sync"
+                    : redis->master_link_up ? "in sync"
+                                            : "NO LINK TO ITS MASTER");
         text_bytes(used, sizeof(used), redis->used_memory);
         if (!redis->loading)
                 add(out, size, ", ", "%" PRIu64 " keys", redis->keys);

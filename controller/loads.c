@@ -109,7 +109,7 @@ static bool is_another(const struct load *load, const struct service_state *stat
 
         if (!text_equal(load->run_id, state->redis.run_id))
                 return true;
-        return state->phase == PHASE_LOADING && state->progress_total &&
+        return state->phase == PHASE_LOADING && state->progress_total && !load_is_received(state) &&
                (state->progress_total != eta->total_bytes || load_base(state) != eta->base_bytes ||
                 (eta->count && state->progress_done < eta->samples[eta->count - 1].bytes));
 }
@@ -125,7 +125,7 @@ static int observe(loads *self, struct load *load, const struct service_state *s
                 return 0;
         if (load->eta && is_another(load, state))
                 forget(load);
-        if (state->phase == PHASE_LOADING) {
+        if (state->phase == PHASE_LOADING && !load_is_received(state)) {
                 if (!state->progress_total) /* between two answers: it goes on, or has ended */
                         return 0;
                 if (!load->eta)
@@ -134,8 +134,9 @@ static int observe(loads *self, struct load *load, const struct service_state *s
                         load_eta_sample(load->eta, now_us, state->progress_done);
                 return r;
         }
-        /* Ready, or loaded and something else amiss: a role, a link. */
-        if (load->eta && (state->phase == PHASE_READY || state->phase == PHASE_DEGRADED))
+        /* Ready, or loaded and something else amiss: a role, a link, what its master has to send. */
+        if (load->eta &&
+            (state->phase == PHASE_READY || state->phase == PHASE_DEGRADED || load_is_received(state)))
                 r = learn(self, state->name, load);
         forget(load);
         return r;

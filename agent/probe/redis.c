@@ -149,6 +149,27 @@ static void judge_loading(struct service_state *state)
                          : 0.0);
 }
 
+/* While its master saves and sends, nothing of it can be used, and its bytes are all that tells how far it
+ * is. Without a disk on the way its master does not know how many they will be. */
+static void judge_syncing(struct service_state *state)
+{
+        const struct redis_state *redis = &state->redis;
+        char done[32], total[32];
+
+        state->phase = PHASE_LOADING;
+        state->progress_done = redis->sync_read_bytes;
+        state->progress_total = redis->sync_total_bytes;
+        text_bytes(done, sizeof(done), redis->sync_read_bytes);
+        text_bytes(total, sizeof(total), redis->sync_total_bytes);
+        if (redis->sync_total_bytes)
+                snprintf(state->detail, sizeof(state->detail), "full sync from its master, %s of %s", done,
+                         total);
+        else if (redis->sync_read_bytes)
+                snprintf(state->detail, sizeof(state->detail), "full sync from its master, %s so far", done);
+        else
+                snprintf(state->detail, sizeof(state->detail), "full sync, its master is preparing it");
+}
+
 static void judge_answering(const struct probe *probe, struct service_state *state)
 {
         const struct redis_state *redis = &state->redis;
@@ -156,6 +177,10 @@ static void judge_answering(const struct probe *probe, struct service_state *sta
 
         if (redis->loading || text_starts(redis->error, "LOADING")) {
                 judge_loading(state);
+                return;
+        }
+        if (replica && redis->sync_in_progress && probe->spec.role != REDIS_MASTER) {
+                judge_syncing(state);
                 return;
         }
         detail_sizes(state);

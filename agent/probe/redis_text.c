@@ -56,6 +56,9 @@ static const struct field fields[] = {
         NUMBER("slave_repl_offset", replica_offset),
         TEXT("master_replid", replication_id),
         TEXT("master_host", master_address),
+        FLAG("master_sync_in_progress", sync_in_progress),
+        NUMBER("master_sync_total_bytes", sync_total_bytes), /* -1 and 0: its master has not said it */
+        NUMBER("master_sync_read_bytes", sync_read_bytes),
 };
 
 static void set_field(struct redis_state *state, const struct field *field, const char *value)

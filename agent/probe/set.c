@@ -564,7 +564,9 @@ const struct agent_state *probe_set_state(const probe_set *set)
                 view->services[i].ready_for_ms =
                         entry->ready_since_us ? (now - entry->ready_since_us) / 1000 : 0;
                 view->services[i].progress_still_ms =
-                        entry->state.progress_total ? (now - entry->moved_us) / 1000 : 0;
+                        entry->state.progress_total || entry->state.progress_done
+                                ? (now - entry->moved_us) / 1000
+                                : 0;
                 TEXT_COPY(view->services[i].name, entry->probe.spec.name);
                 view->services[i].kind = entry->probe.spec.kind;
         }

@@ -111,8 +111,11 @@ struct redis_state {
         uint64_t loading_total_bytes, loading_loaded_bytes;
         char directory[PATH_SIZE];
         uint64_t directory_available;
-        bool directory_hung;  /* it did not answer: a disk or a network file system that hangs */
-        char disk[DISK_SIZE]; /* what directory is on: "8:1", the file system's device; "" not known */
+        bool directory_hung;       /* it did not answer: a disk or a network file system that hangs */
+        char disk[DISK_SIZE];      /* what directory is on: "8:1", the file system's device; "" not known */
+        bool sync_in_progress;     /* it gets all of its data from its master, or loads it */
+        uint64_t sync_total_bytes; /* 0 not known (yet) */
+        uint64_t sync_read_bytes;
         uint64_t incremental_bytes, base_bytes; /* of the manifest's files */
         char base_file[TEXT_SIZE];
 };

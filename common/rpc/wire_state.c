@@ -133,6 +133,9 @@ static Muster__V1__RedisState *wire_redis(struct wire_arena *arena, const struct
         message->directory_available = state->directory_available;
         message->directory_hung = state->directory_hung;
         message->disk = wire_text(arena, state->disk);
+        message->sync_in_progress = state->sync_in_progress;
+        message->sync_total_bytes = state->sync_total_bytes;
+        message->sync_read_bytes = state->sync_read_bytes;
         message->incremental_bytes = state->incremental_bytes;
         message->base_bytes = state->base_bytes;
         message->base_file = wire_text(arena, state->base_file);
@@ -348,6 +351,9 @@ static int read_redis(struct redis_state *ret, const Muster__V1__RedisState *mes
         ret->save_points = message->save_points;
         ret->directory_available = message->directory_available;
         ret->directory_hung = message->directory_hung;
+        ret->sync_in_progress = message->sync_in_progress;
+        ret->sync_total_bytes = message->sync_total_bytes;
+        ret->sync_read_bytes = message->sync_read_bytes;
         ret->incremental_bytes = message->incremental_bytes;
         ret->base_bytes = message->base_bytes;
         ret->replication_lag_bytes = message->replication_lag_bytes;

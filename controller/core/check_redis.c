@@ -100,6 +100,14 @@ void check_replica_link(struct checking *checking)
 
         if (!redis || !text_equal(redis->role, "slave"))
                 return;
+        if (redis->sync_in_progress) {
+                finding = finding_add(checking, SEVERITY_BLOCKS);
+                finding_evidence(finding, "%s is getting all of its data from its master, %s so far",
+                                 checking->service->spec.name, CHECK_BYTES(redis->sync_read_bytes));
+                finding_advice(finding, "wait until it is in sync: muster redis watch %s",
+                               checking->service->spec.name);
+                return;
+        }
         if (!redis->master_link_up) {
                 finding = finding_add(checking, SEVERITY_BLOCKS);
                 finding_evidence(finding, "the link of %s to its master is down: its data is getting old",

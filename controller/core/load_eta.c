@@ -72,9 +72,16 @@ bool load_is_own(const struct service_state *state)
 {
         const struct redis_state *redis = &state->redis;
 
+        if (state->kind == SERVICE_REDIS && redis->sync_in_progress)
+                return false;
         return state->kind != SERVICE_REDIS || !redis->aof_enabled ||
                redis->base_bytes + redis->incremental_bytes == state->progress_total ||
                redis->base_bytes + redis->incremental_bytes == 0;
+}
+
+bool load_is_received(const struct service_state *state)
+{
+        return state->kind == SERVICE_REDIS && state->redis.sync_in_progress && !state->redis.loading;
 }
 
 static double least_of(double a, double b)

@@ -38,6 +38,8 @@ struct load_left {
 uint64_t load_base(const struct service_state *state);
 /* Whether the load is of the service's own files; what a replica gets from its master is not. */
 bool load_is_own(const struct service_state *state);
+/* Whether it gets the bytes from its master just now, rather than from a disk. */
+bool load_is_received(const struct service_state *state);
 
 /* base_bytes: the rest of total_bytes is incremental.
  * rate NULL: nothing learned. */

@@ -208,7 +208,8 @@ static int add_gate(struct builder *b, enum plan_phase phase, size_t service)
         if (r < 0)
                 return r;
         step->kind = STEP_GATE;
-        step->deadline_us = larger(s->start_limit_us, USEC_PER_SEC);
+        step->deadline_us = larger(larger(s->start_limit_us, USEC_PER_SEC),
+                                   plan_estimate_resync(&s->spec, builder_fact(b, service)));
         name_step(b, step, s->host, phase == PHASE_CHECK ? "is ready" : "ready");
         role_text(step->role_before, builder_fact(b, service));
         step->max_lag = s->of >= 0 ? s->max_lag : 0;

@@ -184,6 +184,15 @@ static void estimate_load(struct step *step, struct load load, const struct plan
                   basis);
 }
 
+uint64_t plan_estimate_resync(const struct service_spec *spec, const struct service_state *state)
+{
+        bool is_replica = spec->kind == SERVICE_REDIS && spec->role == REDIS_REPLICA;
+
+        return !is_replica ? 0
+                           : 10 * USEC_PER_SEC +
+                                     (state ? span((double)state->redis.used_memory, RESYNC_SLOWEST) : 0);
+}
+
 void plan_estimate_gate(struct step *step, const struct service_state *state, const struct plan_rate *rate,
                         bool compacted)
 {
@@ -192,11 +201,8 @@ void plan_estimate_gate(struct step *step, const struct service_state *state, co
         if (step->phase == PHASE_CHECK) {
                 set_range(step, 0, step->hold_us, "is not touched, only has to be ready");
         } else if (state && step->service.kind == SERVICE_REDIS) {
-                uint64_t resync = 0;
-
-                if (step->service.role == REDIS_REPLICA)
-                        resync = 10 * USEC_PER_SEC + span((double)state->redis.used_memory, RESYNC_SLOWEST);
-                estimate_load(step, redis_load(&state->redis, compacted), rate, resync);
+                estimate_load(step, redis_load(&state->redis, compacted), rate,
+                              plan_estimate_resync(&step->service, state));
         } else if (state && step->service.kind == SERVICE_TILE38) {
                 double size = (double)state->tile38.aof_size;
 

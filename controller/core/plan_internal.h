@@ -16,6 +16,9 @@ int plan_add_warning(struct plan *plan, const char *text);
 void plan_estimate_operation(struct step *step, const struct service_state *state);
 /* Of a reboot: by what was learned of the host, if anything. */
 void plan_estimate_reboot(struct step *step, const struct plan_host_fact *fact);
+/* What a replica's full sync may take beside its own load: while its master saves, nothing moves. 0: it is no
+ * replica. state NULL: its size is not known. */
+uint64_t plan_estimate_resync(const struct service_spec *spec, const struct service_state *state);
 void plan_estimate_gate(struct step *step, const struct service_state *state, const struct plan_rate *rate,
                         bool compacted);
 

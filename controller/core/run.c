@@ -375,7 +375,8 @@ static bool left_of_load(const run *run, size_t index, uint64_t now_us, uint64_t
         struct load_left left;
         uint64_t still_us;
 
-        if (!service || !service->known || service->phase != PHASE_LOADING || !service->progress_total)
+        if (!service || !service->known || service->phase != PHASE_LOADING || !service->progress_total ||
+            service->receives)
                 return false;
         still_us = without(now_us, service->moved_us);
         if (!service->eta || load_eta_left(service->eta, &left) < 0) {

@@ -493,7 +493,7 @@ static int advance_gate(struct turn *turn, size_t index)
                 return pass_gate(turn, index);
         if (load_is_hopeless(step, service, text, sizeof(text)))
                 return fail_gate(turn, index, text);
-        if (service->known && service->progress_total && service->progress_done > step->done)
+        if (service->known && service->progress_done > step->done)
                 r = show_progress(turn, index, service);
         if (service->known) {
                 step->done = service->progress_done;

@@ -24,7 +24,7 @@ static void identity_of(const struct service_state *state, char out[IDENTITY_SIZ
 /* Follows a load through the base file and the incremental files, each with its own rate. */
 static void sample_load(struct run_service *service, uint64_t now_us)
 {
-        if (service->phase != PHASE_LOADING || !service->progress_total)
+        if (service->phase != PHASE_LOADING || !service->progress_total || service->receives)
                 return;
         if (service->eta && service->moved_us != now_us)
                 return; /* bytes that stand still say nothing of how fast they go */
@@ -56,6 +56,7 @@ static void service_observe(struct run_service *service, const struct service_st
                 forget_load(service);
         load_note(service, state, identity, now_us);
         service->known = true;
+        service->receives = load_is_received(state);
         service->phase = state->phase;
         service->ready_for_us = state->ready_for_ms * USEC_PER_MSEC;
         service->progress_done = state->progress_done;

@@ -64,7 +64,8 @@ struct run_host {
 /* How far a service's newest load has come, and how many there were. */
 struct run_load {
         char instance[IDENTITY_SIZE]; /* whose it is; "" none was seen */
-        uint64_t furthest;            /* bytes */
+        unsigned stage;               /* of its own files, then perhaps from its master, then what came */
+        uint64_t furthest;            /* bytes, of this stage */
         unsigned begun;               /* loads */
         bool by_another;              /* the newest is of another instance than the one before it */
         char result[NAME_SIZE];       /* of its unit when that last ended badly; "" not seen */
@@ -75,6 +76,7 @@ struct run_service {
         char name[NAME_SIZE];
         size_t host;
         bool known;
+        bool receives; /* while it loads: from its master */
         enum service_phase phase;
         uint64_t ready_for_us, progress_done, progress_total, base_bytes;
         uint64_t moved_us; /* monotonic: when its load last got further */

@@ -9,17 +9,19 @@
 /* Only what goes beyond the furthest is progress. Bytes that fall back, and those of another process, are of
  * a load that has begun anew: where something kills the server half way and something else starts it again,
  * they move for ever and lead nowhere. */
-static bool load_gets_on(struct run_load *load, const char *instance, uint64_t done)
+static bool load_gets_on(struct run_load *load, const char *instance, unsigned stage, uint64_t done)
 {
-        bool is_same = text_equal(load->instance, instance), begins = !is_same || done < load->furthest;
+        bool is_same = text_equal(load->instance, instance), is_next = is_same && stage > load->stage;
+        bool begins = !is_same || stage < load->stage || (stage == load->stage && done < load->furthest);
 
         if (begins) {
                 load->begun++;
                 load->by_another = !is_same;
                 text_copy_cut(load->instance, sizeof(load->instance), instance);
-        } else if (done == load->furthest) {
+        } else if (!is_next && done == load->furthest) {
                 return false;
         }
+        load->stage = stage;
         load->furthest = done;
         return true;
 }
@@ -32,13 +34,14 @@ void load_note(struct run_service *service, const struct service_state *state, c
         const char *instance = identity[0] ? identity : "?"; /* nothing tells one from the next */
         uint64_t still_us = state->progress_still_ms * USEC_PER_MSEC;
         uint64_t seen_us = now_us > still_us ? now_us - still_us : 0;
-        bool moved;
+        bool moved, sync = state->kind == SERVICE_REDIS && state->redis.sync_in_progress;
 
         if (state->unit.result[0] && !text_equal(state->unit.result, "success"))
                 text_copy_cut(service->load.result, sizeof(service->load.result), state->unit.result);
-        if (state->phase != PHASE_LOADING || !state->progress_total)
+        if (state->phase != PHASE_LOADING || (!state->progress_total && !sync))
                 return;
-        moved = load_gets_on(&service->load, instance, state->progress_done);
+        moved = load_gets_on(&service->load, instance, sync ? 1 + state->redis.loading : 0,
+                             state->progress_done);
         if (service->known && moved)
                 service->moved_us = now_us;
         else if (!service->known && (moved || seen_us < service->moved_us))

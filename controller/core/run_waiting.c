@@ -47,7 +47,8 @@ static const char *say_still(const run *run, const struct run_service *service, 
         char span[40];
 
         out[0] = '\0';
-        if (!service->known || service->phase != PHASE_LOADING || !service->progress_total ||
+        if (!service->known || service->phase != PHASE_LOADING ||
+            (!service->progress_total && !service->receives) ||
             run->now_us < service->moved_us + 3 * STANDS_STILL_US)
                 return out;
         time_duration_text(span, sizeof(span), run->now_us - service->moved_us);

@@ -48,6 +48,24 @@ see redis:bds:17101:master
 grep -Eq '^bds ready .* base=[0-9]{6,} incremental=[0-9]{6,} ' "$work/seen" || fail "sizes: $(cat "$work/seen")"
 grep -q '101000 keys' "$work/seen" || fail "keys: $(cat "$work/seen")"
 
+echo "a full sync of a replica is a load, whose end its master may not know"
+redis-cli -p 17101 config set rdb-key-save-delay 20 >/dev/null
+for diskless in yes no; do
+	redis-cli -p 17101 config set repl-diskless-sync $diskless repl-diskless-sync-delay 0 >/dev/null
+	start fresh 17107 --replicaof 127.0.0.1 17101
+	fresh=$started
+	"$driver" --seconds 60 redis:fresh:17107:replica >"$work/seen" || fail "never in sync: $(tail -3 "$work/seen")"
+	if [ $diskless = yes ]; then
+		awk '/^fresh loading .* full sync from its master, .* so far/ {print $4}' "$work/seen" | sort -u >"$work/steps"
+		[ "$(wc -l <"$work/steps")" -ge 3 ] || fail "no bytes seen: $(cat "$work/seen")"
+	else
+		grep -q '^fresh loading .* full sync, its master is preparing it' "$work/seen" || fail "no sync seen: $(cat "$work/seen")"
+	fi
+	kill -9 "$fresh"
+	wait "$fresh" 2>/dev/null || true
+done
+redis-cli -p 17101 config set rdb-key-save-delay 0 >/dev/null
+
 echo "a role that is not the declared one is not ready"
 see --until degraded redis:bds:17101:replica || fail "wrong role passed"
 grep -q 'is a master, declared replica' "$work/seen" || fail "role text"

@@ -61,6 +61,22 @@ static void test_replica(void **unused)
         assert_int_equal(strlen(state.replication_id), 40);
 }
 
+/* How much there is to come is -1 until the master says it, and 0 where it never does. */
+static void test_full_sync(void **unused)
+{
+        struct redis_state state = {0};
+
+        redis_text_info(&state, "role:slave\r\nmaster_link_status:down\r\nmaster_sync_in_progress:1\r\n"
+                                "master_sync_total_bytes:-1\r\nmaster_sync_read_bytes:0\r\n");
+        assert_true(state.sync_in_progress);
+        assert_int_equal(state.sync_total_bytes, 0);
+        redis_text_info(&state, "master_sync_total_bytes:5000\r\nmaster_sync_read_bytes:1200\r\n");
+        assert_int_equal(state.sync_total_bytes, 5000);
+        assert_int_equal(state.sync_read_bytes, 1200);
+        redis_text_info(&state, "master_sync_in_progress:0\r\n");
+        assert_false(state.sync_in_progress);
+}
+
 static void test_lag(void **unused)
 {
         struct redis_state state = {0};
@@ -246,6 +262,7 @@ int main(void)
                 cmocka_unit_test(test_ready),
                 cmocka_unit_test(test_loading),
                 cmocka_unit_test(test_replica),
+                cmocka_unit_test(test_full_sync),
                 cmocka_unit_test(test_lag),
                 cmocka_unit_test(test_line_ends),
                 cmocka_unit_test(test_not_numbers),

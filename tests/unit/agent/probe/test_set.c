@@ -388,6 +388,8 @@ static void test_ready_is_of_one_run(void **state)
 
 /* --- meaning -------------------------------------------------------------------------------------------- */
 
+#define SYNCING "role:slave\r\nmaster_link_status:down\r\nmaster_sync_in_progress:1\r\nmaster_sync_"
+
 static void test_meanings(void **state)
 {
         static const struct {
@@ -403,6 +405,14 @@ static void test_meanings(void **state)
                  "is a replica, declared master"},
                 {"role:slave\r\nmaster_link_status:down\r\n", "+PONG", REDIS_ANY_ROLE, PHASE_DEGRADED,
                  "replica, link to its master is down"},
+                {SYNCING "total_bytes:-1\r\n", "+PONG", REDIS_REPLICA, PHASE_LOADING,
+                 "full sync, its master is preparing it"},
+                {SYNCING "read_bytes:4096\r\n", "-MASTERDOWN Link with MASTER is down", REDIS_ANY_ROLE,
+                 PHASE_LOADING, "full sync from its master, 4.1 kB so far"},
+                {SYNCING "read_bytes:4096\r\nmaster_sync_total_bytes:8000\r\n", "+PONG", REDIS_REPLICA,
+                 PHASE_LOADING, "full sync from its master, 4.1 kB of 8.0 kB"},
+                {SYNCING "read_bytes:4096\r\n", "+PONG", REDIS_MASTER, PHASE_DEGRADED,
+                 "is a replica, declared master"},
                 {INFO_READY, "-LOADING Redis is loading", REDIS_ANY_ROLE, PHASE_LOADING, "loading"},
                 {INFO_READY, "-BUSY Redis is busy\x1b running a script", REDIS_ANY_ROLE, PHASE_DEGRADED,
                  "no PONG: BUSY Redis is busy? running a script"},

@@ -85,7 +85,7 @@ static void test_replica_of_another(void **state)
         redis->replica_offset = 5000;
         lab_changed(&lab, DB1);
         assert_step(&lab, "db1/bds-copy ready", STEP_RUNNING);
-        lab_wait(&lab, 130 * USEC_PER_SEC);
+        lab_wait(&lab, 300 * USEC_PER_SEC);
         assert_step(&lab, "db1/bds-copy ready", STEP_FAILED);
         run_step(lab.run, (size_t)step_named(run_plan(lab.run), "db1/bds-copy ready"), &view);
         assert_non_null(strstr(view.text, "it is a replica of 10.0.0.2:6379, and does not follow bds"));
@@ -126,10 +126,78 @@ static void test_what_loads_is_not_stopped(void **state)
         lab_end(&lab);
 }
 
+static void syncing(struct lab *lab, uint64_t done, uint64_t total, bool loads)
+{
+        struct redis_state *redis = &incident_said(&lab->in, BDS_COPY)->redis;
+
+        loading(lab, BDS_COPY, done, total);
+        redis->sync_in_progress = true;
+        redis->loading = loads;
+        lab_changed(lab, DB1);
+}
+
+/* Its own files, then all from its master, who saves for long and may not know how much it is, then what
+ * came. */
+static void test_full_sync(void **state)
+{
+        static const char step[] = "db1/bds-copy ready";
+        struct service_state *said;
+        struct lab lab;
+        uint64_t deadline;
+
+        await_replica(&lab, 3999);
+        said = incident_said(&lab.in, BDS_COPY);
+        deadline = run_plan(lab.run)->steps[step_named(run_plan(lab.run), step)].deadline_us;
+        for (unsigned round = 0; round < 3; round++) {
+                lab_wait(&lab, deadline - 1);
+                syncing(&lab, 0, 0, false);
+                for (uint64_t done = 1; done < 4; done++) {
+                        lab_wait(&lab, deadline - 1);
+                        assert_step(&lab, step, STEP_RUNNING);
+                        syncing(&lab, 1000 * done, round ? 5000 : 0, false);
+                }
+                for (uint64_t done = 0; done < 3; done++) {
+                        lab_wait(&lab, deadline - 1);
+                        assert_step(&lab, step, STEP_RUNNING);
+                        syncing(&lab, 1000 * done, 5000, true);
+                }
+        }
+        /* A master that cannot keep up with what it has to send begins anew each time. */
+        lab_wait(&lab, deadline - 1);
+        assert_step(&lab, step, STEP_RUNNING);
+        syncing(&lab, 0, 0, false);
+        assert_step(&lab, step, STEP_FAILED);
+        assert_non_null(strstr(lab_step(&lab, step).text, "bds-copy has begun its load anew 3 times"));
+        assert_int_equal(lab_steer(&lab, STEER_RETRY, step, ""), 0);
+        said->redis.sync_in_progress = said->redis.loading = false;
+        said->redis.replica_offset = 5000;
+        said->progress_done = said->progress_total = 0;
+        lab_phase(&lab, BDS_COPY, PHASE_READY, 60000);
+        lab_changed(&lab, DB1);
+        assert_step(&lab, step, STEP_DONE);
+        lab_end(&lab);
+}
+
+/* While a large master saves, a replica that is as it should be shows no progress. */
+static void test_time_for_a_full_sync(void **state)
+{
+        struct lab lab = {0};
+        const struct plan *plan;
+
+        incident_init(&lab.in);
+        lab_start_plan(&lab, PLAN_REBOOT);
+        plan = run_plan(lab.run);
+        assert_int_equal(plan->steps[step_named(plan, "db1/bds-copy ready")].deadline_us, 290 * USEC_PER_SEC);
+        assert_int_equal(plan->steps[step_named(plan, "db1/bds ready")].deadline_us, 120 * USEC_PER_SEC);
+        lab_end(&lab);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_replica_lags),
+                cmocka_unit_test(test_full_sync),
+                cmocka_unit_test(test_time_for_a_full_sync),
                 cmocka_unit_test(test_replica_of_another),
                 cmocka_unit_test(test_what_loads_is_not_stopped),
         };

@@ -358,7 +358,7 @@ static void test_policies(void **state)
         reboot_all(&lab);
         lab_bring_up(&lab);
         assert_run(&lab, RUN_RUNNING);
-        lab_wait(&lab, 200 * USEC_PER_SEC);
+        lab_wait(&lab, 300 * USEC_PER_SEC);
         assert_step(&lab, "db1/bds-copy ready", STEP_FAILED);
         assert_run(&lab, RUN_PART);
         lab_end(&lab);
