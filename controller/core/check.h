@@ -94,6 +94,7 @@ void check_tile38_aof(struct checking *checking);
 void check_tile38_leftover(struct checking *checking);
 void check_pm2_reachable(struct checking *checking);
 void check_pm2_errored(struct checking *checking);
+void check_pm2_restarting(struct checking *checking);
 void check_pm2_boot_unit(struct checking *checking);
 void check_pm2_snapshot(struct checking *checking);
 void check_pm2_dump(struct checking *checking);

@@ -1,9 +1,13 @@
 /* Checks of PM2: can its state be saved, is it worth saving, and does nothing else start its apps. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/base/text.h"
+#include "common/base/time.h"
 #include "controller/core/check.h"
+
+#define RESTARTED_LATELY (60 * USEC_PER_SEC)
 
 void check_pm2_reachable(struct checking *checking)
 {
@@ -19,39 +23,93 @@ void check_pm2_reachable(struct checking *checking)
                        spec->home);
 }
 
+/* The first few apps of a finding, by name. */
+struct listing {
+        char names[TEXT_SIZE];
+        size_t used, shown, count;
+        unsigned first; /* its pm_id */
+};
+
+#define LISTED_MOST 5
+
+static void list_app(struct listing *listing, const struct pm2_app_state *app, const char *more)
+{
+        size_t room = sizeof(listing->names) - listing->used;
+        int wanted;
+
+        if (listing->count++ == 0)
+                listing->first = app->pm_id;
+        if (listing->shown == LISTED_MOST || listing->shown + 1 < listing->count)
+                return;
+        wanted = snprintf(listing->names + listing->used, room, "%s%s%s", listing->shown ? ", " : "",
+                          app->name, more);
+        if (wanted < 0 || (size_t)wanted >= room) {
+                listing->names[listing->used] = '\0';
+                return;
+        }
+        listing->used += (size_t)wanted;
+        listing->shown++;
+}
+
 void check_pm2_errored(struct checking *checking)
 {
         const struct pm2_state *pm2 = &checking->state->pm2;
         const struct service_spec *spec = &checking->service->spec;
+        struct listing errored = {0};
         struct finding *finding;
-        char names[TEXT_SIZE] = "";
-        size_t n = 0, shown = 0;
-        unsigned first = 0;
 
         if (!pm2->reachable || pm2->errored == 0)
                 return;
-        for (size_t i = 0; i < pm2->app_count && shown < 5; i++) {
-                int wanted;
-
-                if (!text_equal(pm2->apps[i].status, "errored"))
-                        continue;
-                if (shown == 0)
-                        first = pm2->apps[i].pm_id;
-                wanted = snprintf(names + n, sizeof(names) - n, "%s%s", shown ? ", " : "", pm2->apps[i].name);
-                if (wanted < 0 || (size_t)wanted >= sizeof(names) - n)
-                        break;
-                n += (size_t)wanted;
-                shown++;
-        }
-        names[n] = '\0';
+        for (size_t i = 0; i < pm2->app_count; i++)
+                if (text_equal(pm2->apps[i].status, "errored"))
+                        list_app(&errored, &pm2->apps[i], "");
         finding = finding_add(checking, SEVERITY_WARNS);
         finding_evidence(finding, "%u app%s of %s %s errored: %s%s", pm2->errored,
-                         pm2->errored == 1 ? "" : "s", spec->name, pm2->errored == 1 ? "is" : "are", names,
-                         shown < pm2->errored ? ", ..." : "");
+                         pm2->errored == 1 ? "" : "s", spec->name, pm2->errored == 1 ? "is" : "are",
+                         errored.names, errored.shown < pm2->errored ? ", ..." : "");
         finding_advice(finding,
                        "on %s: sudo -u %s PM2_HOME=%s pm2 logs %u; mend it, or stop it, so that its "
                        "state after the restart means something",
-                       checking->host->name, spec->user, spec->home, first);
+                       checking->host->name, spec->user, spec->home, errored.first);
+}
+
+/* PM2 starts again what ends, up to max_restarts times, which may take hours; between two ends such an app is
+ * online. Why it was started anew PM2 does not say: that may have been a person. */
+static bool is_restarting(const struct pm2_app_state *app, char more[TEXT_SIZE])
+{
+        if (text_equal(app->status, "waiting restart") || text_equal(app->status, "launching")) {
+                snprintf(more, TEXT_SIZE, " (%s, %" PRIu32 " restarts)", app->status, app->restarts);
+                return true;
+        }
+        snprintf(more, TEXT_SIZE, " (%" PRIu32 " restarts, up for %s)", app->restarts,
+                 CHECK_SPAN(app->uptime_ms * USEC_PER_MSEC));
+        return text_equal(app->status, "online") && app->restarts > 0 &&
+               app->uptime_ms * USEC_PER_MSEC < RESTARTED_LATELY;
+}
+
+void check_pm2_restarting(struct checking *checking)
+{
+        const struct pm2_state *pm2 = &checking->state->pm2;
+        const struct service_spec *spec = &checking->service->spec;
+        struct listing restarting = {0};
+        struct finding *finding;
+        char more[TEXT_SIZE];
+
+        for (size_t i = 0; pm2->reachable && i < pm2->app_count; i++)
+                if (is_restarting(&pm2->apps[i], more))
+                        list_app(&restarting, &pm2->apps[i], more);
+        if (restarting.count == 0)
+                return;
+        finding = finding_add(checking, SEVERITY_WARNS);
+        finding_evidence(finding, "%zu app%s of %s %s restarting, or did so within the last minute: %s%s",
+                         restarting.count, restarting.count == 1 ? "" : "s", spec->name,
+                         restarting.count == 1 ? "is" : "are", restarting.names,
+                         restarting.shown < restarting.count ? ", ..." : "");
+        finding_advice(
+                finding,
+                "check again in a minute; what is named then keeps ending: on %s: sudo -u %s PM2_HOME=%s "
+                "pm2 logs %u",
+                checking->host->name, spec->user, spec->home, restarting.first);
 }
 
 void check_pm2_boot_unit(struct checking *checking)

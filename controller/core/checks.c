@@ -48,6 +48,7 @@ static const struct check checks[] = {
         {"start-budget", REDIS | TILE38, false, check_start_budget},
         {"pm2-reachable", PM2, false, check_pm2_reachable},
         {"pm2-errored", PM2, false, check_pm2_errored},
+        {"pm2-restarting", PM2, false, check_pm2_restarting},
         {"pm2-boot-unit", PM2, false, check_pm2_boot_unit},
         {"pm2-snapshot", PM2, false, check_pm2_snapshot},
         {"pm2-dump", PM2, false, check_pm2_dump},

@@ -129,19 +129,19 @@ test_dump() {
         rm "$home/dump.pm2"
 }
 
+check() {
+        local status=0
+        timeout 30 "$muster" check apps >"$work/out" 2>"$work/err" || status=$?
+        [[ $status -le 1 && ! -s $work/err ]] || fail "check: exit $status: $(cat "$work/err")"
+        cases=$((cases + 1))
+}
+
 # What would come back is not what runs: `muster check` says so, and that nothing of it blocks.
 test_check() {
-        local status
-        check() {
-                status=0
-                timeout 30 "$muster" check apps >"$work/out" 2>"$work/err" || status=$?
-                [[ $status -le 1 && ! -s $work/err ]] || fail "check: exit $status: $(cat "$work/err")"
-                cases=$((cases + 1))
-        }
         pm2 stop second
         pm2 save
         check
-        if grep -q "pm2-" "$work/out"; then fail "live is as saved, and something is found: $(cat "$work/out")"; fi
+        if grep -qE "pm2-(snapshot|dump)" "$work/out"; then fail "live is as saved, and something is found: $(cat "$work/out")"; fi
         pm2 start good.js --name fifth
         check
         has '^informs  one/apps pm2-snapshot$'
@@ -277,6 +277,36 @@ test_restore_in_part() {
         has '^  fragile +2 +status +online +errored$'
 }
 
+# A restart would not find what it is to bring back: an app that PM2 has given up, one that it starts again and again,
+# a daemon that does not answer, and none.
+test_check_apps() {
+        restarts() {
+                pm2 jlist && jq -e '.[] | select(.name == "looping") | .pm2_env | .restart_time > 1 and .status == "online"' "$work/pm2.out"
+        }
+        check
+        has '^warns    one/apps pm2-errored$'
+        has '^ +1 app of apps is errored: fragile$'
+        has "PM2_HOME=$home pm2 logs 2; mend it, or stop it"
+        if grep -q 'pm2-reachable' "$work/out"; then fail "it answers: $(cat "$work/out")"; fi
+        echo 'setTimeout(() => process.exit(1), 1500);' >"$work/looping.js"
+        pm2 start looping.js --name looping --max-restarts 100000
+        until_true 60 restarts || fail "PM2 does not start it again"
+        check
+        grep -A 1 '^warns    one/apps pm2-restarting$' "$work/out" | grep -qE 'within the last minute: .*looping \((waiting restart, )?[0-9]+ restarts' ||
+                fail "an app that ends again and again is not found: $(cat "$work/out")"
+        kill -STOP "$(cat "$home/pm2.pid")"
+        apps_silent() { "$muster" status apps --json | jq -e '.hosts[0].services[] | select(.name == "apps") | .pm2.reachable | not'; }
+        until_true 40 apps_silent || fail "the agent does not see that the daemon does not answer"
+        check
+        kill -CONT "$(cat "$home/pm2.pid")"
+        has '^blocks   one/apps pm2-reachable$'
+        pm2 kill
+        check
+        has '^blocks   one/apps pm2-reachable$'
+        has "PM2 in $home does not answer \(.*\): its apps could not be saved"
+        if grep -qE 'pm2-(errored|restarting)' "$work/out"; then fail "what does not answer is not known: $(cat "$work/out")"; fi
+}
+
 run_is() { # STATE
         [[ $("$muster" run ls --limit 1 --json | jq -r '.runs[0].state') == "$1" ]]
 }
@@ -335,6 +365,7 @@ main() {
         test_restore
         test_held
         test_restore_in_part
+        test_check_apps
         ends_well muster-agent "$agent_pid" "$work/one.log"
         ends_well muster-controller "$controller_pid" "$work/controller.log"
         conclude

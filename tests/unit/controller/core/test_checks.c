@@ -372,6 +372,39 @@ static void test_pm2(void **state)
         assert_string_equal(w.found[0].host, "app1");
 }
 
+static void test_pm2_restarting(void **state)
+{
+        struct pm2_state *pm2 = &state_of(APPS)->pm2;
+        static const struct {
+                const char *status;
+                uint32_t restarts;
+                uint64_t uptime_ms;
+                const char *evidence;
+        } cases[] = {
+                {"online", 17, 3000,
+                 "1 app of apps is restarting, or did so within the last minute: web (17 restarts, up for "
+                 "3.0 s)"},
+                {"waiting restart", 17, 0, "web (waiting restart, 17 restarts)"},
+                {"launching", 0, 0, "web (launching, 0 restarts)"},
+                {"online", 0, 3000, NULL},
+                {"online", 17, 60000, NULL},
+                {"stopped", 17, 0, NULL},
+        };
+
+        pm2->apps = w.apps;
+        pm2->app_count = 1;
+        strcpy(w.apps[0].name, "web");
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                strcpy(w.apps[0].status, cases[i].status);
+                w.apps[0].restarts = cases[i].restarts;
+                w.apps[0].uptime_ms = cases[i].uptime_ms;
+                if (cases[i].evidence)
+                        expect("pm2-restarting", SEVERITY_WARNS, cases[i].evidence, "pm2 logs 0");
+                else
+                        expect_nothing();
+        }
+}
+
 static void test_pm2_snapshot(void **state)
 {
         struct pm2_saved *saved = &w.pm2[APPS].snapshot;
@@ -471,6 +504,7 @@ int main(void)
                 TEST(test_pm2_snapshot),
                 TEST(test_pm2_dump),
                 TEST(test_order),
+                TEST(test_pm2_restarting),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
