@@ -1,4 +1,5 @@
-/* muster check: what would make a restart go wrong, with evidence and what to do; --fix does it.
+/* muster check: what would make a restart go wrong, with evidence and what to do; --fix says what it will do
+ * of that, and does it.
  *
  * Exit: 0 nothing (that is left) blocks, 1 something does, 3 nothing blocks but a repair failed. */
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include "cli/terminal.h"
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
+#include "common/model/operation.h"
 #include "common/model/scope.h"
 #include "proto/fleet.pb-c.h"
 
@@ -43,6 +45,22 @@ static void print_text(const char *label, const char *text)
         printf("         %s%s\n", label, clean);
 }
 
+/* Under a finding: how it is repaired, or by what it will be. */
+static void print_fix(const struct checking *checking, const Muster__V1__Finding *finding)
+{
+        const struct operation_type *type = operation_type((enum operation_kind)finding->fix);
+        char line[192];
+
+        if (!finding->fixable || checking->in_remaining)
+                return;
+        snprintf(line, sizeof(line), "%.63s%s%.63s %s", finding->host, finding->service[0] ? "/" : "",
+                 finding->service, type ? type->name : "?");
+        if (checking->fix)
+                print_text("will do  ", line);
+        else
+                puts("         (muster check --fix does it)");
+}
+
 static void print_finding(const struct checking *checking, const Muster__V1__Finding *finding)
 {
         enum style style;
@@ -56,8 +74,8 @@ static void print_finding(const struct checking *checking, const Muster__V1__Fin
                style_end(&checking->terminal, style), place);
         print_text("", finding->evidence);
         print_text("do: ", finding->advice);
-        if (finding->fixable && !checking->fix)
-                puts("         (muster check --fix does it)");
+        print_fix(checking, finding);
+        fflush(stdout); /* a repair may last for an hour */
 }
 
 static void count(struct checking *checking, const Muster__V1__Finding *finding)
@@ -91,9 +109,20 @@ static void on_repair(struct checking *checking, const Muster__V1__CheckUpdate *
         }
         text_copy_cut(text, sizeof(text), update->repair);
         clean_text(text);
+        line_over(&checking->terminal, NULL);
         printf("%s%-7s%s  %s\n", style_begin(&checking->terminal, style),
                update->repair_failed ? "FAILED" : "fixed", style_end(&checking->terminal, style), text);
         fflush(stdout);
+}
+
+static void on_progress(const struct checking *checking, const char *progress)
+{
+        char text[512];
+
+        text_copy_cut(text, sizeof(text), progress);
+        clean_text(text);
+        if (!checking->json)
+                line_over(&checking->terminal, text);
 }
 
 static void on_update(const ProtobufCMessage *message, void *userdata)
@@ -105,6 +134,8 @@ static void on_update(const ProtobufCMessage *message, void *userdata)
                 on_repair(checking, update);
                 return;
         }
+        if (update->progress[0])
+                on_progress(checking, update->progress);
         if (!update->finding)
                 return;
         if (update->remaining && !checking->in_remaining) {

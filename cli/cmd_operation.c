@@ -31,8 +31,7 @@ static void show_progress(const struct operations *operations, const Muster__V1_
                 snprintf(share, sizeof(share), "%3.0f%% ",
                          100.0 * (double)operation->done / (double)operation->total);
         snprintf(line, sizeof(line), "%s%s: %s", share, place, text);
-        printf("\r\033[K%.*s", (int)text_fit(line, operations->terminal.width), line);
-        fflush(stdout);
+        line_over(&operations->terminal, line);
 }
 
 static const char *figure(const Muster__V1__OperationReport *report, const char *name)
@@ -102,8 +101,7 @@ static void print_end(const struct operations *operations, const Muster__V1__Fle
         text_copy_cut(name, sizeof(name), operation->snapshot);
         clean_text(text);
         clean_text(name);
-        if (operations->terminal.tty)
-                fputs("\r\033[K", stdout);
+        line_over(&operations->terminal, NULL);
         printf("%s%-6s%s  %s%s%s: %s\n", style_begin(&operations->terminal, style), done ? "done" : "FAILED",
                style_end(&operations->terminal, style), place, name[0] ? " " : "", name, text);
         if (report)

@@ -82,6 +82,17 @@ size_t clean_bytes(char *bytes, size_t size, bool lines)
         return out;
 }
 
+void line_over(const struct terminal *terminal, const char *text)
+{
+        if (!terminal->tty)
+                return;
+        fputs("\r\033[K", stdout);
+        if (!text)
+                return;
+        printf("%.*s", (int)text_fit(text, terminal->width), text);
+        fflush(stdout);
+}
+
 void clean_text(char *text)
 {
         for (char *c = text; *c; c++)

@@ -31,6 +31,10 @@ void terminal_read(struct terminal *ret, FILE *file);
 const char *style_begin(const struct terminal *terminal, enum style style);
 const char *style_end(const struct terminal *terminal, enum style style);
 
+/* A line over the one before it, cut to the width, until line_over(terminal, NULL) takes it away. Nothing
+ * where it is not a terminal. text is clean. */
+void line_over(const struct terminal *terminal, const char *text);
+
 /* In place; never grows. Tabs and line ends become spaces. */
 void clean_text(char *text);
 /* The same for size bytes, in place: tabs stay, line ends stay where lines is true. Returns the new size. */

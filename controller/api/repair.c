@@ -1,6 +1,7 @@
 /* Repairs of what a check found, as a batch of operations by hand (batch.h). Then all hosts look anew, and
  * their states are awaited until the repaired findings are gone (or SETTLE_US has passed), and what remains
- * is told. When the caller leaves, what is under way goes on at its host; nothing more is begun. */
+ * is told. What is under way tells how far it is. When the caller leaves, what is under way goes on at its
+ * host; nothing more is begun. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -71,23 +72,52 @@ static void saving_text(char *out, size_t size, const struct api_context *contex
         snprintf(out, size, "; the next load takes %s to %s less", low, high);
 }
 
+#define LINE_SIZE (ERROR_TEXT_SIZE + 256)
+
+/* "db1/bds redis.rewrite: TEXT" */
+static void write_line(char out[LINE_SIZE], const struct finding *finding, const char *text)
+{
+        const struct operation_type *type = operation_type(finding->fix);
+
+        snprintf(out, LINE_SIZE, "%s%s%s %s: %s", finding->host, finding->service[0] ? "/" : "",
+                 finding->service, type ? type->name : "?", text);
+}
+
+/* Progress is of the moment: a slow reader gets none. */
+static void on_progress(size_t work, uint64_t done, uint64_t total, const char *text, void *userdata)
+{
+        Muster__V1__CheckUpdate update = MUSTER__V1__CHECK_UPDATE__INIT;
+        struct repairing *all = userdata;
+        char line[LINE_SIZE], progress[LINE_SIZE + 16];
+
+        if (!rpc_call_writable(all->call))
+                return;
+        write_line(line, all->repairs[work].finding, text);
+        if (total && done <= total)
+                snprintf(progress, sizeof(progress), "%3.0f%% %s", 100.0 * (double)done / (double)total,
+                         line);
+        else
+                snprintf(progress, sizeof(progress), "%s", line);
+        update.progress = progress;
+        (void)rpc_call_send(all->call, &update.base);
+}
+
 static void on_ended(size_t work, const struct batch_end *end, void *userdata)
 {
         struct repairing *all = userdata;
         struct repair *repair = &all->repairs[work];
         const struct finding *finding = repair->finding;
-        const struct operation_type *type = operation_type(finding->fix);
-        char line[ERROR_TEXT_SIZE + 256], saving[128] = "";
+        char line[LINE_SIZE], text[ERROR_TEXT_SIZE + 128], saving[128] = "";
 
         repair->done = end->report && end->report->state == OPERATION_DONE;
         if (repair->done)
                 saving_text(saving, sizeof(saving), all->context, end->report, finding->service);
-        snprintf(line, sizeof(line), "%s%s%s %s: %s%s", finding->host, finding->service[0] ? "/" : "",
-                 finding->service, type ? type->name : "?",
+        snprintf(text, sizeof(text), "%s%s",
                  end->text[0]   ? end->text
                  : repair->done ? "done"
                                 : "failed",
                  saving);
+        write_line(line, finding, text);
         if (api_check_send(all->call, finding, line, !repair->done, false) < 0)
                 log_warning("a caller of check --fix cannot be told any more");
 }
@@ -209,7 +239,7 @@ static int list_repairs(struct repairing *all, size_t finding_count, struct batc
 void api_repair(struct api_context *context, rpc_call *call, struct scope *scope, struct finding **findings,
                 size_t count, struct plan_pm2_look **pm2)
 {
-        struct batch_events events = {.ended = on_ended, .done = on_done};
+        struct batch_events events = {.progress = on_progress, .ended = on_ended, .done = on_done};
         cleanup_free struct batch_work *works = NULL;
         struct repairing *all = calloc(1, sizeof(*all));
         int r;

@@ -57,6 +57,8 @@ test_found() {
 
 test_fixed() {
         check cache --fix --json
+        jq -e '[.findings, .repairs, .remaining] | flatten | all((.progress // "") == "")' "$work/out" >/dev/null ||
+                fail "what was of the moment is told as JSON: $(cat "$work/out")"
         jq -e '[.findings[] | select(.id == "aof-growth" and .fix == "redis_rewrite")] | length == 1' "$work/out" >/dev/null ||
                 fail "the finding is not told: $(cat "$work/out")"
         jq -e '[.repairs[] | select(.finding.id == "aof-growth" and (.repair_failed | not))] | length == 1' "$work/out" >/dev/null ||
@@ -132,6 +134,30 @@ test_repair_fails() {
                 fail "what could not be repaired does not remain: $(jq .remaining "$work/out")"
 }
 
+# What it will do is named before it is done, and while it lasts a terminal shows how far it is; a pipe gets no such lines.
+test_fix_shown() {
+        local line
+        rmdir "$work/redis/appendonlydir/appendonly.aof.3.base.rdb"
+        redis config set rdb-key-save-delay 3000 >/dev/null
+        mkfifo "$work/keys"
+        exec 8<>"$work/keys"
+        start "$work/terminal.out" env TERM=xterm script -qfec "$muster check cache --fix; echo exit \$?" "$work/shown" <&8
+        until_true 60 grep -q '^exit [0-9]' "$work/shown" || fail "it does not end: $(cat "$work/shown")"
+        tr -d '\r' <"$work/shown" | sed 's/\x1b\[K/\n/g' >"$work/lines"
+        grep -nE '^         will do  one/cache redis.rewrite$|^ *([0-9]+% )?one/cache redis.rewrite: .*[0-9]|fixed.*one/cache redis.rewrite: rewritten' "$work/lines" |
+                sed -E 's/^[0-9]+: *//; s/.*fixed.*/fixed/; s/^will do.*/will do/; s/^([0-9]+% )?one.*/progress/' | uniq >"$work/order"
+        [[ $(tr '\n' ' ' <"$work/order") == "will do progress fixed " ]] || fail "not named, followed, done: $(cat "$work/lines")"
+        redis eval 'local value = string.rep("z", 1000)
+                for round = 1, 50 do for key = 1, 1000 do redis.call("SET", "key:" .. key, value) end end' 0 >/dev/null
+        redis config set rdb-key-save-delay 0 >/dev/null
+        until_true 20 seen || fail "the agent does not see that the file has grown again"
+        check cache --fix
+        for line in '^         will do  one/cache redis.rewrite$' '^fixed    one/cache redis.rewrite: rewritten'; do
+                grep -qE "$line" "$work/out" || fail "no line like '$line': $(cat "$work/out")"
+        done
+        [[ $(grep -c redis.rewrite "$work/out") -eq 2 ]] || fail "progress in a pipe: $(cat "$work/out")"
+}
+
 main() {
         set_up
         test_found
@@ -140,6 +166,7 @@ main() {
         test_late
         test_repair_fails
         test_config_refused
+        test_fix_shown
         ends_well muster-agent "$agent_pid" "$work/one.log"
         ends_well muster-controller "$controller_pid" "$work/controller.log"
         conclude
