@@ -8,7 +8,7 @@ failed=0
 
 clean_tree() {
         rm -rf "${tree:?}"/*
-        mkdir -p "$tree"/{common/{base,model,noise,rpc},agent,cli,controller/{core,api},proto,deploy}
+        mkdir -p "$tree"/{common/{base,model,noise,rpc},agent,cli,controller/{core,api},proto,deploy,docs}
         cp "$here/../../.clang-format" "$tree/"
         echo 'syntax = "proto3";' >"$tree/proto/agent.proto"
         printf '#include <errno.h>\nint error_set(int why);\n' >"$tree/common/base/error.h"
@@ -18,6 +18,8 @@ clean_tree() {
         printf '#include "proto/agent.pb-c.h"\n' >"$tree/cli/cmd_status.c"
         printf '#include "proto/agent.pb-c.h"\n' >"$tree/agent/service.c"
         printf '#!/bin/bash\nset -e\necho "$1"\n' >"$tree/deploy/demo"
+        printf 'static const struct check checks[] = {\n        {"disk", 0, false, check_disk},\n};\n' >"$tree/controller/core/checks.c"
+        printf '| `disk` | a full disk | warns | |\n\nwarns    db1 disk\n' >"$tree/docs/checks.md"
 }
 
 # planted LINT FILE TEXT SAYS: with TEXT added to FILE the lint fails and prints SAYS.
@@ -36,7 +38,7 @@ planted() {
         fi
 }
 
-for lint in includes format shell words traps; do
+for lint in includes format shell words traps checks; do
         clean_tree
         status=0
         output=$("$here/$lint" "$tree" 2>&1) || status=$?
@@ -77,6 +79,10 @@ planted words agent/long.c "$(printf 'int a;\\n%.0s' {1..601})" '602 lines'
 planted traps docs/traps.md '| `tests/e2e/test_absent.sh` |' 'there is no tests/e2e/test_absent.sh'
 planted traps docs/traps.md '| a trap | a defence | a test | |' "'a trap' has no break"
 planted traps docs/traps.md '| a trap | a defence | a test | `absent` |' 'there is no tests/breaks/absent.patch'
+planted checks controller/core/checks.c '        {"new-one", PM2 | UNIT, true, check_new_one},' "no row for the check 'new-one'"
+planted checks controller/core/checks.c '        {"new-one", PM2 | UNIT, true, check_new_one},' "no example finding of the check 'new-one'"
+planted checks docs/checks.md '| `gone` | nothing | informs | |' "there is no check 'gone'"
+planted checks docs/checks.md 'blocks   app1/apps gone' "there is no check 'gone'"
 # A break of a line that the clean tree has in agent/service.c; a row of that trap; and what may be wrong with them.
 removed='# trap: x\n# test: deploy/demo\n# says: y\n--- a/agent/service.c\n+++ b/agent/service.c\n@@ -1 +0,0 @@\n-#include "proto/agent.pb-c.h"'
 row='| a trap | a defence | `deploy/demo` | `gone` |'

@@ -3,7 +3,7 @@
 
 group_lint() {
         local lint
-        for lint in includes format shell words traps; do run_test "lint/$lint" 120 "tests/lint/$lint"; done
+        for lint in includes format shell words traps checks; do run_test "lint/$lint" 120 "tests/lint/$lint"; done
         run_test lint/planted 120 tests/lint/test_planted.sh
         run_test lint/runner 120 tests/runner/test_runner.sh
 }
