@@ -124,16 +124,6 @@ static void read_boot(host_reader *reader, struct host_state *state)
 
 /* --- file systems --------------------------------------------------------------------------------------- */
 
-static bool is_disk(const struct mntent *mount)
-{
-        static const char *const kinds[] = {"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "overlay"};
-
-        for (size_t i = 0; i < ELEMENTS(kinds); i++)
-                if (text_equal(mount->mnt_type, kinds[i]))
-                        return true;
-        return false;
-}
-
 /* Every file system once: the same one may be mounted in many places, parts of it too. */
 static bool is_known(dev_t devices[], size_t count, dev_t device)
 {
@@ -162,7 +152,7 @@ static void read_disks(void *data)
                 struct statvfs space;
                 struct stat info;
 
-                if (!is_disk(&mount) || stat(mount.mnt_dir, &info) < 0 ||
+                if (!host_facts_is_disk(&mount) || stat(mount.mnt_dir, &info) < 0 ||
                     is_known(devices, state->count, info.st_dev) || statvfs(mount.mnt_dir, &space) < 0 ||
                     space.f_blocks == 0)
                         continue;

@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <dirent.h>
-#include <mntent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timex.h>
@@ -21,6 +20,27 @@
 /* --- mounts ----------------------------------------------------------------------------------------------
  */
 
+/* Container engines mount by the dozen, and what they mount goes and comes with the containers. */
+static bool is_of_container(const struct mntent *mount)
+{
+        static const char *const places[] = {"/var/lib/docker/", "/var/lib/containers/", "/var/lib/kubelet/"};
+
+        for (size_t i = 0; i < ELEMENTS(places); i++)
+                if (text_starts(mount->mnt_dir, places[i]))
+                        return true;
+        return false;
+}
+
+bool host_facts_is_disk(const struct mntent *mount)
+{
+        static const char *const kinds[] = {"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "overlay"};
+
+        for (size_t i = 0; i < ELEMENTS(kinds); i++)
+                if (text_equal(mount->mnt_type, kinds[i]))
+                        return !is_of_container(mount);
+        return false;
+}
+
 /* Whether somebody mounted it for a purpose of this host's own. */
 static bool is_purposeful(const struct mntent *mount)
 {
@@ -35,9 +55,6 @@ static bool is_purposeful(const struct mntent *mount)
                 "/sys/",
                 "/dev/",
                 "/run/",
-                "/var/lib/docker/",
-                "/var/lib/kubelet/",
-                "/var/lib/containers/",
         };
 
         for (size_t i = 0; i < ELEMENTS(kinds); i++)
@@ -46,8 +63,8 @@ static bool is_purposeful(const struct mntent *mount)
         for (size_t i = 0; i < ELEMENTS(places); i++)
                 if (text_starts(mount->mnt_dir, places[i]))
                         return false;
-        return !text_equal(mount->mnt_dir, "/dev") && !text_equal(mount->mnt_dir, "/run") &&
-               !text_equal(mount->mnt_dir, "/sys");
+        return !is_of_container(mount) && !text_equal(mount->mnt_dir, "/dev") &&
+               !text_equal(mount->mnt_dir, "/run") && !text_equal(mount->mnt_dir, "/sys");
 }
 
 /* One word: blanks and the like stay as the kernel writes them, \040. */

@@ -3,12 +3,17 @@
  * blocking on anything but the kernel's own tables. For the host reader. */
 #pragma once
 
+#include <mntent.h>
 #include <stdio.h>
 
 #include "common/model/state.h"
 
 /* Fills in what it can; what it cannot read stays empty. facts is zeroed; it owns what it gets. */
 void host_facts_read(struct host_facts *facts, const char *running_kernel);
+
+/* Whether it is a file system on a disk of this host, which may fill up: one that containers share is the
+ * disk below it, and not one for each of them. */
+bool host_facts_is_disk(const struct mntent *mount);
 
 /* --- its parts, for tests --- */
 

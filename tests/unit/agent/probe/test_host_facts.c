@@ -26,6 +26,28 @@ static FILE *text_file(const char *text)
         return file;
 }
 
+static void test_disks(void **state)
+{
+        static const struct {
+                const char *type, *folder;
+                bool is_disk;
+        } cases[] = {
+                {"ext4", "/", true},
+                {"overlay", "/", true},
+                {"xfs", "/var/lib/docker", true},
+                {"overlay", "/var/lib/docker/overlay2/1f/merged", false},
+                {"overlay", "/var/lib/containers/storage/overlay/2a/merged", false},
+                {"ext4", "/var/lib/kubelet/pods/3b/volumes/data", false},
+                {"tmpfs", "/tmp", false},
+                {"nfs4", "/srv", false},
+        };
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+                assert_int_equal(host_facts_is_disk(&(struct mntent){.mnt_type = (char *)cases[i].type,
+                                                                     .mnt_dir = (char *)cases[i].folder}),
+                                 cases[i].is_disk);
+}
+
 static void test_mounts(void **state)
 {
         FILE *file = text_file("overlay / overlay rw 0 0\n"
@@ -128,9 +150,9 @@ static void test_this_machine(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_mounts),       cmocka_unit_test(test_many_mounts),
-                cmocka_unit_test(test_listeners),    cmocka_unit_test(test_kernels),
-                cmocka_unit_test(test_this_machine),
+                cmocka_unit_test(test_disks),       cmocka_unit_test(test_mounts),
+                cmocka_unit_test(test_many_mounts), cmocka_unit_test(test_listeners),
+                cmocka_unit_test(test_kernels),     cmocka_unit_test(test_this_machine),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
