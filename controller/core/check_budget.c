@@ -16,7 +16,7 @@ void check_reload_time(struct checking *checking)
         check_load_estimate(checking, false, &low, &high);
         if (high <= limit)
                 return;
-        finding = finding_add(checking, low > limit ? SEVERITY_WARNS : SEVERITY_INFORMS);
+        finding = finding_add(checking, SEVERITY_WARNS);
         finding_evidence(finding, "loading %s %s take longer than its reload_limit of %s: %s estimated%s",
                          name, low > limit ? "will" : "may", CHECK_SPAN(limit), CHECK_RANGE(low, high),
                          checking->rate && checking->rate->loads ? ""

@@ -21,7 +21,7 @@ before_down() {
         fi
         "$control" down
 }
-own_testbed cc- 10.91.4
+own_testbed "${TEST_PREFIX:-cc-}" "${TEST_NET:-10.91.4}"
 # The small disk is in use until the host has gone.
 trap 'status=$?; (own_testbed_end $status) || status=1; umount "$work/disk" 2>/dev/null || true
         [[ -z $loop ]] || losetup -d "$loop" || true; rm -rf "$work"; exit $status' EXIT
@@ -159,7 +159,7 @@ not_found ' (one|nick|vendor|small|geo)$'
 not_found '^[a-z]+ (boot-id|boot-constant|agent-autostart|agent-version|clock|disk|failed-units|memory)$'
 found 'blocks autostart two' 'plain@two.service on h1 is disabled'
 found 'informs autostart static' 'is static'
-found 'informs reload-time slow' 'may take longer than its reload_limit of 1.0 s'
+found 'warns reload-time slow' 'may take longer than its reload_limit of 1.0 s'
 found 'blocks replica-link copy'
 found 'blocks role none' 'is a master, the fleet file says replica'
 echo "sound: nothing is found but what was wrong from the start"

@@ -256,12 +256,12 @@ static void test_reload_time(void **state)
         w.services[BDS].reload_limit_us = 45 * USEC_PER_SEC;
         expect_nothing();
         w.services[BDS].reload_limit_us = 30 * USEC_PER_SEC;
-        expect("reload-time", SEVERITY_INFORMS, "loading bds may take longer than its reload_limit of 30.0 s",
+        expect("reload-time", SEVERITY_WARNS, "loading bds may take longer than its reload_limit of 30.0 s",
                "line 10");
         w.services[BDS].reload_limit_us = 10 * USEC_PER_SEC;
         expect("reload-time", SEVERITY_WARNS, "loading bds will take longer", "rewrite its AOF");
         w.rates[BDS] = (struct plan_rate){0};
-        expect("reload-time", SEVERITY_INFORMS, "no load of it has been watched yet", "");
+        expect("reload-time", SEVERITY_WARNS, "no load of it has been watched yet", "");
         sound_fleet(NULL);
         w.services[GEO].reload_limit_us = USEC_PER_SEC;
         expect("reload-time", SEVERITY_WARNS, "loading geo will", "shrink its AOF");
