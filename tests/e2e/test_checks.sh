@@ -113,6 +113,12 @@ redis_file small 6402 'dir /run/small/data' 'save ""' 'appendonly yes' 'appendfs
 redis_file copy 6403 'dir /var/lib/redis@copy' 'replicaof 127.0.0.1 1'
 redis_file none 6404 'dir /var/lib/redis@none' 'save ""'
 redis_file slow 6405 'dir /var/lib/slow' 'save ""' 'appendonly yes'
+push /etc/sysusers.d/beam.conf 'u beam 5003 "Apps" /var/lib/beam /bin/sh'
+push /etc/tmpfiles.d/beam.conf 'd /var/lib/beam 0755 beam beam'
+# As `pm2 startup` writes it.
+unit pm2-beam.service '[Unit]' 'After=network.target' '[Service]' 'Type=forking' 'User=beam' \
+        'Environment=PM2_HOME=/var/lib/beam/.pm2' 'PIDFile=/var/lib/beam/.pm2/pm2.pid' 'ExecStart=pm2 resurrect' "$wanted"
+push /var/lib/beam.js 'setInterval(() => {}, 1000);'
 push /etc/fstab 'tmpfs /run/small tmpfs size=16m 0 0'
 # Begun before the agent is, when it is asked for.
 unit constant.service '[Unit]' 'ConditionPathExists=/etc/boot-id' 'Before=muster-agent.service' '[Service]' 'Type=oneshot' \
@@ -121,6 +127,8 @@ unit constant.service '[Unit]' 'ConditionPathExists=/etc/boot-id' 'Before=muster
 "$testbed" up h1
 has_tile38=false
 ! on test -x /usr/local/bin/tile38-server || has_tile38=true
+has_pm2=false
+! on sh -c 'command -v pm2' >/dev/null || has_pm2=true
 
 "$control" install
 cat >"$TESTBED_DIR/control/fleet.yaml" <<YAML
@@ -142,11 +150,13 @@ services:
   none:   {kind: redis, host: h1, unit: redis@none, port: 6404, role: replica}
   slow:   {kind: redis, host: h1, unit: slow, port: 6405, role: master, reload_limit: 1s}
 YAML
+! $has_pm2 || echo '  apps:   {kind: pm2, host: h1, user: beam, home: /var/lib/beam/.pm2}' >>"$TESTBED_DIR/control/fleet.yaml"
 ! $has_tile38 || echo '  geo:    {kind: tile38, host: h1, unit: tile38, port: 9851}' >>"$TESTBED_DIR/control/fleet.yaml"
 on ln -s vendor.service /usr/local/lib/systemd/system/vendor-alias.service
 on systemctl daemon-reload
 on systemctl enable --quiet --now plain@one real vendor redis@saver redis@small redis@copy redis@none slow constant
 ! $has_tile38 || on systemctl enable --quiet --now tile38
+! $has_pm2 || on systemctl enable --quiet pm2-beam
 for port in 6401 6402 6403 6404 6405; do until_true 20 answers $port; done
 "$control" start
 "$control" join
@@ -268,6 +278,23 @@ jq -e '[.repairs[] | select(.finding.service == "other")] | length == 0' "$work/
         fail "no links make other.service start at boot, and it was tried all the same"
 equal "masked.service" masked "$(on systemctl is-enabled masked || true)"
 echo "fix: what can be repaired is"
+
+# --- PM2 ---------------------------------------------------------------------------------------------------------------
+
+pm2() {
+        on runuser -u beam -- env HOME=/var/lib/beam PM2_HOME=/var/lib/beam/.pm2 pm2 "$@" >/dev/null
+}
+if $has_pm2; then
+        check apps
+        found 'blocks pm2-reachable apps' '^PM2 in /var/lib/beam/.pm2 does not answer'
+        pm2 start /var/lib/beam.js --name web
+        check apps
+        found 'warns pm2-boot-unit apps' '^pm2-beam.service starts the apps of apps at boot, before what they need is ready$'
+        not_found 'pm2-(reachable|errored)'
+        pm2 kill
+        on systemctl disable --quiet pm2-beam
+        echo "PM2: not reachable, and started at boot by a unit"
+fi
 
 # --- the agent, its clock, its boot id -------------------------------------------------------------------------------
 
