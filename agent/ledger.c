@@ -17,9 +17,9 @@
 #include "common/base/text.h"
 
 #define LEDGER_KEPT      1000u
-#define LEDGER_MOST      (4u * LEDGER_KEPT) /* in memory, until the next opening */
+#define LEDGER_MOST      (2u * LEDGER_KEPT) /* in memory, until the next opening */
 #define LEDGER_FILE_MOST (64u << 20)
-#define LEDGER_FILE_FULL (8 << 20) /* from here on it is written anew with the newest entries */
+#define LEDGER_FILE_FULL (16 << 20) /* from here on it is written anew with the newest entries */
 #define CHECKSUM_DIGITS  16u
 
 struct ledger {

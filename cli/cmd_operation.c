@@ -72,7 +72,9 @@ static void print_named(const struct operations *operations, const Muster__V1__O
                 enum style style;
         } named[] = {
                 {"failed-app", "failed", STYLE_BAD},
-                {"held-app", "held", STYLE_WARN},
+                {"failed-apps", "failed", STYLE_BAD},
+                {"failed-log", "log", STYLE_PLAIN},
+                {"held-apps", "held", STYLE_WARN},
                 {"boot-unit", "unit", STYLE_PLAIN},
         };
 

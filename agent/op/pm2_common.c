@@ -5,11 +5,17 @@
 #include <inttypes.h>
 #include <malloc.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/base/text.h"
 #include "common/base/time.h"
 
-#define NAMED_MOST 6 /* in figures; the text names the first */
+/* Figures, whose number is bounded in all (FIGURE_MAX): each kind has its own, so that none is crowded out.
+ */
+#define FAILED_MOST      6 /* with reason and log; the names of the others follow */
+#define FAILED_LISTS     4
+#define HELD_LISTS       2
+#define DIFFERENCES_MOST 3
 
 static void on_found(void *userdata, int r, const struct pm2_home *home, const struct error *cause)
 {
@@ -53,21 +59,43 @@ void pm2_give_back(void)
         malloc_trim(0);
 }
 
-static void name_failures(struct op *op, const struct pm2_outcome *outcome, size_t *named)
+static void name_failures(struct op *op, const struct pm2_outcome *outcome)
 {
-        for (size_t i = 0; i < outcome->failed_count && *named < NAMED_MOST; i++, (*named)++) {
+        for (size_t i = 0; i < outcome->failed_count && i < FAILED_MOST; i++) {
                 const struct pm2_failure *failure = &outcome->failed[i];
-                char value[TEXT_SIZE * 5];
 
-                snprintf(value, sizeof(value), "%s (%" PRId64 "): %s%s%s", failure->name, failure->pm_id,
-                         failure->reason, failure->log[0] ? "; log: " : "", failure->log);
-                op_figure(op, "failed-app", "%s", value);
+                op_figure(op, "failed-app", "%s (%" PRId64 "): %s", failure->name, failure->pm_id,
+                          failure->reason);
+                if (failure->log[0])
+                        op_figure(op, "failed-log", "%s (%" PRId64 "): %s", failure->name, failure->pm_id,
+                                  failure->log);
         }
 }
 
-static void name_differences(struct op *op, const struct pm2_outcome *outcome, size_t *named)
+/* As many names a figure as it holds; the last figure says how many more there are. */
+static void list_names(struct op *op, const char *figure, const struct pm2_failure *apps, size_t count,
+                       size_t lists)
 {
-        for (size_t i = 0; i < outcome->diff.count && *named < NAMED_MOST; i++, (*named)++) {
+        for (size_t i = 0; i < count && lists > 0; lists--) {
+                char names[TEXT_SIZE - sizeof(" and 10000 more")] = "", more[TEXT_SIZE];
+                size_t used = 0;
+
+                do {
+                        size_t length = strlen(apps[i].name);
+
+                        if (used && used + length + 2 >= sizeof(names))
+                                break;
+                        used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", used ? ", " : "",
+                                                 apps[i].name);
+                } while (++i < count && used < sizeof(names));
+                snprintf(more, sizeof(more), " and %zu more", count - i);
+                op_figure(op, figure, "%s%s", names, lists == 1 && i < count ? more : "");
+        }
+}
+
+static void name_differences(struct op *op, const struct pm2_outcome *outcome)
+{
+        for (size_t i = 0; i < outcome->diff.count && i < DIFFERENCES_MOST; i++) {
                 char text[TEXT_SIZE];
 
                 pm2_difference_text(&outcome->diff.items[i], text, sizeof(text));
@@ -77,7 +105,7 @@ static void name_differences(struct op *op, const struct pm2_outcome *outcome, s
 
 void pm2_outcome_figures(struct op *op, const struct pm2_outcome *outcome)
 {
-        size_t named = 0;
+        size_t told = outcome->failed_count < FAILED_MOST ? outcome->failed_count : FAILED_MOST;
 
         op_figure(op, "expected", "%zu", outcome->expected);
         op_figure(op, "as-saved", "%zu", outcome->as_saved);
@@ -86,11 +114,10 @@ void pm2_outcome_figures(struct op *op, const struct pm2_outcome *outcome)
         op_figure(op, "stopped", "%zu", outcome->stopped);
         op_figure(op, "failed", "%zu", outcome->failed_count);
         op_figure(op, "held", "%zu", outcome->held_count);
-        name_failures(op, outcome, &named);
-        for (size_t i = 0; i < outcome->held_count && named < NAMED_MOST; i++, named++)
-                op_figure(op, "held-app", "%s (%" PRId64 "): %s", outcome->held[i].name,
-                          outcome->held[i].pm_id, outcome->held[i].reason);
-        name_differences(op, outcome, &named);
+        name_failures(op, outcome);
+        list_names(op, "failed-apps", outcome->failed + told, outcome->failed_count - told, FAILED_LISTS);
+        list_names(op, "held-apps", outcome->held, outcome->held_count, HELD_LISTS);
+        name_differences(op, outcome);
 }
 
 void pm2_outcome_finish(struct op *op, const struct pm2_outcome *outcome, uint64_t took_us)

@@ -31,8 +31,9 @@ int pm2_target_snapshot(struct pm2_snapshot *ret, const struct pm2_target *targe
 /* After an operation: what held megabytes of environments goes back to the system, not to the heap. */
 void pm2_give_back(void);
 
-/* Figures "expected", "as-saved", "wanted", "online", "stopped", "failed", "held", and the first few of what
- * is not as it was, by name. */
+/* Figures "expected", "as-saved", "wanted", "online", "stopped", "failed", "held"; the first apps that failed
+ * ("failed-app", with what their logs say in a "failed-log"), the names of the others ("failed-apps") and of
+ * those that were errored and are stopped ("held-apps"), and the first differences ("difference"). */
 void pm2_outcome_figures(struct op *op, const struct pm2_outcome *outcome);
 
 /* Ends the operation: done if all is as saved, else failed (-EREMOTEIO) with the figures by which the

@@ -62,7 +62,7 @@ static void fail(pm2_daemon *daemon, int r, const char *what)
         struct error error = {0};
 
         snprintf(path, sizeof(path), "%s/pm2.log", daemon->home.path);
-        if (pm2_home_tail(&daemon->home, path, lines, sizeof(lines)) < 0 || !lines[0])
+        if (pm2_home_tail(&daemon->home, path, 0, lines, sizeof(lines)) < 0 || !lines[0])
                 snprintf(lines, sizeof(lines), "nothing");
         error_set(&error, r, "the PM2 daemon of %s did not come up: %s; its log ends with: %s",
                   daemon->home.path, what, lines);

@@ -9,8 +9,9 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
+#include "common/base/time.h"
 
-#define TAIL_BYTES 4096
+#define TAIL_BYTES 8192
 #define TAIL_LINES 3
 
 /* Cuts the line into its fields: exactly seven. */
@@ -72,43 +73,92 @@ void pm2_home_id(const struct pm2_home *home, char ret[PM2_HOME_ID_SIZE])
         text_hex(ret, hash, (PM2_HOME_ID_SIZE - 1) / 2);
 }
 
-/* Where the last lines of the text begin. */
-static const char *last_lines(const char *text, size_t size, unsigned lines)
-{
-        const char *start = text + size;
+struct line {
+        const char *text;
+        size_t size;
+};
 
-        while (start > text) {
-                if (start[-1] == '\n' && start != text + size && lines-- <= 1)
-                        break;
-                start--;
-        }
-        return start;
+/* Nothing that a person would look for: what node prints around an error, the stack and the object's members'
+ * frame. */
+static bool is_filler(const struct line *line)
+{
+        size_t begin = 0;
+
+        while (begin < line->size && (line->text[begin] == ' ' || line->text[begin] == '\t'))
+                begin++;
+        if (begin == line->size || (begin && line->size - begin > 3 && !memcmp(line->text + begin, "at ", 3)))
+                return true;
+        if (line->size > 9 && !memcmp(line->text, "Node.js v", 9))
+                return true;
+        while (begin < line->size && memchr("{}[](),;^~ \t\r", line->text[begin], 13))
+                begin++;
+        return begin == line->size;
 }
 
-/* As last_lines but without the line that was cut by the window. */
-static void join_lines(const char *text, size_t size, char *ret, size_t ret_size)
+static bool names_an_error(const struct line *line)
 {
-        const char *start;
-        size_t used = 0;
+        return memmem(line->text, line->size, "Error", 5) || memmem(line->text, line->size, "FATAL", 5) ||
+               memmem(line->text, line->size, "Cannot", 6);
+}
 
-        while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == ' '))
-                size--;
-        start = last_lines(text, size, TAIL_LINES);
-        for (const char *c = start; c < text + size && used + 4 < ret_size; c++) {
-                if (*c == '\n') {
+/* The last line that names an error, else the last few that say anything; returns how many, newest last. */
+static size_t choose_lines(const char *text, size_t size, struct line ret[TAIL_LINES])
+{
+        struct line kept[TAIL_LINES];
+        size_t count = 0;
+
+        while (size > 0) {
+                const char *before = memrchr(text, '\n', size - 1);
+                struct line line = {before ? before + 1 : text, 0};
+
+                line.size = (size_t)(text + size - line.text);
+                size -= line.size;
+                while (line.size && (line.text[line.size - 1] == '\n' || line.text[line.size - 1] == ' '))
+                        line.size--;
+                if (is_filler(&line))
+                        continue;
+                if (names_an_error(&line)) {
+                        ret[0] = line;
+                        return 1;
+                }
+                if (count < TAIL_LINES)
+                        kept[count++] = line;
+        }
+        for (size_t i = 0; i < count; i++)
+                ret[i] = kept[count - 1 - i];
+        return count;
+}
+
+static void join_lines(const struct line *lines, size_t count, char *ret, size_t ret_size)
+{
+        size_t used = 0, wanted = count * strlen(" | ");
+
+        for (size_t i = 0; i < count; i++)
+                wanted += lines[i].size;
+        for (; count > 1 && wanted > ret_size; lines++, count--)
+                wanted -= lines->size + strlen(" | "); /* the newest counts most */
+        for (size_t i = 0; i < count; i++) {
+                if (i && used + 4 < ret_size) {
                         memcpy(ret + used, " | ", 3);
                         used += 3;
-                } else {
-                        ret[used++] = (unsigned char)*c < 0x20 || *c == 0x7f ? ' ' : *c;
                 }
+                for (const char *c = lines[i].text; c < lines[i].text + lines[i].size && used + 1 < ret_size;
+                     c++)
+                        ret[used++] = (unsigned char)*c < 0x20 || *c == 0x7f ? ' ' : *c;
         }
         while (used > 0 && !text_is_utf8(ret, used))
                 used--;
         ret[used] = '\0';
 }
 
-int pm2_home_tail(const struct pm2_home *home, const char *path, char *ret, size_t size)
+static uint64_t written_us(const struct stat *status)
 {
+        return (uint64_t)status->st_mtim.tv_sec * USEC_PER_SEC + (uint64_t)status->st_mtim.tv_nsec / 1000u;
+}
+
+int pm2_home_tail(const struct pm2_home *home, const char *path, uint64_t since_us, char *ret, size_t size)
+{
+        struct line lines[TAIL_LINES];
         cleanup_close int fd = -1;
         char bytes[TAIL_BYTES];
         struct stat status;
@@ -123,10 +173,12 @@ int pm2_home_tail(const struct pm2_home *home, const char *path, char *ret, size
                 return -errno;
         if (!S_ISREG(status.st_mode) || status.st_uid != home->uid)
                 return -EPERM;
+        if (written_us(&status) < since_us)
+                return 0;
         start = status.st_size > TAIL_BYTES ? status.st_size - TAIL_BYTES : 0;
         n = pread(fd, bytes, sizeof(bytes), start);
         if (n < 0)
                 return -errno;
-        join_lines(bytes, (size_t)n, ret, size);
+        join_lines(lines, choose_lines(bytes, (size_t)n, lines), ret, size);
         return 0;
 }

@@ -26,6 +26,9 @@ int pm2_home_from_entry(struct pm2_home *ret, const char *entry, const char *pat
 #define PM2_HOME_ID_SIZE 17
 void pm2_home_id(const struct pm2_home *home, char ret[PM2_HOME_ID_SIZE]);
 
-/* The newest lines of a file that the home's user owns, for people: at most size bytes of text, control
- * bytes replaced, lines joined by " | ". -EPERM for a file of somebody else, a link or a device. */
-int pm2_home_tail(const struct pm2_home *home, const char *path, char *ret, size_t size);
+/* What a log that the home's user owns says last, for people: the last line that names an error, or where
+ * none does the last three that are not blank, a stack's or an object's; at most size bytes of text, control
+ * bytes replaced, lines joined by " | ". "" where it was not written since since_us (realtime; 0: whenever).
+ * -EPERM for a file of somebody else, a link or a device. Not solved: in a log that was written since, a line
+ * may be of before all the same. */
+int pm2_home_tail(const struct pm2_home *home, const char *path, uint64_t since_us, char *ret, size_t size);

@@ -24,13 +24,20 @@ int pm2_outcome_items(const struct pm2_snapshot *snapshot, const struct pm2_plan
         return 0;
 }
 
-static void describe(struct pm2_failure *failure, const struct pm2_home *home, const struct pm2_app *app,
-                     const char *reason)
+static void describe(struct pm2_failure *failure, const struct pm2_app *app, const char *reason)
 {
         failure->pm_id = app->pm_id;
         text_copy_cut(failure->name, sizeof(failure->name), app->name);
         text_copy_cut(failure->reason, sizeof(failure->reason), reason);
-        pm2_home_tail(home, app->err_log, failure->log, sizeof(failure->log));
+}
+
+/* Of an error, or else at all. */
+static void quote(struct pm2_failure *failure, const struct pm2_home *home, const struct pm2_app *app,
+                  uint64_t since_us)
+{
+        (void)pm2_home_tail(home, app->err_log, since_us, failure->log, sizeof(failure->log));
+        if (!failure->log[0])
+                (void)pm2_home_tail(home, app->out_log, since_us, failure->log, sizeof(failure->log));
 }
 
 /* errored that is stopped now is what was promised; so are extra apps that were to be kept. */
@@ -60,7 +67,8 @@ static bool differs(const struct pm2_diff *diff, const struct pm2_app *app)
 
 static void judge(struct pm2_outcome *outcome, const struct pm2_home *home,
                   const struct pm2_snapshot *snapshot, const struct pm2_list *live,
-                  const struct pm2_settle_item *items, const struct pm2_plan_options *options)
+                  const struct pm2_settle_item *items, const struct pm2_plan_options *options,
+                  uint64_t since_us)
 {
         for (size_t i = 0, k = 0; i < snapshot->list.count; i++) {
                 const struct pm2_app *app = &snapshot->list.apps[i], *now = pm2_list_find(live, app->pm_id);
@@ -73,13 +81,16 @@ static void judge(struct pm2_outcome *outcome, const struct pm2_home *home,
                         if (item->state == PM2_SETTLED) {
                                 outcome->online++;
                         } else {
-                                describe(&outcome->failed[outcome->failed_count++], home, app, item->reason);
+                                struct pm2_failure *failure = &outcome->failed[outcome->failed_count++];
+
+                                describe(failure, app, item->reason);
+                                quote(failure, home, app, since_us);
                                 good = false;
                         }
                 } else if (now && now->status == PM2_STOPPED) {
                         outcome->stopped++;
                         if (app->status == PM2_ERRORED)
-                                describe(&outcome->held[outcome->held_count++], home, app,
+                                describe(&outcome->held[outcome->held_count++], app,
                                          "was errored; it is registered and stopped");
                 }
                 outcome->as_saved += good;
@@ -88,7 +99,8 @@ static void judge(struct pm2_outcome *outcome, const struct pm2_home *home,
 
 int pm2_outcome_make(struct pm2_outcome *ret, const struct pm2_home *home,
                      const struct pm2_snapshot *snapshot, const struct pm2_list *live,
-                     const struct pm2_settle_item *items, const struct pm2_plan_options *options)
+                     const struct pm2_settle_item *items, const struct pm2_plan_options *options,
+                     uint64_t since_us)
 {
         cleanup_pm2_outcome struct pm2_outcome outcome = {.expected = snapshot->list.count};
         int r;
@@ -101,7 +113,7 @@ int pm2_outcome_make(struct pm2_outcome *ret, const struct pm2_home *home,
         if (r < 0)
                 return r;
         leave_out_promised(&outcome.diff, options);
-        judge(&outcome, home, snapshot, live, items, options);
+        judge(&outcome, home, snapshot, live, items, options, since_us);
         *ret = outcome;
         outcome = (struct pm2_outcome){0};
         return 0;

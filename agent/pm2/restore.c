@@ -54,7 +54,7 @@ struct pm2_restore {
         pm2_settle *settling;
         struct pm2_settle_item *settles;
         size_t settle_count;
-        uint64_t begun;
+        uint64_t begun, begun_clock; /* monotonic, realtime */
         struct pm2_restore_result result;
 };
 
@@ -158,7 +158,7 @@ static void on_settled(void *userdata, int r, struct pm2_list *list, const struc
                 self->result.settled_us = time_monotonic_us() - self->begun;
                 name_refusals(self);
                 r = pm2_outcome_make(&self->result.outcome, &self->home, self->snapshot, list, self->settles,
-                                     &self->plan_options);
+                                     &self->plan_options, self->begun_clock);
         }
         if (r < 0)
                 fail(self, r, error);
@@ -483,7 +483,8 @@ int pm2_restore_new(pm2_restore **ret, sd_event *event, sd_bus *bus, const struc
                               .progress = progress,
                               .done = done,
                               .userdata = userdata,
-                              .begun = time_monotonic_us()};
+                              .begun = time_monotonic_us(),
+                              .begun_clock = time_realtime_us()};
         self->plan_options.start_errored = options->start_errored;
         self->plan_options.keep_extra = options->keep_extra;
         if (self->options.settle_us == 0)

@@ -9,6 +9,8 @@
 #include "common/base/cleanup.h"
 #include "common/base/time.h"
 
+#define LOG_US (10 * 60 * USEC_PER_SEC) /* what apps logged before does not tell why they fail now */
+
 struct pm2_verify {
         struct pm2_home home;
         const struct pm2_snapshot *snapshot;
@@ -54,7 +56,7 @@ static void on_settled(void *userdata, int r, struct pm2_list *list, const struc
 
         if (r == 0)
                 r = pm2_outcome_make(&self->outcome, &self->home, self->snapshot, list, self->items,
-                                     &self->options);
+                                     &self->options, time_realtime_us() - LOG_US);
         if (r < 0)
                 error_prefix(&error, r, "verifying PM2 home %s", self->home.path);
         self->done(self->userdata, r, r == 0 ? &self->outcome : NULL, &error);

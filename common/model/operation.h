@@ -54,7 +54,7 @@ struct figure {
         char name[NAME_SIZE];
         char value[TEXT_SIZE];
 };
-#define FIGURE_MAX  16
+#define FIGURE_MAX  32
 #define FIGURE_SOFT "soft" /* what a soft host.reboot notes of itself before it is asked for */
 
 struct operation_request {

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
 #include "controller/core/host_diff.h"
@@ -101,15 +102,25 @@ static bool is_superseded(const struct report_facts *facts, size_t index)
 /* PM2 names what differs in figures of its report. */
 static void say_differences(struct lines *lines, const struct report_facts *facts, size_t index)
 {
+        static const struct {
+                const char *figure, *before, *after;
+        } named[] = {
+                {"failed-app", "", ""},
+                {"failed-apps", "failed too: ", ""},
+                {"failed-log", "log of ", ""},
+                {"held-apps", "", ": errored before, stopped now until somebody starts them"},
+                {"difference", "", ""},
+        };
         const struct report_event *result = facts->steps[index].result;
         const struct step *plan = &facts->plan->steps[index];
 
         if (!result || plan->service.kind != SERVICE_PM2 || is_superseded(facts, index))
                 return;
         for (size_t i = 0; i < result->figure_count; i++)
-                if (text_equal(result->figures[i].name, "difference") ||
-                    text_equal(result->figures[i].name, "failed-app"))
-                        say(lines, "%s: %s", plan->name, result->figures[i].value);
+                for (size_t k = 0; k < ELEMENTS(named); k++)
+                        if (text_equal(result->figures[i].name, named[k].figure))
+                                say(lines, "%s: %s%s%s", plan->name, named[k].before,
+                                    result->figures[i].value, named[k].after);
 }
 
 /* A Redis that is not what it was, or not what it should be. */

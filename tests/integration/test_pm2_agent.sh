@@ -48,7 +48,7 @@ has() {
 
 case_name=setup
 echo 'setInterval(() => {}, 1000);' >"$work/good.js"
-echo 'if (require("fs").existsSync("broken")) { console.error("no Redis at 6379"); process.exit(1); } setInterval(() => {}, 1000);' >"$work/fragile.js"
+echo 'if (require("fs").existsSync("broken")) { console.error("no Redis at 6379"); process.exit(1); } console.log("up"); setInterval(() => {}, 1000);' >"$work/fragile.js"
 
 case_name="no daemon"
 drive 0 probe
@@ -113,7 +113,8 @@ touch "$work/broken"
 drive 1 op restore one
 has '^expected=3$'
 has '^as-saved=2$'
-has '^failed-app=fragile \(2\): errored: PM2 gave up.*; log: no Redis at 6379'
+has '^failed-app=fragile \(2\): errored: PM2 gave up'
+has '^failed-log=fragile \(2\): no Redis at 6379'
 has '^failed: 2 of 3 apps as saved, 1 of 2 online'
 drive 0 probe
 has '^degraded: PM2 [0-9.]+: 1 online, 1 stopped, 1 errored'
@@ -123,6 +124,59 @@ rm "$work/broken"
 drive 0 op restore one
 has '^kept=2$'
 
+# As people's apps do: an error that is thrown, and one that nobody handles; PM2 writes both as console.error() does.
+case_name="what failed apps say"
+echo 'if (require("fs").existsSync("broken")) throw new Error("x marks it"); setInterval(() => {}, 1000);' >"$work/thrown.js"
+cat >"$work/refused.js" <<'JS'
+if (require('fs').existsSync('broken')) require('net').connect(1, '127.0.0.1');
+setInterval(() => {}, 1000);
+JS
+echo 'if (require("fs").existsSync("broken")) { console.log("on stdout: no licence"); process.exit(1); } setInterval(() => {}, 1000);' >"$work/quiet.js"
+pm2 delete all
+for app in thrown refused quiet; do pm2 start $app.js --name $app --max-restarts 1 --restart-delay 50; done
+for n in 1 2 3 4 5; do pm2 start fragile.js --name "also-$n" --max-restarts 1; done
+for ((tries = 100; tries > 0; tries--)); do
+        [[ $(cat "$home"/logs/also-*-out.log | grep -c up) -ne 5 ]] || break
+        sleep 0.1
+done
+touch "$work/broken"
+for n in 1 2; do pm2 start fragile.js --name "was-errored-$n" --max-restarts 1; done
+errored() {
+        drive 0 probe
+        [[ $(grep -c 'was-errored-. errored' "$work/out") -eq 2 ]]
+}
+for ((tries = 100; tries > 0; tries--)); do
+        errored && break
+        sleep 0.1
+done
+errored || fail "no app is errored"
+drive 0 op save named
+drive 0 op stop named
+drive 1 op restore named
+has '^failed=8$'
+has '^held=2$'
+[[ $(grep -c '^failed-app=' "$work/out") -eq 6 ]] || fail "not six are told with their reasons"
+has '^failed-log=thrown \([0-9]+\): Error: x marks it$'
+has '^failed-log=refused \([0-9]+\): Error: connect ECONNREFUSED 127\.0\.0\.1:1$'
+has '^failed-log=quiet \([0-9]+\): on stdout: no licence'
+has '^failed-log=also-1 \([0-9]+\): no Redis at 6379'
+has '^failed-apps=also-4, also-5$'
+has '^held-apps=was-errored-1, was-errored-2$'
+rm "$work/broken"
+
+case_name="what failed apps said long ago"
+echo 'if (require("fs").existsSync("broken")) process.exit(1); setInterval(() => {}, 1000);' >"$work/silent.js"
+pm2 start silent.js --name silent
+drive 0 op save silent
+drive 0 op stop silent
+echo "Error: of long ago" >"$home/logs/silent-error.log"
+touch -d '2 months ago' "$home/logs/silent-error.log"
+touch "$work/broken"
+drive 1 op restore silent
+has '^failed-app=silent '
+! grep -q 'long ago' "$work/out" || fail "a line of two months ago is told as of now"
+rm "$work/broken"
+
 case_name="end"
-drive 0 op stop one
+drive 0 op stop silent
 echo "test_pm2_agent: all passed"

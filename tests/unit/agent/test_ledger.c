@@ -389,7 +389,7 @@ static void test_growth(void **state)
                 snprintf(long_one.id, sizeof(long_one.id), "%032x", i % 50);
                 assert_int_equal(ledger_record(f->ledger, &long_one, NULL), 0);
         }
-        assert_int_equal(file_read(f->path, 9 << 20, &data, &size, NULL), 0);
+        assert_int_equal(file_read(f->path, 17 << 20, &data, &size, NULL), 0);
         free(data);
         reopen(f, BOOT_A);
         assert_int_equal(ledger_count(f->ledger), 50);

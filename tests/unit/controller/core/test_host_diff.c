@@ -148,7 +148,7 @@ static void test_bounds(void **state)
         assert_int_equal(host_note_compare(&before, &after, false, figures, &count, &late), 0);
         assert_int_equal(count, FIGURE_MAX);
         assert_string_equal(figures[FIGURE_MAX - 1].name, "more");
-        assert_string_equal(figures[FIGURE_MAX - 1].value, "85 more differences");
+        assert_string_equal(figures[FIGURE_MAX - 1].value, "69 more differences");
         host_note_clear(&before);
         host_note_clear(&after);
         memset(mounts[0], 'x', TEXT_SIZE); /* a word that no figure holds */
@@ -159,8 +159,6 @@ static void test_bounds(void **state)
         after = note_of(&host);
         EXPECT(before, after, false, "not-compared", "too many or too long mounts", );
         before = note_of(&host);
-        assert_int_equal(host_note_append(&before, figures, FIGURE_MAX), 0);
-        assert_int_equal(host_note_append(&before, figures, FIGURE_MAX), 0);
         assert_int_equal(host_note_append(&before, figures, FIGURE_MAX), 0);
         assert_int_equal(host_note_append(&before, figures, FIGURE_MAX), -E2BIG);
         host_note_clear(&before);
@@ -307,8 +305,7 @@ static void test_fold_refuses(void **state)
         event.kind = EVENT_NOTED;
         assert_int_equal(run_fold(lab.run, &event, &lab.error), -EPROTO); /* nothing */
         event.figure_count = FIGURE_MAX;
-        for (int i = 0; i < 3; i++)
-                assert_int_equal(run_fold(lab.run, &event, &lab.error), 0);
+        assert_int_equal(run_fold(lab.run, &event, &lab.error), 0);
         assert_int_equal(run_fold(lab.run, &event, &lab.error), -EPROTO); /* too much */
         TEXT_COPY(event.host, "db9");
         assert_int_equal(run_fold(lab.run, &event, &lab.error), -EPROTO);

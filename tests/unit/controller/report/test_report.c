@@ -171,7 +171,10 @@ static void test_good_run(void **state)
  */
 static void test_bad_run(void **state)
 {
-        static const char *const apps[] = {"expected", "133", "as-saved", "127", "failed-app", "mail", NULL};
+        static const char *const apps[] = {
+                "expected",  "133",         "as-saved", "127",        "failed-app",
+                "mail",      "failed-apps", "sms, fax", "failed-log", "mail (3): Error: x",
+                "held-apps", "cron, sweep", NULL};
         char *text;
 
         lab_report(&lab, "db1/bds redis.rewrite", OPERATION_FAILED, "disk | full");
@@ -200,6 +203,9 @@ static void test_bad_run(void **state)
         expect(text, "skipped by viktor: no room\n");
         expect(text, "- app1/apps pm2.restore took 15 min 00 s, ");
         expect(text, "- app1/apps pm2.verify: mail\n");
+        expect(text, "- app1/apps pm2.verify: failed too: sms, fax\n");
+        expect(text, "- app1/apps pm2.verify: log of mail (3): Error: x\n");
+        expect(text, "- app1/apps pm2.verify: cron, sweep: errored before, stopped now until");
         assert_null(strstr(text, "- app1/apps pm2.restore: mail")); /* said once */
         expect(text, "- db1/bds redis.rewrite was skipped: whether");
         expect(text, "| db1/bds redis.rewrite | skipped | +00:00.0 | - | ");
