@@ -7,7 +7,6 @@
 
 #include "agent/ledger.h"
 #include "agent/operations.h"
-#include "agent/pm2/boot.h"
 #include "agent/probe/boot.h"
 #include "agent/probe/probe.h"
 #include "agent/service.h"
@@ -31,7 +30,6 @@ struct agent {
         const char *folder;
         sd_event *event;
         sd_bus *bus;
-        pm2_boot_past *boot_past;
         probe_set *probes;
         ledger *ledger;
         operations *operations;
@@ -221,29 +219,6 @@ static int connect_controller(struct agent *agent, struct error *error)
         return r;
 }
 
-static void on_boot_past(void *userdata, int r, const char *units, const struct error *error)
-{
-        if (r < 0)
-                log_warning("%s was held back over a boot and cannot be enabled again: %s", units,
-                            error_text(error, r));
-        else
-                log_info("%s was held back over a boot that is over, and is enabled again", units);
-}
-
-/* An agent that cannot do this is still of use. */
-static void release_boot_units(struct agent *agent)
-{
-        char folder[PATH_SIZE], boot[BOOT_MARK_SIZE];
-        int r;
-
-        probe_boot_mark(&agent->boot, boot);
-        if (!agent->bus || snprintf(folder, sizeof(folder), "%s/pm2", agent->folder) >= (int)sizeof(folder))
-                return;
-        r = pm2_boot_past_new(&agent->boot_past, agent->bus, folder, boot, on_boot_past, agent);
-        if (r < 0)
-                log_warning("units that were held back over a boot are not looked for: %s", strerror(-r));
-}
-
 static int set_up(struct agent *agent, struct error *error)
 {
         int r = daemon_event(&agent->event, on_terminate, agent);
@@ -264,7 +239,6 @@ static int set_up(struct agent *agent, struct error *error)
                                   agent->boot.userspace_us, on_changed, agent);
         if (r < 0)
                 return r;
-        release_boot_units(agent);
         agent->service = (struct agent_service){
                 .event = agent->event,
                 .probes = agent->probes,
@@ -282,7 +256,6 @@ static void tear_down(struct agent *agent)
         rpc_node_free(agent->node);
         probe_set_free(agent->probes);
         operations_free(agent->operations);
-        pm2_boot_past_free(agent->boot_past);
         ledger_close(agent->ledger);
         sd_bus_flush_close_unref(agent->bus);
         sd_event_unref(agent->event);

@@ -1,4 +1,5 @@
-/* pm2.restore: brings a PM2 home to the snapshot that the request names. */
+/* pm2.restore: brings a PM2 home to the snapshot that the request names. Until it has ended, well or not,
+ * what the stop has held back stays so, also over another boot. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,9 @@ struct restoring {
         struct pm2_snapshot snapshot;
         pm2_boot *boot;
         pm2_restore *restore;
+        const struct pm2_restore_result *result; /* NULL: it could not be carried through */
+        int failure;
+        struct error error;
 };
 
 static struct restoring *restoring_free(struct restoring *self)
@@ -36,74 +40,79 @@ static void on_progress(void *userdata, uint64_t done, uint64_t total, const cha
         op_progress(userdata, done, total, "%s", text);
 }
 
-static void on_done(void *userdata, int r, const struct pm2_restore_result *result, const struct error *error)
+static void tell(struct op *op)
 {
-        struct op *op = userdata;
         struct restoring *self = op->state;
-        struct pm2_outcome outcome;
 
         op->state = NULL;
-        if (r < 0) {
-                op_finish(op, r, "%s", error_text(error, r));
-        } else {
-                outcome = result->outcome;
-                pm2_outcome_figures(op, &outcome);
-                op_figure(op, "kept", "%zu", result->kept);
-                pm2_outcome_finish(op, &outcome, result->settled_us);
-        }
+        if (self->result)
+                pm2_outcome_finish(op, &self->result->outcome, self->result->settled_us);
+        else
+                op_finish(op, self->failure, "%s", error_text(&self->error, self->failure));
         restoring_free(self);
-}
-
-static void fail(struct op *op, int r, const struct error *error)
-{
-        op->state = restoring_free(op->state);
-        op_finish(op, r, "%s", error_text(error, r));
-}
-
-static int begin_restore(struct op *op, struct restoring *self, struct error *error)
-{
-        struct pm2_restore_options options = {0};
-
-        return pm2_restore_new(&self->restore, op->event, op->bus, &self->target.home, &self->snapshot,
-                               &options, on_progress, on_done, op, error);
 }
 
 static void on_released(void *userdata, int r, const char *units, const struct error *cause)
 {
         struct op *op = userdata;
-        struct error error = {0};
 
         if (r < 0)
                 op_figure(op, "boot-unit", "%.100s could not be enabled again: %.100s", units,
                           error_text(cause, r));
         else
                 op_figure(op, "boot-unit", "%.120s is enabled again", units);
-        r = begin_restore(op, op->state, &error);
-        if (r < 0)
-                fail(op, r, &error);
+        tell(op);
 }
 
-/* First what the stop has held back: the boot is over, and the restore may fail. */
-static int release_boot_unit(struct op *op, struct restoring *self, struct error *error)
+static void release_boot_unit(struct op *op)
 {
+        struct restoring *self = op->state;
         int r = -ENOENT;
 
         if (op->bus)
                 r = pm2_boot_release(&self->boot, op->bus, &self->target.home, self->target.folder,
                                      on_released, op);
         if (r == 0)
-                return 0;
+                return;
         if (r != -ENOENT)
                 op_figure(op, "boot-unit", "what was held back could not be enabled again: %s", strerror(-r));
-        return begin_restore(op, self, error);
+        tell(op);
+}
+
+static void fail(struct op *op, int r, const struct error *error)
+{
+        struct restoring *self = op->state;
+
+        self->failure = r;
+        self->error = error ? *error : (struct error){0};
+        release_boot_unit(op);
+}
+
+static void on_done(void *userdata, int r, const struct pm2_restore_result *result, const struct error *error)
+{
+        struct op *op = userdata;
+        struct restoring *self = op->state;
+
+        if (r < 0) {
+                fail(op, r, error);
+                return;
+        }
+        self->result = result;
+        pm2_outcome_figures(op, &result->outcome);
+        op_figure(op, "kept", "%zu", result->kept);
+        release_boot_unit(op);
 }
 
 static int begin(struct op *op, struct error *error)
 {
         struct restoring *self = op->state;
+        struct pm2_restore_options options = {0};
         int r = pm2_target_snapshot(&self->snapshot, &self->target, op, error);
 
-        return r < 0 ? r : release_boot_unit(op, self, error);
+        if (r < 0)
+                return r;
+        return pm2_restore_new(&self->restore, op->event, op->bus, &self->target.home, &self->snapshot,
+                               &options, on_progress, on_done, op, error);
 }
 
 static int start(struct op *op, struct error *error)

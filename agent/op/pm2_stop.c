@@ -11,7 +11,6 @@
 #include "agent/op/table.h"
 #include "agent/pm2/boot.h"
 #include "agent/pm2/stop.h"
-#include "agent/probe/boot.h"
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
@@ -112,13 +111,12 @@ static void on_held(void *userdata, int r, const char *units, const struct error
 static int hold_boot_unit(struct op *op, struct error *error)
 {
         struct stopping *self = op->state;
-        char boot[BOOT_MARK_SIZE];
         int r;
 
         if (!op->bus)
                 return begin_stop(op, error);
-        probe_boot_mark(op->boot, boot);
-        r = pm2_boot_hold(&self->boot, op->bus, &self->target.home, self->target.folder, boot, on_held, op);
+        r = pm2_boot_hold(&self->boot, op->bus, &self->target.home, self->target.folder, self->snapshot.name,
+                          on_held, op);
         if (r < 0)
                 return error_set(error, r, "cannot ask systemd for units that start PM2 at boot: %s",
                                  strerror(-r));

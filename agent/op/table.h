@@ -12,4 +12,5 @@ extern const struct op_type op_pm2_save;
 extern const struct op_type op_pm2_stop;
 extern const struct op_type op_pm2_restore;
 extern const struct op_type op_pm2_verify;
+extern const struct op_type op_pm2_release;
 extern const struct op_type op_host_reboot;

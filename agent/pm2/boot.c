@@ -2,6 +2,7 @@
 #include "agent/pm2/boot.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +17,9 @@
 #define CALL_US        (60 * USEC_PER_SEC) /* Reload reads all units of the host */
 #define UNIT_FILE_SIZE (256u << 10)
 #define UNITS_MOST     4
-#define HOMES_MOST     64
-#define BOOT_SIZE      96
-#define BOOT_LINE      "boot " /* the record's first line begins with it */
+#define RECORD_SIZE    (UNITS_MOST * UNIT_SIZE + 2 * NAME_SIZE)
+#define SINCE          "since " /* lines of the record that name no unit begin so */
+#define RUN            "run "
 
 struct pm2_boot {
         sd_bus *bus;
@@ -28,7 +29,8 @@ struct pm2_boot {
         char units[UNITS_MOST][UNIT_SIZE];
         size_t unit_count;
         bool release;
-        char boot[BOOT_SIZE]; /* the boot in which the record was written, or is now */
+        char run[NAME_SIZE]; /* for which they are held back, and since when: realtime */
+        uint64_t since_us;
         pm2_boot_done done;
         void *userdata;
 };
@@ -89,22 +91,24 @@ static void add_unit(pm2_boot *self, const char *name)
 static int read_record(pm2_boot *self)
 {
         cleanup_free char *text = NULL;
-        char *rest, *name;
-        int r = file_read(self->record, UNITS_MOST * UNIT_SIZE + BOOT_SIZE * 2, &text, NULL, NULL);
+        char *rest, *line;
+        int r = file_read(self->record, RECORD_SIZE, &text, NULL, NULL);
 
         if (r < 0)
                 return r;
-        for (name = strtok_r(text, "\n", &rest); name; name = strtok_r(NULL, "\n", &rest))
-                if (text_starts(name, BOOT_LINE))
-                        text_copy_cut(self->boot, BOOT_SIZE, name + strlen(BOOT_LINE));
+        for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+                if (text_starts(line, SINCE))
+                        (void)text_to_u64(line + strlen(SINCE), &self->since_us);
+                else if (text_starts(line, RUN))
+                        text_copy_cut(self->run, sizeof(self->run), line + strlen(RUN));
                 else
-                        add_unit(self, name);
+                        add_unit(self, line);
         return 0;
 }
 
 static int write_record(pm2_boot *self, struct error *error)
 {
-        char text[UNITS_MOST * UNIT_SIZE + BOOT_SIZE * 2], folder[PATH_SIZE], boot[BOOT_SIZE];
+        char text[RECORD_SIZE], folder[PATH_SIZE], run[NAME_SIZE];
         size_t used;
         int r;
 
@@ -113,24 +117,28 @@ static int write_record(pm2_boot *self, struct error *error)
         r = file_make_folders(folder, 0700, error);
         if (r < 0)
                 return r;
-        TEXT_COPY(boot, self->boot);
-        read_record(self); /* what an earlier stop has held back stays so */
-        used = (size_t)snprintf(text, sizeof(text), BOOT_LINE "%s\n", boot);
+        TEXT_COPY(run, self->run);
+        self->since_us = time_realtime_us();
+        read_record(self); /* what an earlier stop has held back stays so, and since then */
+        used = (size_t)snprintf(text, sizeof(text), SINCE "%" PRIu64 "\n" RUN "%s\n", self->since_us, run);
         for (size_t i = 0; i < self->unit_count; i++)
                 used += (size_t)snprintf(text + used, sizeof(text) - used, "%s\n", self->units[i]);
         return file_write_atomic(self->record, text, used, 0600, error);
 }
 
-void pm2_boot_held(const char *folder, const struct pm2_home *home, char *ret, size_t size)
+void pm2_boot_held(struct pm2_boot_held *ret, const char *folder, const struct pm2_home *home)
 {
         pm2_boot self = {0};
         size_t used = 0;
 
-        ret[0] = '\0';
+        *ret = (struct pm2_boot_held){0};
         if (record_path(self.record, folder, home) < 0 || read_record(&self) < 0)
                 return;
-        for (size_t i = 0; i < self.unit_count && used < size; i++)
-                used += (size_t)snprintf(ret + used, size - used, "%s%s", i ? " " : "", self.units[i]);
+        ret->since_us = self.since_us;
+        TEXT_COPY(ret->run, self.run);
+        for (size_t i = 0; i < self.unit_count && used < sizeof(ret->units); i++)
+                used += (size_t)snprintf(ret->units + used, sizeof(ret->units) - used, "%s%s", i ? " " : "",
+                                         self.units[i]);
 }
 
 /* --- calls, one after the other ------------------------------------------------------------------------- */
@@ -280,8 +288,8 @@ static int list(pm2_boot *self)
 }
 
 /* folder NULL: only looks. */
-static int look(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, const char *folder,
-                const char *boot, pm2_boot_done done, void *userdata)
+static int look(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, const char *folder, const char *run,
+                pm2_boot_done done, void *userdata)
 {
         cleanup_with(pm2_boot_freep) pm2_boot *self = NULL;
         int r = boot_new(&self, bus, home, done, userdata);
@@ -289,7 +297,7 @@ static int look(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, const 
         if (r == 0 && folder)
                 r = record_path(self->record, folder, home);
         if (r == 0)
-                r = TEXT_COPY(self->boot, boot);
+                r = TEXT_COPY(self->run, run);
         if (r == 0)
                 r = list(self);
         if (r < 0)
@@ -305,9 +313,9 @@ int pm2_boot_find(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, pm2_
 }
 
 int pm2_boot_hold(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, const char *folder,
-                  const char *boot, pm2_boot_done done, void *userdata)
+                  const char *run, pm2_boot_done done, void *userdata)
 {
-        return look(ret, bus, home, folder, boot, done, userdata);
+        return look(ret, bus, home, folder, run, done, userdata);
 }
 
 int pm2_boot_release(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, const char *folder,
@@ -329,67 +337,5 @@ int pm2_boot_release(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, c
         if (r < 0)
                 return r;
         *ret = TAKE(self);
-        return 0;
-}
-
-/* --- records of boots that are over --------------------------------------------------------------------- */
-
-struct pm2_boot_past {
-        pm2_boot *boots[HOMES_MOST];
-        size_t count;
-};
-
-pm2_boot_past *pm2_boot_past_free(pm2_boot_past *self)
-{
-        if (!self)
-                return NULL;
-        for (size_t i = 0; i < self->count; i++)
-                pm2_boot_free(self->boots[i]);
-        free(self);
-        return NULL;
-}
-DEFINE_CLEANUP(pm2_boot_past *, pm2_boot_past_free);
-
-/* One home's record: 1 where it is of a boot that is over and is being released. */
-static int release_past(pm2_boot_past *past, sd_bus *bus, const char *folder, const char *id,
-                        const char *boot, pm2_boot_done done, void *userdata)
-{
-        cleanup_with(pm2_boot_freep) pm2_boot *self = NULL;
-        int r = boot_new(&self, bus, &(struct pm2_home){0}, done, userdata);
-
-        if (r < 0)
-                return r;
-        if (snprintf(self->record, sizeof(self->record), "%s/%s/boot-unit", folder, id) >=
-                    (int)sizeof(self->record) ||
-            read_record(self) < 0)
-                return 0;
-        if (!boot[0] || !self->boot[0] || text_equal(boot, self->boot) || self->unit_count == 0)
-                return 0;
-        self->release = true;
-        r = change(self);
-        if (r < 0)
-                return r;
-        past->boots[past->count++] = TAKE(self);
-        return 1;
-}
-
-int pm2_boot_past_new(pm2_boot_past **ret, sd_bus *bus, const char *folder, const char *boot,
-                      pm2_boot_done done, void *userdata)
-{
-        cleanup_with(pm2_boot_past_freep) pm2_boot_past *self = calloc(1, sizeof(*self));
-        cleanup_dir DIR *homes = opendir(folder);
-        struct dirent *entry;
-
-        if (!self)
-                return -ENOMEM;
-        while (homes && self->count < HOMES_MOST && (entry = readdir(homes))) {
-                int r = entry->d_name[0] == '.'
-                                ? 0
-                                : release_past(self, bus, folder, entry->d_name, boot, done, userdata);
-
-                if (r < 0)
-                        return r;
-        }
-        *ret = self->count ? TAKE(self) : NULL;
         return 0;
 }

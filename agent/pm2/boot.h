@@ -1,6 +1,7 @@
 /* Units that start a home's apps at boot, as `pm2 startup` writes them (pm2-USER.service): they know nothing
- * of what the apps need, and race it. Held back from a stop until the restore: disabled, with a record on
- * disk of what is to be enabled again, which is written first and removed last. */
+ * of what the apps need, and race it. Held back from a stop until the restore has ended: disabled, with a
+ * record on disk of what is to be enabled again, which is written first and removed last, and outlasts any
+ * number of boots. Where no restore comes, the controller asks for the release when no run holds the host. */
 #pragma once
 
 #include <stdbool.h>
@@ -19,28 +20,25 @@ typedef void (*pm2_boot_done)(void *userdata, int r, const char *units, const st
 int pm2_boot_find(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, pm2_boot_done done,
                   void *userdata);
 
-/* Disables those that are enabled; folder is where the record is kept (snapshot.h's folder). boot: what tells
- * this boot from every other (probe_boot_mark). */
+/* Disables those that are enabled; folder is where the record is kept (snapshot.h's folder). run: whose
+ * snapshot the restore is to bring back; for people. */
 int pm2_boot_hold(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, const char *folder,
-                  const char *boot, pm2_boot_done done, void *userdata);
+                  const char *run, pm2_boot_done done, void *userdata);
 
 /* Enables what the record names. -ENOENT: there is no record, done never comes. */
 int pm2_boot_release(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, const char *folder,
                      pm2_boot_done done, void *userdata);
 
-/* Enables what records name that were written before this boot: what they held back could only have started
- * at the boot that is over, and the run may have ended without a restore. done comes once for each record;
- * ret is NULL where there is none. To be asked when the agent starts. */
-typedef struct pm2_boot_past pm2_boot_past;
-int pm2_boot_past_new(pm2_boot_past **ret, sd_bus *bus, const char *folder, const char *boot,
-                      pm2_boot_done done, void *userdata);
-pm2_boot_past *pm2_boot_past_free(pm2_boot_past *self);
-
 /* Lets go; a step that systemd has accepted is carried out. */
 pm2_boot *pm2_boot_free(pm2_boot *self);
 
-/* What is held back now: names with blanks between, "" for none. */
-void pm2_boot_held(const char *folder, const struct pm2_home *home, char *ret, size_t size);
+/* What is held back now. */
+struct pm2_boot_held {
+        char units[UNIT_SIZE]; /* names with blanks between, "" for none */
+        char run[NAME_SIZE];
+        uint64_t since_us; /* realtime */
+};
+void pm2_boot_held(struct pm2_boot_held *ret, const char *folder, const struct pm2_home *home);
 
 /* Whether a unit file's text is for the home: it names the home, or the user and no other home. Pure. */
 bool pm2_boot_is_for(const char *text, const struct pm2_home *home);

@@ -81,13 +81,6 @@ int probe_boot_userspace(uint64_t *ret_us, sd_bus *bus, struct error *error)
                      : 0;
 }
 
-void probe_boot_mark(const struct boot *boot, char ret[BOOT_MARK_SIZE])
-{
-        ret[0] = '\0';
-        if (boot->id[0])
-                snprintf(ret, BOOT_MARK_SIZE, "%s-%" PRIu64, boot->id, boot->pid1_start_ticks);
-}
-
 /* The boot is the one that the folder knows; its userspace may be another. */
 static int check_known(struct boot *boot, uint64_t start_ticks, uint64_t first_us, struct error *error)
 {

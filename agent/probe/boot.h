@@ -32,7 +32,3 @@ int probe_boot_userspace(uint64_t *ret_us, sd_bus *bus, struct error *error);
  * already, by PID 1's start, so it proves no reboot, as in a container that has its host's; other errors of
  * the folder, and then the boot is as it was. */
 int probe_boot_check(const char *folder, struct boot *boot, struct error *error);
-
-/* In one word, for records of what was done in a boot: a boot id may be constant. "" where it has none. */
-#define BOOT_MARK_SIZE (BOOT_ID_SIZE + 24)
-void probe_boot_mark(const struct boot *boot, char ret[BOOT_MARK_SIZE]);

@@ -85,14 +85,20 @@ static void describe(struct service_state *state)
 }
 
 /* That apps will not start at the next boot is to be seen until the restore. */
-static void name_held(const struct reading *self, struct service_state *state)
+static void name_held(struct reading *self, struct service_state *state)
 {
-        char held[UNIT_SIZE], text[TEXT_SIZE * 2 + UNIT_SIZE];
+        struct pm2_boot_held held;
+        char text[TEXT_SIZE * 2 + UNIT_SIZE];
 
-        pm2_boot_held(self->snapshots, &self->home, held, sizeof(held));
-        if (!held[0])
+        pm2_boot_held(&held, self->snapshots, &self->home);
+        if (!held.units[0])
                 return;
-        snprintf(text, sizeof(text), "%s; %s is disabled until the restore", state->detail, held);
+        TEXT_COPY(state->pm2.held_unit, held.units);
+        TEXT_COPY(state->pm2.held_run, held.run);
+        state->pm2.held_since_us = held.since_us;
+        state->pm2.boot_unit[0] = '\0'; /* what is known of it is of before */
+        self->boot_unit_at = 0;
+        snprintf(text, sizeof(text), "%s; %s is disabled until the restore", state->detail, held.units);
         text_copy_cut(state->detail, sizeof(state->detail), text);
 }
 

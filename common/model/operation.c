@@ -21,6 +21,7 @@ static const struct operation_type types[] = {
         {OPERATION_PM2_STOP, "pm2.stop", ON(SERVICE_PM2), SETTLE_REPEAT, 120 * USEC_PER_SEC, 1},
         {OPERATION_PM2_RESTORE, "pm2.restore", ON(SERVICE_PM2), SETTLE_REPEAT, 1800 * USEC_PER_SEC, 1},
         {OPERATION_PM2_VERIFY, "pm2.verify", ON(SERVICE_PM2), SETTLE_REPEAT, 300 * USEC_PER_SEC, 1},
+        {OPERATION_PM2_RELEASE, "pm2.release", ON(SERVICE_PM2), SETTLE_REPEAT, 120 * USEC_PER_SEC, 1},
         {OPERATION_HOST_REBOOT, "host.reboot", 0, SETTLE_BOOT_ID, 900 * USEC_PER_SEC, 0},
 };
 

@@ -16,6 +16,7 @@ enum operation_kind {
         OPERATION_PM2_RESTORE = 8,
         OPERATION_PM2_VERIFY = 9,
         OPERATION_HOST_REBOOT = 10,
+        OPERATION_PM2_RELEASE = 11,
         OPERATION_KIND_END,
 };
 

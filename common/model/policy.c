@@ -50,8 +50,8 @@ unsigned policy_kinds_of(enum service_kind service)
         for (unsigned kind = 1; kind < OPERATION_KIND_END; kind++) {
                 const struct operation_type *type = operation_type((enum operation_kind)kind);
 
-                /* Units are enabled by repairs, never by a plan. */
-                if (type && kind != OPERATION_UNIT_ENABLE &&
+                /* What only repairs do is never in a plan. */
+                if (type && kind != OPERATION_UNIT_ENABLE && kind != OPERATION_PM2_RELEASE &&
                     (service == SERVICE_NONE ? !type->service_kinds
                                              : (type->service_kinds & (1u << service))))
                         kinds |= 1u << kind;

@@ -151,6 +151,9 @@ struct pm2_state {
         size_t app_count;
         char last_snapshot[NAME_SIZE];
         char boot_unit[UNIT_SIZE];
+        char held_unit[UNIT_SIZE]; /* disabled until the restore; "" none */
+        char held_run[NAME_SIZE];
+        uint64_t held_since_us; /* realtime */
 };
 
 enum service_phase {

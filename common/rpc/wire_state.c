@@ -207,6 +207,9 @@ static Muster__V1__Pm2State *wire_pm2(struct wire_arena *arena, const struct pm2
         message->other = state->other;
         message->last_snapshot = wire_text(arena, state->last_snapshot);
         message->boot_unit = wire_text(arena, state->boot_unit);
+        message->held_unit = wire_text(arena, state->held_unit);
+        message->held_run = wire_text(arena, state->held_run);
+        message->held_since_us = state->held_since_us;
         write_apps(arena, message, state);
         return message;
 }
@@ -385,8 +388,11 @@ static int read_pm2_fields(struct pm2_state *ret, const Muster__V1__Pm2State *me
 {
         if (TEXT_COPY(ret->error, message->error) < 0 || TEXT_COPY(ret->version, message->version) < 0 ||
             TEXT_COPY(ret->last_snapshot, message->last_snapshot) < 0 ||
-            TEXT_COPY(ret->boot_unit, message->boot_unit) < 0)
+            TEXT_COPY(ret->boot_unit, message->boot_unit) < 0 ||
+            TEXT_COPY(ret->held_unit, message->held_unit) < 0 ||
+            TEXT_COPY(ret->held_run, message->held_run) < 0)
                 return -EBADMSG;
+        ret->held_since_us = message->held_since_us;
         ret->reachable = message->reachable;
         ret->online = message->online;
         ret->stopped = message->stopped;

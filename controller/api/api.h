@@ -28,6 +28,7 @@ struct api_context {
         const uint8_t *controller_public_key; /* NOISE_KEY_SIZE bytes */
         const char *advertised_address;       /* what invitations name, HOST:PORT */
         struct api_watchers *watchers;        /* made by api_start */
+        struct api_releases *releases;        /* the same */
 };
 
 const struct rpc_method *api_methods(size_t *count);

@@ -41,7 +41,9 @@ int api_facts_get(const struct api_context *context, struct api_facts *ret)
                                                          .state_us = view.state_us,
                                                          .another = view.another};
                 r = take_reboot(context, view.name, &facts.hosts[i]);
-                if (r < 0) {
+                if (r == 0)
+                        r = store_lock_holder(context->store, view.name, facts.hosts[i].run);
+                if (r < 0 && r != -ENOENT) {
                         api_facts_clear(&facts);
                         return r;
                 }

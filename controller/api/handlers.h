@@ -74,6 +74,13 @@ struct api_listener {
 void api_listen(const struct api_context *context, struct api_listener *listener);
 void api_unlisten(const struct api_context *context, struct api_listener *listener);
 
+/* --- release.c --- */
+
+/* From now on releases what no run holds back any more. */
+struct api_releases;
+int api_releases_new(struct api_releases **ret, struct api_context *context);
+struct api_releases *api_releases_free(struct api_releases *releases);
+
 /* --- ask.c --- */
 
 /* One question to the agents of all services of a kind in scope, at once. */

@@ -345,7 +345,7 @@ int api_start(struct api_context *context)
                 return r;
         }
         context->watchers = TAKE(all);
-        return 0;
+        return api_releases_new(&context->releases, context);
 }
 
 void api_stop(struct api_context *context)
@@ -354,6 +354,7 @@ void api_stop(struct api_context *context)
 
         if (!all)
                 return;
+        context->releases = api_releases_free(context->releases);
         while (all->list)
                 forget(all->list);
         sd_event_source_disable_unref(all->timer);

@@ -96,5 +96,6 @@ void check_pm2_reachable(struct checking *checking);
 void check_pm2_errored(struct checking *checking);
 void check_pm2_restarting(struct checking *checking);
 void check_pm2_boot_unit(struct checking *checking);
+void check_pm2_boot_unit_held(struct checking *checking);
 void check_pm2_snapshot(struct checking *checking);
 void check_pm2_dump(struct checking *checking);

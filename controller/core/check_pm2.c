@@ -120,8 +120,33 @@ void check_pm2_boot_unit(struct checking *checking)
         if (!pm2->boot_unit[0])
                 return;
         finding = finding_add(checking, SEVERITY_WARNS);
-        finding_evidence(finding, "%s starts the apps of %s at boot, before what they need is ready",
+        finding_evidence(finding,
+                         "%s starts the apps of %s at boot, before what they need is ready; a run holds it "
+                         "back by itself, a boot that no run makes does not",
                          pm2->boot_unit, checking->service->spec.name);
-        finding_advice(finding, "on %s: systemctl disable %s (muster restores the apps in order)",
-                       checking->host->name, check_plain(pm2->boot_unit, "UNIT"));
+        finding_advice(
+                finding,
+                "on %s: systemctl edit %s, with After= what they need of this host; leave it enabled, or "
+                "nothing starts them after such a boot",
+                checking->host->name, check_plain(pm2->boot_unit, "UNIT"));
+}
+
+/* The controller releases it by itself when no run holds the host any more; what is found here is what that
+ * could not. */
+void check_pm2_boot_unit_held(struct checking *checking)
+{
+        const struct pm2_state *pm2 = &checking->state->pm2;
+        const char *service = checking->service->spec.name;
+        struct finding *finding;
+
+        if (!pm2->held_unit[0] || checking->fact->run[0])
+                return;
+        finding = finding_add(checking, SEVERITY_WARNS);
+        finding_evidence(finding,
+                         "%s is disabled since %s, by run %s, which is over: at the next boot nothing starts "
+                         "the apps of %s",
+                         pm2->held_unit, CHECK_MOMENT(pm2->held_since_us), pm2->held_run, service);
+        finding_advice(finding, "muster check %s --fix, or on %s: systemctl enable %s", service,
+                       checking->host->name, check_plain(pm2->held_unit, "UNIT"));
+        finding_fix(finding, checking, OPERATION_PM2_RELEASE);
 }

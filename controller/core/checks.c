@@ -50,6 +50,7 @@ static const struct check checks[] = {
         {"pm2-errored", PM2, false, check_pm2_errored},
         {"pm2-restarting", PM2, false, check_pm2_restarting},
         {"pm2-boot-unit", PM2, false, check_pm2_boot_unit},
+        {"pm2-boot-unit-held", PM2, false, check_pm2_boot_unit_held},
         {"pm2-snapshot", PM2, false, check_pm2_snapshot},
         {"pm2-dump", PM2, false, check_pm2_dump},
 };

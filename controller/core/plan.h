@@ -96,6 +96,7 @@ struct plan_host_fact {
         const struct agent_state *state; /* NULL if never seen */
         uint64_t state_us;               /* realtime by the controller's clock when it came; 0 not known */
         bool late;                       /* asked to look anew, it did not answer in time */
+        char run[NAME_SIZE];             /* that holds it; "" none */
         const char *another;             /* a machine with the same key that was kept out; NULL or "" none */
         uint64_t reboot_us, reboot_spread_us; /* learned */
         unsigned reboots;                     /* from how many; 0: not learned */

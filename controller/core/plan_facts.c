@@ -181,8 +181,8 @@ int builder_add_warnings(struct builder *b)
                         if (state->pm2.boot_unit[0] && b->plan->kind == PLAN_REBOOT)
                                 r = builder_warn(
                                         b,
-                                        "%s/%s: %s starts its apps at boot, before what they need is ready; "
-                                        "disable it",
+                                        "%s/%s: %s would start its apps at boot, before what they need is "
+                                        "ready: it is disabled from the stop to the restore",
                                         host, name, state->pm2.boot_unit);
                         if (state->pm2.errored && r >= 0)
                                 r = builder_warn(

@@ -1,8 +1,7 @@
 /* Drives the agent's operations on PM2 and its reader of homes, as the agent does, for test_pm2.sh.
  *
- *   pm2_agent USER HOME FOLDER op save|stop|restore|verify SNAPSHOT
+ *   pm2_agent USER HOME FOLDER op save|stop|restore|verify|release SNAPSHOT
  *   pm2_agent USER HOME FOLDER probe [COUNT]
- *   pm2_agent USER HOME FOLDER boot          what the agent does about held-back units when it starts
  *
  * Prints progress on stderr, figures and the text on stdout. Exit: 0 done, 1 failed, 2 usage. */
 #include <inttypes.h>
@@ -12,7 +11,6 @@
 #include <unistd.h>
 
 #include "agent/op/op.h"
-#include "agent/pm2/boot.h"
 #include "agent/probe/boot.h"
 #include "agent/probe/probe.h"
 #include "common/base/cleanup.h"
@@ -111,39 +109,6 @@ static int run_probe(struct run *run, const struct service_spec *spec, const cha
         return r < 0;
 }
 
-static void on_boot_past(void *userdata, int r, const char *units, const struct error *error)
-{
-        struct run *run = userdata;
-
-        printf("%s: %s\n", units, r < 0 ? error_text(error, r) : "enabled again");
-        run->result = r < 0;
-        sd_event_exit(run->event, 0);
-}
-
-static int run_boot(struct run *run, const char *folder)
-{
-        char path[PATH_SIZE], boot[BOOT_MARK_SIZE];
-        pm2_boot_past *past = NULL;
-        sd_bus *bus = NULL;
-        int r = sd_bus_open_system(&bus);
-
-        probe_boot_mark(&run->boot, boot);
-        snprintf(path, sizeof(path), "%s/pm2", folder);
-        if (r >= 0)
-                r = sd_bus_attach_event(bus, run->event, 0);
-        if (r >= 0)
-                r = pm2_boot_past_new(&past, bus, path, boot, on_boot_past, run);
-        if (r < 0)
-                return 1;
-        if (past)
-                sd_event_loop(run->event);
-        else
-                puts("nothing is held back since before this boot");
-        pm2_boot_past_free(past);
-        sd_bus_flush_close_unref(bus);
-        return run->result;
-}
-
 int main(int argc, char **argv)
 {
         struct service_spec spec = {.name = "apps", .kind = SERVICE_PM2, .address = "127.0.0.1"};
@@ -152,14 +117,11 @@ int main(int argc, char **argv)
 
         if (argc < 5 || TEXT_COPY(spec.user, argv[1]) < 0 || TEXT_COPY(spec.home, argv[2]) < 0 ||
             sd_event_new(&run.event) < 0 || probe_boot(&run.boot, NULL) < 0) {
-                fprintf(stderr,
-                        "usage: pm2_agent USER HOME FOLDER op KIND SNAPSHOT | probe [COUNT] | boot\n");
+                fprintf(stderr, "usage: pm2_agent USER HOME FOLDER op KIND SNAPSHOT | probe [COUNT]\n");
                 return 2;
         }
         if (text_equal(argv[4], "op") && argc == 7) {
                 result = run_op(&run, &spec, argv[3], argv[5], argv[6]);
-        } else if (text_equal(argv[4], "boot")) {
-                result = run_boot(&run, argv[3]);
         } else if (text_equal(argv[4], "probe")) {
                 run.readings = argc > 5 ? (unsigned)atoi(argv[5]) : 1;
                 result = run_probe(&run, &spec, argv[3]);

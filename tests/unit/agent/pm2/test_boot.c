@@ -20,22 +20,23 @@ static void test_is_for(void **state)
 
 static void test_held(void **state)
 {
-        char folder[] = "/tmp/muster-boot.XXXXXX", path[PATH_SIZE], id[PM2_HOME_ID_SIZE], text[128],
-             command[64];
-        static const char record[] = "boot "
-                                     "pm2-z.service\npm2-x.service\n../../etc/"
+        char folder[] = "/tmp/muster-boot.XXXXXX", path[PATH_SIZE], id[PM2_HOME_ID_SIZE], command[64];
+        struct pm2_boot_held held;
+        static const char record[] = "since 17\nrun r1\npm2-x.service\n../../etc/"
                                      "passwd\nssh.service\npm2-y@1.service\npm2-x.service\n";
 
         assert_non_null(mkdtemp(folder));
-        pm2_boot_held(folder, &home, text, sizeof(text));
-        assert_string_equal(text, "");
+        pm2_boot_held(&held, folder, &home);
+        assert_string_equal(held.units, "");
         pm2_home_id(&home, id);
         snprintf(path, sizeof(path), "%s/%s", folder, id);
         assert_int_equal(file_make_folders(path, 0700, NULL), 0);
         strcat(path, "/boot-unit");
         assert_int_equal(file_write_atomic(path, record, strlen(record), 0600, NULL), 0);
-        pm2_boot_held(folder, &home, text, sizeof(text));
-        assert_string_equal(text, "pm2-x.service pm2-y@1.service");
+        pm2_boot_held(&held, folder, &home);
+        assert_string_equal(held.run, "r1");
+        assert_int_equal(held.since_us, 17);
+        assert_string_equal(held.units, "pm2-x.service pm2-y@1.service");
         snprintf(command, sizeof(command), "rm -r %s", folder);
         assert_int_equal(system(command), 0);
 }

@@ -351,7 +351,7 @@ static void test_pm2(void **state)
 
         strcpy(pm2->boot_unit, "pm2-www.service");
         expect("pm2-boot-unit", SEVERITY_WARNS, "pm2-www.service starts the apps of apps at boot",
-               "systemctl disable pm2-www.service");
+               "systemctl edit pm2-www.service, with After=");
         pm2->boot_unit[0] = '\0';
         pm2->apps = w.apps;
         pm2->app_count = 7;
@@ -403,6 +403,22 @@ static void test_pm2_restarting(void **state)
                 else
                         expect_nothing();
         }
+}
+
+static void test_pm2_boot_unit_held(void **state)
+{
+        struct pm2_state *pm2 = &state_of(APPS)->pm2;
+
+        strcpy(pm2->held_unit, "pm2-www.service");
+        strcpy(pm2->held_run, "r1");
+        pm2->held_since_us = 1763933738000000u;
+        expect("pm2-boot-unit-held", SEVERITY_WARNS,
+               "pm2-www.service is disabled since 2025-11-23 21:35:38 UTC, by run r1, which is over",
+               "muster check apps --fix, or on app1: systemctl enable pm2-www.service");
+        assert_int_equal(w.found[0].fix, OPERATION_PM2_RELEASE);
+        assert_string_equal(w.found[0].fix_service.name, "apps");
+        strcpy(w.hosts_known[1].run, "r1"); /* it is not over */
+        expect_nothing();
 }
 
 static void test_pm2_snapshot(void **state)
@@ -505,6 +521,7 @@ int main(void)
                 TEST(test_pm2_dump),
                 TEST(test_order),
                 TEST(test_pm2_restarting),
+                TEST(test_pm2_boot_unit_held),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,88 @@
+/* pm2.release: enables again what pm2.stop has held back of a home's units that start its apps at boot, where
+ * no restore has: its run was left, or the step skipped. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/op/pm2_common.h"
+#include "agent/op/table.h"
+#include "agent/pm2/boot.h"
+#include "common/base/cleanup.h"
+#include "common/base/text.h"
+
+struct releasing {
+        struct pm2_target target;
+        pm2_boot *boot;
+};
+
+static struct releasing *releasing_free(struct releasing *self)
+{
+        if (!self)
+                return NULL;
+        pm2_target_clear(&self->target);
+        pm2_boot_free(self->boot);
+        free(self);
+        return NULL;
+}
+DEFINE_CLEANUP(struct releasing *, releasing_free);
+
+static void fail(struct op *op, int r, const struct error *error)
+{
+        op->state = releasing_free(op->state);
+        op_finish(op, r, "%s", error_text(error, r));
+}
+
+static void on_released(void *userdata, int r, const char *units, const struct error *cause)
+{
+        struct op *op = userdata;
+        struct error error = {0};
+        char names[TEXT_SIZE];
+
+        text_copy_cut(names, sizeof(names), units);
+        if (r < 0) {
+                error_set(&error, r, "%s could not be enabled again: %s", names, error_text(cause, r));
+                fail(op, r, &error);
+                return;
+        }
+        op->state = releasing_free(op->state);
+        op_finish(op, 0, "%s is enabled again", names);
+}
+
+static int begin(struct op *op, struct error *error)
+{
+        struct releasing *self = op->state;
+        int r;
+
+        if (!op->bus)
+                return error_set(error, -ENOTCONN, "there is no system bus: no unit can be enabled");
+        r = pm2_boot_release(&self->boot, op->bus, &self->target.home, self->target.folder, on_released, op);
+        if (r == -ENOENT) {
+                op->state = releasing_free(self);
+                op_finish(op, 0, "nothing is held back");
+                return 0;
+        }
+        return r < 0 ? error_set(error, r, "cannot ask systemd to enable what was held back: %s",
+                                 strerror(-r))
+                     : 0;
+}
+
+static int start(struct op *op, struct error *error)
+{
+        cleanup_with(releasing_freep) struct releasing *self = calloc(1, sizeof(*self));
+        int r;
+
+        if (!self)
+                return -ENOMEM;
+        r = pm2_target_init(&self->target, op, begin, fail, error);
+        if (r < 0)
+                return r;
+        op->state = TAKE(self);
+        return 0;
+}
+
+static void cancel(struct op *op)
+{
+        op->state = releasing_free(op->state);
+}
+
+const struct op_type op_pm2_release = {OPERATION_PM2_RELEASE, start, cancel};
