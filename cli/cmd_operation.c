@@ -71,10 +71,9 @@ static void print_named(const struct operations *operations, const Muster__V1__O
                 const char *figure, *word;
                 enum style style;
         } named[] = {
-                {"failed-app", "failed", STYLE_BAD},
-                {"failed-apps", "failed", STYLE_BAD},
-                {"failed-log", "log", STYLE_PLAIN},
-                {"held-apps", "held", STYLE_WARN},
+                {"failed-app", "failed", STYLE_BAD},    {"failed-apps", "failed", STYLE_BAD},
+                {"failed-log", "log", STYLE_PLAIN},     {"held-apps", "held", STYLE_WARN},
+                {"unready-app", "unready", STYLE_WARN}, {"unready-apps", "unready", STYLE_WARN},
                 {"boot-unit", "unit", STYLE_PLAIN},
         };
 

@@ -10,11 +10,14 @@
 #include "common/base/text.h"
 #include "common/base/time.h"
 
+#define WRITE_US (20 * USEC_PER_SEC)
+
 /* Figures, whose number is bounded in all (FIGURE_MAX): each kind has its own, so that none is crowded out.
  */
 #define FAILED_MOST      6 /* with reason and log; the names of the others follow */
-#define FAILED_LISTS     4
+#define FAILED_LISTS     3
 #define HELD_LISTS       2
+#define UNREADY_MOST     2
 #define DIFFERENCES_MOST 3
 
 static void on_found(void *userdata, int r, const struct pm2_home *home, const struct error *cause)
@@ -44,7 +47,78 @@ int pm2_target_init(struct pm2_target *ret, struct op *op, int (*begin)(struct o
 void pm2_target_clear(struct pm2_target *target)
 {
         target->find = pm2_find_free(target->find);
+        target->aside = aside_free(target->aside);
 }
+
+/* --- writing, beside the loop --------------------------------------------------------------------------- */
+
+struct writing {
+        struct pm2_home home;
+        char folder[PATH_SIZE], name[NAME_SIZE];
+        struct pm2_list list;          /* owned */
+        struct pm2_daemon_facts facts; /* owned */
+        uint64_t saved_us;
+        int result;
+        struct error error;
+};
+
+static void write_snapshot(void *data)
+{
+        struct writing *writing = data;
+
+        writing->result =
+                pm2_snapshot_write(writing->folder, &writing->home, writing->name, &writing->list,
+                                   &writing->facts, writing->saved_us, PM2_SNAPSHOTS_KEPT, &writing->error);
+}
+
+static void clear_writing(void *data)
+{
+        struct writing *writing = data;
+
+        pm2_list_clear(&writing->list);
+        pm2_daemon_facts_clear(&writing->facts);
+}
+
+static void on_written(int result, void *data, void *userdata)
+{
+        struct pm2_target *target = userdata;
+        struct writing *writing = data;
+        struct error error = {0};
+
+        if (writing) {
+                error = writing->error;
+                target->written(target->op, writing->result, &writing->list, &error);
+                return;
+        }
+        error_set(&error, result,
+                  "the snapshot was not written within %llu s: the disk of %s does not answer",
+                  WRITE_US / USEC_PER_SEC, target->folder);
+        target->written(target->op, result, NULL, &error);
+}
+
+int pm2_target_write(struct pm2_target *target, const char *name, struct pm2_list *list,
+                     struct pm2_daemon_facts *facts, pm2_written done)
+{
+        struct writing writing = {.home = target->home, .saved_us = time_realtime_us()};
+        int r = aside_new_once(&target->aside, target->op->event);
+
+        if (r < 0)
+                return r;
+        target->written = done;
+        TEXT_COPY(writing.folder, target->folder);
+        TEXT_COPY(writing.name, name);
+        writing.list = *list;
+        writing.facts = *facts;
+        r = aside_run_owning(target->aside, &writing, sizeof(writing), write_snapshot, clear_writing,
+                             WRITE_US, on_written, target);
+        if (r < 0)
+                return r;
+        *list = (struct pm2_list){0}; /* theirs now */
+        *facts = (struct pm2_daemon_facts){0};
+        return 0;
+}
+
+/* --- what they share besides ---------------------------------------------------------------------------- */
 
 int pm2_target_snapshot(struct pm2_snapshot *ret, const struct pm2_target *target, const struct op *op,
                         struct error *error)
@@ -70,6 +144,13 @@ static void name_failures(struct op *op, const struct pm2_outcome *outcome)
                         op_figure(op, "failed-log", "%s (%" PRId64 "): %s", failure->name, failure->pm_id,
                                   failure->log);
         }
+}
+
+static void name_unready(struct op *op, const struct pm2_outcome *outcome)
+{
+        for (size_t i = 0; i < outcome->unready_count && i < UNREADY_MOST; i++)
+                op_figure(op, "unready-app", "%s (%" PRId64 "): %s", outcome->unready[i].name,
+                          outcome->unready[i].pm_id, outcome->unready[i].reason);
 }
 
 /* As many names a figure as it holds; the last figure says how many more there are. */
@@ -105,7 +186,8 @@ static void name_differences(struct op *op, const struct pm2_outcome *outcome)
 
 void pm2_outcome_figures(struct op *op, const struct pm2_outcome *outcome)
 {
-        size_t told = outcome->failed_count < FAILED_MOST ? outcome->failed_count : FAILED_MOST;
+        size_t failed = outcome->failed_count < FAILED_MOST ? outcome->failed_count : FAILED_MOST;
+        size_t unready = outcome->unready_count < UNREADY_MOST ? outcome->unready_count : UNREADY_MOST;
 
         op_figure(op, "expected", "%zu", outcome->expected);
         op_figure(op, "as-saved", "%zu", outcome->as_saved);
@@ -115,7 +197,9 @@ void pm2_outcome_figures(struct op *op, const struct pm2_outcome *outcome)
         op_figure(op, "failed", "%zu", outcome->failed_count);
         op_figure(op, "held", "%zu", outcome->held_count);
         name_failures(op, outcome);
-        list_names(op, "failed-apps", outcome->failed + told, outcome->failed_count - told, FAILED_LISTS);
+        list_names(op, "failed-apps", outcome->failed + failed, outcome->failed_count - failed, FAILED_LISTS);
+        name_unready(op, outcome);
+        list_names(op, "unready-apps", outcome->unready + unready, outcome->unready_count - unready, 1);
         list_names(op, "held-apps", outcome->held, outcome->held_count, HELD_LISTS);
         name_differences(op, outcome);
 }

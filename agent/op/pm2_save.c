@@ -8,28 +8,13 @@
 #include "agent/op/pm2_common.h"
 #include "agent/op/table.h"
 #include "common/base/cleanup.h"
-#include "common/base/text.h"
 #include "common/base/time.h"
-#include "common/loop/aside.h"
 
-#define READ_US  (30 * USEC_PER_SEC)
-#define WRITE_US (20 * USEC_PER_SEC)
+#define READ_US (30 * USEC_PER_SEC)
 
 struct save {
         struct pm2_target target;
         pm2_read *read;
-        aside *aside;
-};
-
-/* What is written. */
-struct writing {
-        struct pm2_home home;
-        char folder[PATH_SIZE], name[NAME_SIZE];
-        struct pm2_list list;          /* owned */
-        struct pm2_daemon_facts facts; /* owned */
-        uint64_t saved_us;
-        int result;
-        struct error error;
 };
 
 static struct save *save_free(struct save *save)
@@ -38,7 +23,6 @@ static struct save *save_free(struct save *save)
                 return NULL;
         pm2_target_clear(&save->target);
         pm2_read_free(save->read);
-        aside_free(save->aside);
         free(save);
         pm2_give_back();
         return NULL;
@@ -64,80 +48,29 @@ static void fail(struct op *op, int r, const struct error *error)
         op_finish(op, r, "%s", error_text(error, r));
 }
 
-/* --- writing, beside the loop --------------------------------------------------------------------------- */
-
-static void write_snapshot(void *data)
+static void on_written(struct op *op, int r, struct pm2_list *list, const struct error *error)
 {
-        struct writing *writing = data;
+        cleanup_pm2_list struct pm2_list written = {0};
 
-        writing->result =
-                pm2_snapshot_write(writing->folder, &writing->home, writing->name, &writing->list,
-                                   &writing->facts, writing->saved_us, PM2_SNAPSHOTS_KEPT, &writing->error);
-}
-
-static void clear_writing(void *data)
-{
-        struct writing *writing = data;
-
-        pm2_list_clear(&writing->list);
-        pm2_daemon_facts_clear(&writing->facts);
-}
-
-static void on_written(int result, void *data, void *userdata)
-{
-        struct op *op = userdata;
-        struct save *save = op->state;
-        struct writing *writing = data;
-        cleanup_pm2_list struct pm2_list list = {0};
-        struct error error = {0};
-
-        if (!writing) {
-                error_set(&error, result,
-                          "the snapshot was not written within %llu s: the disk of %s does not answer",
-                          WRITE_US / USEC_PER_SEC, save->target.folder);
-                fail(op, result, &error);
+        if (r < 0) {
+                fail(op, r, error);
                 return;
         }
-        if (writing->result < 0) {
-                error = writing->error;
-                fail(op, writing->result, &error);
-                return;
-        }
-        list = writing->list;
-        writing->list = (struct pm2_list){0};
-        op->state = save_free(save);
-        tell(op, &list, "saved");
-}
-
-static int begin_writing(struct op *op, struct pm2_list *list, struct pm2_daemon_facts *facts)
-{
-        struct save *save = op->state;
-        struct writing writing = {.home = save->target.home, .saved_us = time_realtime_us()};
-        int r = aside_new_once(&save->aside, op->event);
-
-        if (r < 0)
-                return r;
-        TEXT_COPY(writing.folder, save->target.folder);
-        TEXT_COPY(writing.name, op->request.snapshot);
-        writing.list = *list;
-        writing.facts = *facts;
-        r = aside_run_owning(save->aside, &writing, sizeof(writing), write_snapshot, clear_writing, WRITE_US,
-                             on_written, op);
-        if (r < 0)
-                return r;
-        *list = (struct pm2_list){0}; /* theirs now */
-        *facts = (struct pm2_daemon_facts){0};
-        return 0;
+        written = *list;
+        *list = (struct pm2_list){0};
+        op->state = save_free(op->state);
+        tell(op, &written, "saved");
 }
 
 static void on_read(void *userdata, int r, struct pm2_list *list, struct pm2_daemon_facts *facts,
                     const struct error *cause)
 {
         struct op *op = userdata;
+        struct save *save = op->state;
         struct error error = cause ? *cause : (struct error){0};
 
         if (r == 0)
-                r = begin_writing(op, list, facts);
+                r = pm2_target_write(&save->target, op->request.snapshot, list, facts, on_written);
         if (r < 0)
                 fail(op, r, &error);
 }

@@ -15,8 +15,9 @@
 #include "common/base/text.h"
 #include "common/base/time.h"
 
-#define READ_US (30 * USEC_PER_SEC)
-#define LATE    "-late" /* the second snapshot's name ends so */
+#define READ_US    (30 * USEC_PER_SEC)
+#define LATE       "-late" /* the second snapshot's name ends so */
+#define LATE_NAMED 6
 
 struct stopping {
         struct pm2_target target;
@@ -24,8 +25,9 @@ struct stopping {
         pm2_read *read;
         pm2_boot *boot;
         pm2_stop *stop;
-        size_t late; /* apps that the snapshot does not know as they are */
-        char first_late[TEXT_SIZE];
+        size_t late;                            /* apps that the snapshot does not know as they are */
+        char named_late[LATE_NAMED][TEXT_SIZE]; /* the first of them */
+        char late_name[NAME_SIZE];              /* the snapshot's that they are saved in */
 };
 
 static struct stopping *stopping_free(struct stopping *self)
@@ -67,13 +69,16 @@ static void on_stopped(void *userdata, int r, const struct pm2_stop_result *resu
         time_duration_text(took, sizeof(took), result->took_us);
         if (self->late)
                 snprintf(late, sizeof(late),
-                         "; %zu differ from the snapshot and were saved beside it as %s" LATE
-                         ", first: %.200s",
-                         self->late, self->snapshot.name, self->first_late);
+                         "; %zu differ from the snapshot and were saved beside it as %s, first: %.200s",
+                         self->late, self->late_name, self->named_late[0]);
         op_figure(op, "apps", "%zu", result->apps);
         op_figure(op, "running", "%zu", result->running);
         op_figure(op, "killed", "%zu", result->killed);
         op_figure(op, "late", "%zu", self->late);
+        if (self->late)
+                op_figure(op, "late-snapshot", "%s", self->late_name);
+        for (size_t i = 0; i < self->late && i < LATE_NAMED; i++)
+                op_figure(op, "late-app", "%s", self->named_late[i]);
         op_figure(op, "took-ms", "%" PRIu64, (uint64_t)(result->took_us / USEC_PER_MSEC));
         op->state = NULL;
         if (result->no_daemon)
@@ -125,38 +130,52 @@ static int hold_boot_unit(struct op *op, struct error *error)
 
 /* Apps that are only in a state other than the saved one can come back; other definitions are about to be
  * lost, and are written down. */
-static int save_late(struct op *op, const struct pm2_list *list, const struct pm2_daemon_facts *facts,
-                     struct error *error)
+static int find_late(struct stopping *self, const struct pm2_list *list)
 {
-        struct stopping *self = op->state;
         cleanup_pm2_diff struct pm2_diff diff = {0};
-        char name[NAME_SIZE + sizeof(LATE)];
         int r = pm2_diff_compute(&diff, &self->snapshot.list, list, PM2_DIFF_NO_STATUS);
+        int64_t last = -1; /* an app counts once, however much of it differs */
 
         for (size_t i = 0; i < diff.count && r == 0; i++) {
-                if (text_equal(diff.items[i].what, "missing") || text_equal(diff.items[i].what, "instances"))
+                const struct pm2_difference *item = &diff.items[i];
+
+                if (text_equal(item->what, "missing") || text_equal(item->what, "instances") ||
+                    item->pm_id == last)
                         continue;
-                if (self->late++ == 0)
-                        pm2_difference_text(&diff.items[i], self->first_late, sizeof(self->first_late));
+                last = item->pm_id;
+                if (self->late < LATE_NAMED)
+                        pm2_difference_text(item, self->named_late[self->late], TEXT_SIZE);
+                self->late++;
         }
-        if (r < 0 || self->late == 0)
-                return r;
-        snprintf(name, sizeof(name), "%.*s" LATE, (int)(NAME_SIZE - sizeof(LATE)), self->snapshot.name);
-        r = pm2_snapshot_write(self->target.folder, &self->target.home, name, list, facts, time_realtime_us(),
-                               PM2_SNAPSHOTS_KEPT, error);
-        return r == -EEXIST ? 0 : r;
+        return r;
+}
+
+static void on_late_saved(struct op *op, int r, struct pm2_list *list, const struct error *cause)
+{
+        struct error error = cause ? *cause : (struct error){0};
+
+        if (r == 0 || r == -EEXIST)
+                r = hold_boot_unit(op, &error);
+        if (r < 0)
+                fail(op, r, &error);
 }
 
 static void on_read(void *userdata, int r, struct pm2_list *list, struct pm2_daemon_facts *facts,
                     const struct error *cause)
 {
         struct op *op = userdata;
+        struct stopping *self = op->state;
         struct error error = cause ? *cause : (struct error){0};
 
         if (r == 0)
-                r = save_late(op, list, facts, &error);
-        if (r == 0)
+                r = find_late(self, list);
+        if (r == 0 && self->late) {
+                snprintf(self->late_name, sizeof(self->late_name), "%.*s" LATE,
+                         (int)(NAME_SIZE - sizeof(LATE)), self->snapshot.name);
+                r = pm2_target_write(&self->target, self->late_name, list, facts, on_late_saved);
+        } else if (r == 0) {
                 r = hold_boot_unit(op, &error);
+        }
         if (r < 0)
                 fail(op, r, &error);
 }

@@ -123,6 +123,7 @@ void pm2_outcome_clear(struct pm2_outcome *outcome)
 {
         free(outcome->failed);
         free(outcome->held);
+        free(outcome->unready);
         pm2_diff_clear(&outcome->diff);
         *outcome = (struct pm2_outcome){0};
 }

@@ -23,6 +23,8 @@ struct pm2_outcome {
         size_t failed_count;
         struct pm2_failure *held; /* were errored, are stopped, as long as nobody starts them; owned */
         size_t held_count;
+        struct pm2_failure *unready; /* started by this restore, online without having said "ready"; owned */
+        size_t unready_count;
         struct pm2_diff
                 diff; /* snapshot against live; what held apps and kept extra ones differ in is left out */
 };
@@ -31,8 +33,8 @@ struct pm2_outcome {
 int pm2_outcome_items(const struct pm2_snapshot *snapshot, const struct pm2_plan_options *options,
                       struct pm2_settle_item **ret, size_t *ret_count);
 
-/* items as pm2_outcome_items made them, after they were watched. Reads the ends of the failed apps' logs, as far
- * as these were written since since_us (realtime). */
+/* items as pm2_outcome_items made them, after they were watched. Reads the ends of the failed apps' logs, as
+ * far as these were written since since_us (realtime). */
 int pm2_outcome_make(struct pm2_outcome *ret, const struct pm2_home *home,
                      const struct pm2_snapshot *snapshot, const struct pm2_list *live,
                      const struct pm2_settle_item *items, const struct pm2_plan_options *options,

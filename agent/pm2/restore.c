@@ -150,6 +150,30 @@ static void name_refusals(pm2_restore *self)
                                               self->starts[i].reason);
 }
 
+static int name_unready(pm2_restore *self)
+{
+        struct pm2_outcome *outcome = &self->result.outcome;
+        char limit[32];
+
+        outcome->unready = calloc(self->start_count + 1, sizeof(*outcome->unready));
+        if (!outcome->unready)
+                return -ENOMEM;
+        for (size_t i = 0; i < self->start_count; i++) {
+                const struct pm2_start_item *item = &self->starts[i];
+                struct pm2_failure *unready = &outcome->unready[outcome->unready_count];
+
+                if (!item->unready_us)
+                        continue;
+                outcome->unready_count++;
+                unready->pm_id = item->app->pm_id;
+                text_copy_cut(unready->name, sizeof(unready->name), item->app->name);
+                time_duration_text(limit, sizeof(limit), item->unready_us);
+                snprintf(unready->reason, sizeof(unready->reason),
+                         "did not say that it was ready within %s (wait_ready)", limit);
+        }
+        return 0;
+}
+
 static void on_settled(void *userdata, int r, struct pm2_list *list, const struct error *error)
 {
         pm2_restore *self = userdata;
@@ -159,6 +183,8 @@ static void on_settled(void *userdata, int r, struct pm2_list *list, const struc
                 name_refusals(self);
                 r = pm2_outcome_make(&self->result.outcome, &self->home, self->snapshot, list, self->settles,
                                      &self->plan_options, self->begun_clock);
+                if (r == 0)
+                        r = name_unready(self);
         }
         if (r < 0)
                 fail(self, r, error);

@@ -15,6 +15,7 @@
 #define COMING_UP_US (3 * USEC_PER_SEC) /* after that it counts as up: it works on something of its own */
 #define TRIES        4
 #define TRY_AGAIN_US (300 * USEC_PER_MSEC)
+#define READY_US     (3 * USEC_PER_SEC) /* as PM2 waits for "ready" where the app does not say how long */
 
 enum phase { WAITS, CALLED, COMES_UP, ENDED };
 
@@ -93,6 +94,16 @@ static void refused(struct start *start, int r, const struct error *error)
         start_ended(start);
 }
 
+/* PM2 answers when the app has said "ready", or when it has waited in vain; it takes both for online. */
+static void note_unready(struct start *start)
+{
+        const struct pm2_app *app = start->item->app;
+        uint64_t limit_us = app->listen_timeout_ms ? app->listen_timeout_ms * USEC_PER_MSEC : READY_US;
+
+        if (app->wait_ready && start->answered - start->called >= limit_us)
+                start->item->unready_us = limit_us;
+}
+
 static void on_called(void *userdata, int r, json_t *answer, const struct error *error)
 {
         struct start *start = userdata;
@@ -108,6 +119,7 @@ static void on_called(void *userdata, int r, json_t *answer, const struct error 
         start->phase = COMES_UP;
         start->answered = time_monotonic_us();
         start->pid = pid_of(answer);
+        note_unready(start);
 }
 
 static int call(struct start *start)

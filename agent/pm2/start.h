@@ -15,6 +15,7 @@ struct pm2_start_item {
         enum pm2_entry entry;      /* NONE: it is there with its definition, and only not running */
         bool failed;               /* result: PM2 would not start it */
         char reason[TEXT_SIZE];    /* result: why */
+        uint64_t unready_us; /* result: wait_ready, and PM2 waited so long for its word in vain; else 0 */
 };
 
 typedef void (*pm2_start_progress)(void *userdata, size_t done, size_t total, unsigned at_once);

@@ -87,14 +87,16 @@ static void say_late(struct lines *lines, const struct report_facts *facts, size
                     span(low, plan->low_us), span(high, plan->high_us), plan->basis);
 }
 
-/* Whether a later step of the same service has figures too: then those are what counts. */
-static bool is_superseded(const struct report_facts *facts, size_t index)
+/* Whether a later step of the same service has figures too: then those are what counts. repeats: one that
+ * does the same. */
+static bool is_superseded(const struct report_facts *facts, size_t index, bool repeats)
 {
         const struct step *plan = facts->plan->steps;
 
         for (size_t i = index + 1; i < facts->plan->step_count; i++)
                 if (facts->steps[i].result && text_equal(plan[i].service.name, plan[index].service.name) &&
-                    text_equal(plan[i].host, plan[index].host))
+                    text_equal(plan[i].host, plan[index].host) &&
+                    (!repeats || plan[i].operation == plan[index].operation))
                         return true;
         return false;
 }
@@ -104,21 +106,26 @@ static void say_differences(struct lines *lines, const struct report_facts *fact
 {
         static const struct {
                 const char *figure, *before, *after;
+                bool own; /* no later step of another kind tells it */
         } named[] = {
-                {"failed-app", "", ""},
-                {"failed-apps", "failed too: ", ""},
-                {"failed-log", "log of ", ""},
-                {"held-apps", "", ": errored before, stopped now until somebody starts them"},
-                {"difference", "", ""},
+                {"failed-app", "", "", false},
+                {"failed-apps", "failed too: ", "", false},
+                {"failed-log", "log of ", "", false},
+                {"held-apps", "", ": errored before, stopped now until somebody starts them", false},
+                {"difference", "", "", false},
+                {"unready-app", "", "", true},
+                {"unready-apps", "did not say either that they were ready: ", "", true},
+                {"late-app", "started or changed after the save, and not restored: ", "", true},
         };
         const struct report_event *result = facts->steps[index].result;
         const struct step *plan = &facts->plan->steps[index];
 
-        if (!result || plan->service.kind != SERVICE_PM2 || is_superseded(facts, index))
+        if (!result || plan->service.kind != SERVICE_PM2)
                 return;
         for (size_t i = 0; i < result->figure_count; i++)
                 for (size_t k = 0; k < ELEMENTS(named); k++)
-                        if (text_equal(result->figures[i].name, named[k].figure))
+                        if (text_equal(result->figures[i].name, named[k].figure) &&
+                            !is_superseded(facts, index, named[k].own))
                                 say(lines, "%s: %s%s%s", plan->name, named[k].before,
                                     result->figures[i].value, named[k].after);
 }
@@ -200,6 +207,22 @@ static void follow_killed(struct lines *lines, const struct report_facts *facts,
             text_equal(how, "timeout") ? ", so give its unit a longer TimeoutStopSec" : "");
 }
 
+/* What ran when PM2 was stopped, and the snapshot of the run does not know as it was, is in one of its own.
+ */
+static void follow_late(struct lines *lines, const struct report_facts *facts, size_t index)
+{
+        const struct report_event *result = facts->steps[index].result;
+        const char *late = report_figure(result, "late"), *snapshot = report_figure(result, "late-snapshot");
+        const char *service = facts->plan->steps[index].service.name;
+
+        if (late && snapshot && !is_superseded(facts, index, true))
+                say(lines,
+                    "%s apps of %s were started or changed after the save: muster pm2 diff %s --from %s "
+                    "shows "
+                    "what is missing of them, muster pm2 restore %s %s brings back what ran then",
+                    late, service, service, snapshot, service, snapshot);
+}
+
 int report_follow_ups(const struct report_facts *facts, report_line each, void *userdata)
 {
         struct lines lines = {each, userdata, 0};
@@ -220,6 +243,7 @@ int report_follow_ups(const struct report_facts *facts, report_line each, void *
                 else if (state == STEP_SKIPPED || state == STEP_CANCELLED)
                         say(&lines, "%s was %s: whether it still has to be done is for a person to say",
                             plan->name, step_state_name(state));
+                follow_late(&lines, facts, i);
         }
         for (size_t i = 0; i < facts->event_count; i++)
                 if (facts->events[i].kind == EVENT_COMPARED)

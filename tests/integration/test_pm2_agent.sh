@@ -92,6 +92,8 @@ pm2 stop first # only in another state: nothing of it would be lost
 drive 0 op stop one
 has '^running=2$'
 has '^late=1$'
+has '^late-snapshot=one-late$'
+has '^late-app=afterthought \(3\): extra$'
 has 'saved beside it as one-late, first: afterthought \(3\): extra$'
 [[ -e $(echo "$work"/agent/pm2/*/one-late.json) ]] || fail "nothing was saved beside it"
 drive 0 op stop one
@@ -177,6 +179,20 @@ has '^failed-app=silent '
 ! grep -q 'long ago' "$work/out" || fail "a line of two months ago is told as of now"
 rm "$work/broken"
 
+# PM2 takes an app for online that has never said "ready", once it has waited for long enough.
+case_name="an app that does not say that it is ready"
+echo 'process.send("ready"); setInterval(() => {}, 1000);' >"$work/says.js"
+pm2 delete all
+pm2 start says.js --name says --wait-ready --listen-timeout 20000
+pm2 start good.js --name never --wait-ready --listen-timeout 700
+pm2 start good.js --name plain
+drive 0 op save unready
+drive 0 op stop unready
+drive 0 op restore unready
+has '^unready-app=never \([0-9]+\): did not say that it was ready within 700 ms \(wait_ready\)$'
+[[ $(grep -c '^unready' "$work/out") -eq 1 ]] || fail "others are named too"
+has '^done: 3 of 3 apps as saved'
+
 case_name="end"
-drive 0 op stop silent
+drive 0 op stop unready
 echo "test_pm2_agent: all passed"
