@@ -89,9 +89,12 @@ static void judge(struct pm2_outcome *outcome, const struct pm2_home *home,
                         }
                 } else if (now && now->status == PM2_STOPPED) {
                         outcome->stopped++;
-                        if (app->status == PM2_ERRORED)
-                                describe(&outcome->held[outcome->held_count++], app,
-                                         "was errored; it is registered and stopped");
+                        if (app->status == PM2_ERRORED) {
+                                struct pm2_failure *held = &outcome->held[outcome->held_count++];
+
+                                describe(held, app, "was errored; it is registered and stopped");
+                                quote(held, home, app, 0); /* of whenever it failed */
+                        }
                 }
                 outcome->as_saved += good;
         }

@@ -10,7 +10,7 @@ struct pm2_failure {
         int64_t pm_id;
         char name[TEXT_SIZE];
         char reason[TEXT_SIZE];
-        char log[TEXT_SIZE * 2]; /* what its logs say, of one that failed; may be empty */
+        char log[TEXT_SIZE * 2]; /* what its logs say; may be empty */
 };
 
 struct pm2_outcome {
@@ -33,8 +33,8 @@ struct pm2_outcome {
 int pm2_outcome_items(const struct pm2_snapshot *snapshot, const struct pm2_plan_options *options,
                       struct pm2_settle_item **ret, size_t *ret_count);
 
-/* items as pm2_outcome_items made them, after they were watched. Reads the ends of the failed apps' logs, as
- * far as these were written since since_us (realtime). */
+/* items as pm2_outcome_items made them, after they were watched. Reads the ends of the logs, of those
+ * that failed as far as they were written since since_us (realtime). */
 int pm2_outcome_make(struct pm2_outcome *ret, const struct pm2_home *home,
                      const struct pm2_snapshot *snapshot, const struct pm2_list *live,
                      const struct pm2_settle_item *items, const struct pm2_plan_options *options,

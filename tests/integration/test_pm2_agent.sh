@@ -1,6 +1,6 @@
 #!/bin/bash
 # The agent's operations on PM2 and its reader of homes, against a real PM2: what they answer and when they refuse.
-# timeout: 180
+# timeout: 300
 # MUSTER_BUILD is where pm2_agent was built.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
