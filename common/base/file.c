@@ -103,17 +103,30 @@ int file_write_atomic(const char *path, const void *data, size_t size, mode_t mo
         return 0;
 }
 
+/* What is written into it would be lost with its name. */
+static int make_folder(const char *path, mode_t mode)
+{
+        char above[PATH_MAX];
+
+        if (mkdir(path, mode) < 0)
+                return errno == EEXIST ? 0 : -errno;
+        snprintf(above, sizeof(above), "%s", path);
+        return file_sync_folder(dirname(above));
+}
+
 int file_make_folders(const char *path, mode_t mode, struct error *error)
 {
         char part[PATH_MAX];
+        int r;
 
         if (snprintf(part, sizeof(part), "%s", path) >= (int)sizeof(part))
                 return error_set(error, -ENAMETOOLONG, "path too long: %s", path);
         for (char *slash = strchr(part + 1, '/');; slash = strchr(slash + 1, '/')) {
                 if (slash)
                         *slash = '\0';
-                if (mkdir(part, mode) < 0 && errno != EEXIST)
-                        return error_set(error, -errno, "cannot create folder %s: %s", part, strerror(errno));
+                r = make_folder(part, mode);
+                if (r < 0)
+                        return error_set(error, r, "cannot create folder %s: %s", part, strerror(-r));
                 if (!slash)
                         return 0;
                 *slash = '/';

@@ -17,5 +17,5 @@ int file_write_atomic(const char *path, const void *data, size_t size, mode_t mo
 /* fsync of a folder, so that a name made or removed in it survives a crash. */
 int file_sync_folder(const char *path);
 
-/* mkdir -p; folders that are made get mode. */
+/* mkdir -p; folders that are made get mode, and survive a crash. */
 int file_make_folders(const char *path, mode_t mode, struct error *error);
