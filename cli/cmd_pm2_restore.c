@@ -26,6 +26,7 @@ struct restoring {
         json_t *looks;     /* with json: before and after; owned */
         uint32_t failure;  /* of the last look */
         uint32_t total, extra;
+        bool more;     /* differences than were told: there may be more extra apps among them */
         unsigned seen; /* services in one look */
 };
 
@@ -44,6 +45,7 @@ static void on_look(const ProtobufCMessage *message, void *userdata)
                 text_copy_cut(restoring->snapshot, sizeof(restoring->snapshot), comparison->from->name);
                 restoring->total = comparison->total;
                 restoring->extra = 0;
+                restoring->more = comparison->total > comparison->n_differences;
                 for (size_t i = 0; i < comparison->n_differences; i++)
                         restoring->extra += text_equal(comparison->differences[i]->what, "extra");
         }
@@ -124,7 +126,8 @@ static bool go_on(session *session, const struct restoring *restoring, int *ret_
         if (restoring->total == 0)
                 return false;
         if (!restoring->json && restoring->extra)
-                printf("\n%u app%s that the snapshot does not know will be deleted\n", restoring->extra,
+                printf("\n%s%u app%s that the snapshot does not know will be deleted\n",
+                       restoring->more ? "at least " : "", restoring->extra,
                        restoring->extra == 1 ? "" : "s");
         return restoring->yes || confirm(session, "restore", "nothing was started", ret_exit);
 }

@@ -166,7 +166,11 @@ static void answer_parsed(struct call *call, const struct amp_argument *body)
         json_t *message = NULL, *cause, *args;
         int r;
 
-        r = pm2_json_parse(&message, (const char *)body->bytes, body->size, &error);
+        if (body->size > call->client->limit / PM2_TREE_SHARE)
+                r = error_set(&error, -E2BIG, "PM2's answer to %s has %zu bytes, %zu at most are read here",
+                              call->method, body->size, call->client->limit / PM2_TREE_SHARE);
+        else
+                r = pm2_json_parse(&message, (const char *)body->bytes, body->size, &error);
         if (r < 0) {
                 end_call(call, r, NULL, &error);
                 return;

@@ -16,7 +16,9 @@
 typedef struct pm2_client pm2_client;
 
 #define PM2_MESSAGE_LIMIT (64u << 20)
-#define PM2_CALLS_MAX     16384
+#define PM2_TREE_SHARE                                                                                       \
+        4 /* an answer that is parsed, which takes ten times its size, may be so much smaller */
+#define PM2_CALLS_MAX 16384
 
 /* The end of a call. r 0: answer is the first value that PM2 passed (JSON null for none), borrowed for the
  * length of the callback. r negative: error says why; -EREMOTEIO is PM2's own refusal, -ETIMEDOUT, and
@@ -28,7 +30,8 @@ typedef void (*pm2_raw_reply)(void *userdata, int r, const char *text, size_t si
                               const struct error *error);
 
 /* Connects. Refuses a socket that is not served by the home's user. limit: bytes a message, 0 for
- * PM2_MESSAGE_LIMIT. -ENOENT or -ECONNREFUSED: no daemon; -EPERM: somebody else's. */
+ * PM2_MESSAGE_LIMIT; a call's answer beyond limit / PM2_TREE_SHARE ends it with -E2BIG, unless it is a raw
+ * one. -ENOENT or -ECONNREFUSED: no daemon; -EPERM: somebody else's. */
 int pm2_client_new(pm2_client **ret, sd_event *event, const struct pm2_home *home, size_t limit,
                    struct error *error);
 /* Calls that have not ended never do. */

@@ -6,13 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "common/base/file.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
 
-#define FORMAT 1
-#define SUFFIX ".json"
+#define FORMAT     1
+#define SUFFIX     ".json"
+#define LEFTOVER_S 3600
 
 void pm2_snapshot_clear(struct pm2_snapshot *snapshot)
 {
@@ -144,12 +146,43 @@ static int find_all(const char *path, struct pm2_snapshot_file **ret, size_t *re
         return 0;
 }
 
+/* NAME.json.XXXXXX: one that was being written when the agent or its host ended. It holds secrets too. */
+static bool is_leftover(const char *file)
+{
+        char whole[NAME_SIZE + sizeof(SUFFIX)], name[NAME_SIZE];
+        const char *dot = strrchr(file, '.');
+
+        if (!dot || strlen(dot) != strlen(".XXXXXX") || (size_t)(dot - file) >= sizeof(whole))
+                return false;
+        memcpy(whole, file, (size_t)(dot - file));
+        whole[dot - file] = '\0';
+        return is_snapshot(whole, name);
+}
+
+/* Not those that may still be written, beside the loop. */
+static void prune_leftovers(const char *path)
+{
+        cleanup_dir DIR *folder = opendir(path);
+        time_t now = time(NULL);
+        struct dirent *entry;
+
+        while (folder && (entry = readdir(folder))) {
+                struct stat status;
+
+                if (is_leftover(entry->d_name) &&
+                    fstatat(dirfd(folder), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+                    now - status.st_mtim.tv_sec > LEFTOVER_S)
+                        unlinkat(dirfd(folder), entry->d_name, 0);
+        }
+}
+
 /* What cannot be deleted now is found again next time. */
 static void prune(const char *path, const char *name, size_t keep)
 {
         cleanup_free struct pm2_snapshot_file *all = NULL;
         size_t count = 0, kept = 1;
 
+        prune_leftovers(path);
         if (keep == 0 || find_all(path, &all, &count) < 0)
                 return;
         for (size_t i = 0; i < count; i++) {
@@ -190,7 +223,6 @@ int pm2_snapshot_write(const char *folder, const struct pm2_home *home, const ch
         r = file_write_atomic(path, text, strlen(text), 0600, error);
         if (r < 0)
                 return r;
-        file_sync_folder(folder);
         prune(inner, name, keep);
         return 0;
 }

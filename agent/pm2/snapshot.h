@@ -8,7 +8,7 @@
 
 #include "agent/pm2/state.h"
 
-#define PM2_SNAPSHOT_LIMIT (128u << 20) /* bytes a file */
+#define PM2_SNAPSHOT_LIMIT (32u << 20) /* bytes a file */
 
 struct pm2_snapshot {
         char name[NAME_SIZE];
@@ -23,7 +23,8 @@ void pm2_snapshot_clear(struct pm2_snapshot *snapshot);
 #define cleanup_pm2_snapshot cleanup_with(pm2_snapshot_clear)
 
 /* Writes list and facts under folder (made with 0700 where missing) as name, then deletes the oldest beyond
- * keep (0: none is deleted; name itself never is). -EEXIST: there is one of that name, untouched. */
+ * keep (0: none is deleted; name itself never is), and what writes that a crash cut short have left. -EEXIST:
+ * there is one of that name, untouched. */
 int pm2_snapshot_write(const char *folder, const struct pm2_home *home, const char *name,
                        const struct pm2_list *list, const struct pm2_daemon_facts *facts, uint64_t saved_us,
                        size_t keep, struct error *error);

@@ -197,6 +197,38 @@ static void test_raw(void **state)
         assert_int_equal(lab->ended, 3);
 }
 
+/* A tree takes ten times the bytes that it is made from. */
+static void test_too_large_for_a_tree(void **state)
+{
+        struct lab *lab = *state;
+        static char body[(1 << 20) / PM2_TREE_SHARE + 64];
+        unsigned char head[5] = {0x12}, tail[] = {0, 0, 0, 3, 's', ':', '1'};
+
+        call(lab);
+        memset(body, 'x', sizeof(body));
+        memcpy(body, "j:{\"args\":[\"", 12);
+        memcpy(body + sizeof(body) - 3, "\"]}", 3);
+        head[1] = (unsigned char)(sizeof(body) >> 24);
+        head[2] = (unsigned char)(sizeof(body) >> 16);
+        head[3] = (unsigned char)(sizeof(body) >> 8);
+        head[4] = (unsigned char)sizeof(body);
+        say(lab, head, sizeof(head));
+        for (size_t at = 0; at < sizeof(body); at += 4096) {
+                say(lab, body + at, sizeof(body) - at < 4096 ? sizeof(body) - at : 4096);
+                turn(lab);
+        }
+        say(lab, tail, sizeof(tail));
+        turn(lab);
+        assert_int_equal(lab->ended, 1);
+        assert_int_equal(lab->result, -E2BIG);
+        assert_non_null(strstr(lab->error.text, "262144 at most are read here"));
+        lab->ended = 0;
+        call(lab); /* the connection goes on */
+        reply(lab, "j:{\"args\":[1]}", "s:2");
+        assert_int_equal(lab->ended, 1);
+        assert_int_equal(lab->result, 0);
+}
+
 static void test_garbage_ends_the_connection(void **state)
 {
         struct lab *lab = *state;
@@ -308,6 +340,7 @@ int main(void)
                 TEST(test_out_of_order),
                 TEST(test_raw),
                 TEST(test_too_large),
+                TEST(test_too_large_for_a_tree),
                 TEST(test_garbage_ends_the_connection),
                 TEST(test_closed),
                 TEST(test_deadline),

@@ -102,6 +102,32 @@ static void test_keeps_the_newest(void **state)
         assert_string_equal(newest, "newest");
 }
 
+/* A write that a crash cut short leaves a file beside, with secrets in it. */
+static void test_leftovers_go(void **state)
+{
+        struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+        static const char *const names[] = {"cut.json.a1B2c3", "cut.json.Z9y8x7", "other.txt.a1B2c3"};
+        char path[PATH_SIZE];
+
+        assert_int_equal(save("cut", 0), 0);
+        for (size_t i = 0; i < 3; i++) {
+                path_of("cut", path);
+                strcpy(strrchr(path, '/') + 1, names[i]);
+                assert_int_equal(file_write_atomic(path, "{}", 2, 0600, NULL), 0);
+                if (i != 1)
+                        assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+        }
+        assert_int_equal(save("next", 0), 0);
+        for (size_t i = 0; i < 3; i++) {
+                path_of("cut", path);
+                strcpy(strrchr(path, '/') + 1, names[i]);
+                assert_int_equal(access(path, F_OK),
+                                 i == 0 ? -1 : 0); /* one may still be written, one is no snapshot */
+        }
+        path_of("cut", path);
+        assert_int_equal(access(path, F_OK), 0);
+}
+
 static void refuses(const char *name, int expected, const char *says)
 {
         struct pm2_snapshot snapshot = {0};
@@ -187,7 +213,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_round_trip),       cmocka_unit_test(test_a_name_is_written_once),
                 cmocka_unit_test(test_refused),          cmocka_unit_test(test_sound_but_wrong),
-                cmocka_unit_test(test_keeps_the_newest),
+                cmocka_unit_test(test_keeps_the_newest), cmocka_unit_test(test_leftovers_go),
         };
 
         return cmocka_run_group_tests(tests, make_folder, remove_folder);
