@@ -49,7 +49,7 @@ begin_and_pause() {
         until_true 60 apps_online 0
 }
 
-fleet_light "${TEST_PREFIX:-pu-}" "${TEST_NET:-10.95.7}"
+fleet_light pu- 10.95.7
 as_light() {
         on runuser -u light -- env HOME=/var/lib/light PM2_HOME=/var/lib/light/.pm2 "$@"
 }
