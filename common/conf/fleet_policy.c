@@ -173,6 +173,19 @@ static int read_policy_key(const struct conf_tree *tree, const struct conf_node 
         }
 }
 
+static int check_policy_key(const struct conf_tree *tree, const struct conf_node *node, enum policy_key key,
+                            const struct step_policy *policy, unsigned kind)
+{
+        if (key == POLICY_ON_FAILURE && policy->on_failure == ON_FAILURE_CONTINUE &&
+            !policy_may_continue(kind))
+                return conf_fail(
+                        tree, node->line,
+                        "%s: on_failure cannot be 'continue', for what runs would be lost; 'pause' or "
+                        "'abort'",
+                        policy_kind_name(kind));
+        return 0;
+}
+
 static int read_policy(const struct conf_tree *tree, const struct conf_node *map, unsigned kind,
                        struct step_policy *policy)
 {
@@ -188,6 +201,8 @@ static int read_policy(const struct conf_tree *tree, const struct conf_node *map
                         return conf_unknown_key(tree, child, policy_kind_name(kind), known_policy_key,
                                                 &allowed);
                 r = read_policy_key(tree, child, policy_keys[i].key, policy);
+                if (r == 0)
+                        r = check_policy_key(tree, child, policy_keys[i].key, policy, kind);
                 if (r < 0)
                         return r;
                 policy->set |= policy_keys[i].key;

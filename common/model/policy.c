@@ -69,6 +69,11 @@ unsigned policy_keys_of(unsigned kind)
         return POLICY_RETRIES | POLICY_BACKOFF | POLICY_DEADLINE | POLICY_ON_FAILURE;
 }
 
+bool policy_may_continue(unsigned kind)
+{
+        return kind != OPERATION_PM2_SAVE;
+}
+
 const char *failure_policy_name(enum failure_policy policy)
 {
         return policy == ON_FAILURE_CONTINUE ? "continue" : policy == ON_FAILURE_ABORT ? "abort" : "pause";

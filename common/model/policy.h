@@ -44,5 +44,9 @@ unsigned policy_keys_of(unsigned kind);
 /* Of the gate that a service of that kind has. */
 unsigned policy_kind_of_gate(enum service_kind kind);
 
+/* Whether a run may go on over a failed step of that kind: not over a pm2.save, for then its PM2 would go
+ * down with the host, and what ran in it be lost. */
+bool policy_may_continue(unsigned kind);
+
 /* "pause", "continue", "abort". */
 const char *failure_policy_name(enum failure_policy policy);

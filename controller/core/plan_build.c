@@ -99,14 +99,21 @@ static int add_step(struct builder *b, struct step **ret, enum plan_phase phase,
         return 0;
 }
 
+/* Nothing that fails in a canary is passed over: it is there to fail first. Nor is what has to be so before
+ * anything is taken down: that a service which is needed is ready, and that what PM2 runs is saved. */
+static bool may_continue(const struct builder *b, const struct step *step, unsigned kind)
+{
+        return !(b->plan->canary && b->batch == 1) && step->phase != PHASE_CHECK && policy_may_continue(kind);
+}
+
 /* What was written of this kind of step, of all services or of this one; see common/model/policy.h. */
 static void take_policy(struct builder *b, struct step *step, int service)
 {
         const struct step_policy *policies =
                 service >= 0 ? b->fleet->services[service].policies : b->fleet->policies;
-        const struct step_policy *policy =
-                &policies[step->kind == STEP_GATE ? policy_kind_of_gate(step->service.kind)
-                                                  : (unsigned)step->operation];
+        unsigned kind =
+                step->kind == STEP_GATE ? policy_kind_of_gate(step->service.kind) : (unsigned)step->operation;
+        const struct step_policy *policy = &policies[kind];
 
         if (policy->set & POLICY_RETRIES)
                 step->retries = policy->retries;
@@ -115,8 +122,7 @@ static void take_policy(struct builder *b, struct step *step, int service)
                 step->deadline_us = policy->deadline_us;
         if (policy->set & POLICY_ON_FAILURE)
                 step->on_failure = policy->on_failure;
-        /* Nothing that fails in a canary is passed over: it is there to fail first. */
-        if (b->plan->canary && b->batch == 1 && step->on_failure == ON_FAILURE_CONTINUE)
+        if (step->on_failure == ON_FAILURE_CONTINUE && !may_continue(b, step, kind))
                 step->on_failure = ON_FAILURE_PAUSE;
 }
 

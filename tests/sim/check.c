@@ -36,8 +36,7 @@ void check_before_start(struct sim *sim, size_t service)
                 bool in_sight = other->last_ready_us == UINT64_MAX ||
                                 (other->last_ready_us && sim->now_us - other->last_ready_us <= SIGHT_US);
 
-                if (!needs(sim, service, need) || sim->fleet_services[need].on_failure != ON_FAILURE_PAUSE ||
-                    sim->has_skipped)
+                if (!needs(sim, service, need) || other->passed_over || sim->has_skipped)
                         continue;
                 /* Apps that an aborted run never stopped, and a power cut did, are not the run's to restore.
                  */
@@ -71,6 +70,21 @@ static bool serves_on(const struct sim *sim, size_t service, size_t master)
         return s->of == (int)master && sim->batch_of[s->host] != sim->batch;
 }
 
+/* Nor is anything taken down before what it needs, and what the batch leaves alone, was seen to be ready: no
+ * policy passes that over. */
+static void check_before_down(struct sim *sim, size_t service)
+{
+        for (size_t i = 0; i < sim->plan->step_count && !sim->has_skipped; i++) {
+                const struct step *step = &sim->plan->steps[i];
+                int need = fleet_service_find(&sim->fleet, step->service.name);
+
+                if (step->phase == PHASE_CHECK && step->batch == sim->batch &&
+                    needs(sim, service, (size_t)need) && sim->services[need].checked != step->batch)
+                        sim_fail(sim, "%s is stopped, and %s, which it needs, was not there to begin with",
+                                 name(sim, service), name(sim, (size_t)need));
+        }
+}
+
 /* Dependants first: nothing is stopped under a process that nobody has stopped yet. */
 void check_before_stop(struct sim *sim, size_t service)
 {
@@ -100,7 +114,7 @@ static bool is_loader(const struct sim *sim, size_t service)
 }
 
 /* No more loads of a disk at a time than it bears, of those that the run begins. One that has been at it for
- * as long as a gate may wait at least is nothing that others wait for. */
+ * as long as a gate may wait at least, or whose gate has failed, is nothing that others wait for. */
 static void check_before_load(struct sim *sim, size_t service)
 {
         struct sim_service *s = &sim->services[service];
@@ -112,6 +126,7 @@ static void check_before_load(struct sim *sim, size_t service)
         for (size_t o = 0; o < sim->fleet.service_count; o++)
                 count += o != service && sim->services[o].host == s->host && is_loader(sim, o) &&
                          o % 2 == service % 2 && sim->services[o].by_run && sim->services[o].instance &&
+                         !sim->services[o].given_up &&
                          sim->now_us - sim->services[o].load_begun_us < 60 * USEC_PER_SEC;
         if (most && count >= most && !sim->has_skipped)
                 sim_fail(sim, "%s is started while %u others load from its disk, %u at most are to",
@@ -141,10 +156,17 @@ void check_batch_begins(struct sim *sim)
 void check_before_reboot(struct sim *sim, size_t host)
 {
         check_batch(sim, host);
-        for (size_t s = 0; s < sim->fleet.service_count; s++)
-                if (sim->services[s].host == host && is_untouched(sim, s) && !sim->has_skipped &&
-                    !sim->has_policy)
+        for (size_t s = 0; s < sim->fleet.service_count; s++) {
+                const struct sim_service *service = &sim->services[s];
+
+                if (service->host != host || sim->has_skipped)
+                        continue;
+                if (sim->fleet_services[s].spec.kind == SERVICE_PM2 && !service->saved)
+                        sim_fail(sim, "h%zu is rebooted, and what ran in %s was never saved", host,
+                                 name(sim, s));
+                if (is_untouched(sim, s) && !sim->has_policy)
                         sim_fail(sim, "h%zu is rebooted, and %s on it was never stopped", host, name(sim, s));
+        }
 }
 
 /* An attempt's id has its step's number in the middle. */
@@ -183,6 +205,7 @@ void check_execution(struct sim *sim, size_t index, const struct ledger_entry *e
         case OPERATION_UNIT_STOP:
         case OPERATION_PM2_STOP:
                 check_before_stop(sim, (size_t)entry->service);
+                check_before_down(sim, (size_t)entry->service);
                 sim->services[entry->service].batch_stopped = true;
                 return;
         case OPERATION_UNIT_START:
@@ -196,18 +219,11 @@ void check_execution(struct sim *sim, size_t index, const struct ledger_entry *e
 }
 
 /* A reboot that is called done was a boot. */
-void check_event(struct sim *sim, const struct run_event *event)
+static void check_booted(struct sim *sim, const struct step *plan, const struct run_event *event)
 {
-        const struct step *plan;
         char boot[BOOT_ID_SIZE];
-        int host;
+        int host = fleet_host_find(&sim->fleet, plan->host);
 
-        if (event->kind != EVENT_DONE)
-                return;
-        plan = &sim->plan->steps[event->step];
-        if (plan->operation != OPERATION_HOST_REBOOT)
-                return;
-        host = fleet_host_find(&sim->fleet, plan->host);
         boot_name(boot, (size_t)host, sim->hosts[host].first_boot);
         if (text_equal(boot, event->boot_id))
                 sim_fail(sim, "h%d is called rebooted and is on its first boot", host);
@@ -218,6 +234,24 @@ void check_event(struct sim *sim, const struct run_event *event)
                         return;
         }
         sim_fail(sim, "h%d is called rebooted by a boot that was never", host);
+}
+
+void check_event(struct sim *sim, const struct run_event *event)
+{
+        const struct step *plan = event->step >= 0 ? &sim->plan->steps[event->step] : NULL;
+        int service = plan ? fleet_service_find(&sim->fleet, plan->service.name) : -1;
+
+        if (event->kind == EVENT_DONE && plan->operation == OPERATION_HOST_REBOOT)
+                check_booted(sim, plan, event);
+        if (event->kind == EVENT_DONE && plan->phase == PHASE_CHECK)
+                sim->services[service].checked = plan->batch;
+        if (plan && plan->kind == STEP_GATE)
+                sim->services[service].given_up = event->kind == EVENT_FAILED;
+        if (event->kind == EVENT_FAILED && plan->on_failure != ON_FAILURE_PAUSE) {
+                sim->has_policy = true;
+                if (service >= 0)
+                        sim->services[service].passed_over = true;
+        }
 }
 
 static void check_all_up(struct sim *sim, bool only_what_was_stopped)

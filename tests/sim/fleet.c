@@ -4,6 +4,30 @@
 
 #include "tests/sim/sim.h"
 
+/* Mostly a person is waited for. */
+static enum failure_policy draw_on_failure(struct sim *sim, uint64_t of)
+{
+        uint64_t drawn = sim_random(sim, of);
+
+        return drawn == 0 ? ON_FAILURE_CONTINUE : drawn == 1 ? ON_FAILURE_ABORT : ON_FAILURE_PAUSE;
+}
+
+/* Some kinds of steps are tried more often, at other times, for longer or shorter, or may fail. */
+static void draw_policies(struct sim *sim, enum service_kind kind, struct step_policy *policies)
+{
+        for (unsigned step = 1; step < POLICY_KIND_END; step++) {
+                struct step_policy *policy = &policies[step];
+
+                if (sim_random(sim, 8) || !(policy_kinds_of(kind) & (1u << step)))
+                        continue;
+                policy->set = (unsigned)sim_random(sim, 16) & policy_keys_of(step);
+                policy->retries = (uint32_t)sim_random(sim, 5);
+                policy->backoff_us = sim_random(sim, 90) * USEC_PER_SEC;
+                policy->deadline_us = sim_between(sim, 60, 1800) * USEC_PER_SEC;
+                policy->on_failure = draw_on_failure(sim, 4);
+        }
+}
+
 static void make_service(struct sim *sim, size_t index)
 {
         struct fleet_service *service = &sim->fleet_services[index];
@@ -46,28 +70,8 @@ static void make_service(struct sim *sim, size_t index)
                 }
                 break;
         }
-        switch (sim_random(sim, 30)) {
-        case 0:
-                service->on_failure = ON_FAILURE_CONTINUE;
-                sim->has_policy = true;
-                break;
-        case 1:
-                service->on_failure = ON_FAILURE_ABORT;
-                sim->has_policy = true;
-                break;
-        default:
-                service->on_failure = ON_FAILURE_PAUSE;
-        }
-        /* Some kinds of steps are tried more often, or at other times. */
-        for (unsigned step = 1; step < POLICY_KIND_END; step++) {
-                struct step_policy *policy = &service->policies[step];
-
-                if (sim_random(sim, 8) || !(policy_kinds_of(service->spec.kind) & (1u << step)))
-                        continue;
-                policy->set = (unsigned)sim_random(sim, 4) & policy_keys_of(step);
-                policy->retries = (uint32_t)sim_random(sim, 5);
-                policy->backoff_us = sim_random(sim, 90) * USEC_PER_SEC;
-        }
+        service->on_failure = draw_on_failure(sim, 30);
+        draw_policies(sim, service->spec.kind, service->policies);
         sim->services[index].host = service->host;
         sim->services[index].enabled = sim_random(sim, 4) > 0;
 }
@@ -88,6 +92,7 @@ void sim_make_fleet(struct sim *sim)
         }
         for (size_t s = 0; s < sim->fleet.service_count; s++)
                 make_service(sim, s);
+        draw_policies(sim, SERVICE_NONE, sim->fleet.policies);
 }
 
 /* All at once, or in batches of any size, with or without a canary. The hosts' batches are worked out here

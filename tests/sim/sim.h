@@ -108,6 +108,9 @@ struct sim_service {
         unsigned first_instance;         /* at the beginning of the run */
         unsigned batch_instance;         /* at the beginning of the batch */
         bool batch_stopped, batch_ready; /* in this batch: stopped; ready since on another process */
+        unsigned checked; /* the newest batch before which it was awaited, and was there; 0 none */
+        bool given_up;    /* the wait for it failed, and has not been taken up again */
+        bool passed_over; /* a step of it failed, and by its policy that need not stop the run */
         bool enabled;
         bool loading;
         bool by_run; /* the run has started it, and it has not been ready since */
@@ -210,7 +213,8 @@ struct sim {
         unsigned batch_of[SIM_HOSTS]; /* from 1; 0: the plan does nothing to the host itself */
         struct odds odds;
         bool impatient, skips; /* the person aborts; skips */
-        bool has_aborted, has_left, has_skipped, has_policy;
+        bool has_aborted, has_left, has_skipped;
+        bool has_policy;   /* a step failed whose policy is not to wait for a person */
         bool stale;        /* agents look seldom, and speak of what they saw before */
         bool trace, quiet; /* quiet: not even kept, for the seed that fails is run once more */
         char **lines;

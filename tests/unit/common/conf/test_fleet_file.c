@@ -183,6 +183,13 @@ static const char *const mistakes[][2] = {
          "deadline: '10ms' is too short"},
         {"fleet: f\nhosts: {a: {}}\npolicies: {pm2.save: {on_failure: stop}}\n",
          "on_failure: 'stop' is not one of pause, continue, abort"},
+        {"fleet: f\nhosts: {a: {}}\npolicies:\n  pm2.save: {retries: 2,\n             on_failure: "
+         "continue}\n",
+         "f.yaml:5: pm2.save: on_failure cannot be 'continue', for what runs would be lost; 'pause' or "
+         "'abort'"},
+        {HEAD "  s: {kind: pm2, host: h, user: u, home: /h,\n"
+              "      policies: {pm2.save: {on_failure: continue}}}\n",
+         "f.yaml:5: pm2.save: on_failure cannot be 'continue'"},
         {HEAD "  s: {kind: redis, host: h, port: 1, policies: {pm2.save: {}}}\n",
          "f.yaml:4: unknown key 'pm2.save' in policies of kind redis"},
         {"fleet: f\nhosts: {a: {}}\nreboot: 2\n",

@@ -45,6 +45,34 @@ static void test_a_plan_takes_them(void **state)
         plan_free(plan);
 }
 
+/* Two things are not passed over, whatever is said of their service: that what PM2 runs is saved before it is
+ * taken down, and that what has to be there already is. */
+static void test_what_is_never_passed_over(void **state)
+{
+        struct incident in;
+        struct plan *plan;
+
+        incident_init(&in);
+        for (size_t s = 0; s < SERVICES; s++)
+                in.services[s].on_failure = ON_FAILURE_CONTINUE;
+        set_policy(&in, BDS, POLICY_REDIS_LOAD,
+                   (struct step_policy){.set = POLICY_ON_FAILURE, .on_failure = ON_FAILURE_CONTINUE});
+        for (size_t s = 0; s < SERVICES; s++)
+                in.scope_services[s] = s >= ROUTER;
+        assert_int_equal(incident_plan(&in, PLAN_RESTART, &plan, NULL), 0);
+        assert_int_equal(step_of(plan, "app1/apps pm2.save")->on_failure, ON_FAILURE_PAUSE);
+        assert_int_equal(step_of(plan, "db1/bds is ready")->on_failure, ON_FAILURE_PAUSE);
+        assert_int_equal(step_of(plan, "db1/geo is ready")->on_failure, ON_FAILURE_PAUSE);
+        assert_int_equal(step_of(plan, "app1/apps pm2.stop")->on_failure, ON_FAILURE_CONTINUE);
+        assert_int_equal(step_of(plan, "app1/router ready")->on_failure, ON_FAILURE_CONTINUE);
+        plan_free(plan);
+
+        in.services[BDS].policies[POLICY_REDIS_LOAD].on_failure = ON_FAILURE_ABORT;
+        assert_int_equal(incident_plan(&in, PLAN_RESTART, &plan, NULL), 0);
+        assert_int_equal(step_of(plan, "db1/bds is ready")->on_failure, ON_FAILURE_ABORT);
+        plan_free(plan);
+}
+
 static void step_fails(struct lab *lab, const char *step)
 {
         assert_step(lab, step, STEP_RUNNING);
@@ -198,9 +226,13 @@ static void test_finish_by(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_a_plan_takes_them),  cmocka_unit_test(test_retries_and_their_pauses),
-                cmocka_unit_test(test_an_error_budget),    cmocka_unit_test(test_what_a_run_waits_for),
-                cmocka_unit_test(test_waiting_for_a_host), cmocka_unit_test(test_finish_by),
+                cmocka_unit_test(test_a_plan_takes_them),
+                cmocka_unit_test(test_what_is_never_passed_over),
+                cmocka_unit_test(test_retries_and_their_pauses),
+                cmocka_unit_test(test_an_error_budget),
+                cmocka_unit_test(test_what_a_run_waits_for),
+                cmocka_unit_test(test_waiting_for_a_host),
+                cmocka_unit_test(test_finish_by),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
