@@ -2,6 +2,7 @@
 #include "cli/cmd_follow.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/json.h"
@@ -9,7 +10,6 @@
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
-#include "proto/fleet.pb-c.h"
 
 #define RETURN_WAIT_US (60 * USEC_PER_SEC)
 
@@ -20,6 +20,7 @@ struct following {
         char run[80];           /* clean; once it is known */
         char state[32];         /* of the newest summary */
         char waiting_for[1024]; /* clean */
+        char *way_up;           /* owned: from what it left down; NULL or "" nothing */
         uint64_t next_event;
         unsigned
                 summaries; /* since the link is up; from the second on what came is of now, not of the past */
@@ -55,6 +56,25 @@ static void print_event(struct following *following, const Muster__V1__RunUpdate
                style_end(terminal, style));
 }
 
+char *way_up_text(const Muster__V1__RunSummary *summary, const char *indent)
+{
+        size_t size = 1;
+        char *text;
+
+        for (size_t i = 0; i < summary->n_way_up; i++)
+                size += strlen(indent) + strlen(summary->way_up[i]) + 1;
+        text = calloc(1, size);
+        for (size_t i = 0, used = 0; i < summary->n_way_up && text; i++) {
+                char *line = text + used;
+
+                used += (size_t)sprintf(line, "%s%s", indent, summary->way_up[i]);
+                clean_text(line);
+                used = (size_t)(line - text) + strlen(line);
+                text[used++] = '\n';
+        }
+        return text;
+}
+
 static void take_summary(struct following *following, const Muster__V1__RunSummary *summary)
 {
         following->summaries++;
@@ -63,6 +83,9 @@ static void take_summary(struct following *following, const Muster__V1__RunSumma
         text_copy_cut(following->state, sizeof(following->state), summary->state);
         text_copy_cut(following->waiting_for, sizeof(following->waiting_for), summary->waiting_for);
         clean_text(following->waiting_for);
+        free(following->way_up);
+        following->way_up = way_up_text(summary, "  ");
+        following->failed |= !following->way_up;
         following->live.total = summary->steps_total;
 }
 
@@ -96,6 +119,17 @@ static void on_update(const ProtobufCMessage *message, void *userdata)
                 session_stop(following->session);
 }
 
+/* What moves it, or brings up what it left down. */
+static void print_more(const struct following *following)
+{
+        if (following->options->json)
+                return;
+        if (following->waiting_for[0])
+                printf("  %s\n", following->waiting_for);
+        if (following->way_up)
+                fputs(following->way_up, stdout);
+}
+
 /* How the run stands now, as an exit code and a last line. */
 static int conclude(struct following *following)
 {
@@ -120,8 +154,7 @@ static int conclude(struct following *following)
                 if (!following->options->json)
                         printf("%srun %s: %s%s\n", style_begin(terminal, style), following->run, ends[i].text,
                                style_end(terminal, style));
-                if (!following->options->json && following->waiting_for[0])
-                        printf("  %s\n", following->waiting_for);
+                print_more(following);
                 return ends[i].code;
         }
         return cli_fail(CLI_FAILED, "the controller ended the stream while run %s is %s", following->run,
@@ -134,8 +167,7 @@ static int show_state(const struct following *following)
         if (following->options->json)
                 return CLI_DONE;
         printf("run %s: %s\n", following->run, following->state);
-        if (following->waiting_for[0])
-                printf("  %s\n", following->waiting_for);
+        print_more(following);
         return CLI_DONE;
 }
 
@@ -201,5 +233,6 @@ int follow_run(session *session, const struct follow_options *options)
         terminal_read(&following.live.terminal, stdout);
         exit = follow(&following);
         live_clear(&following.live);
+        free(following.way_up);
         return exit;
 }

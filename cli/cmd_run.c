@@ -146,24 +146,6 @@ static int watch(const struct cli *cli, int argc, char **argv)
         return follow(cli, argc, argv, "run watch", false);
 }
 
-/* Each service once: "bds,geo", as a scope. */
-static void services_text(const Muster__V1__SteerReply *reply, char *out, size_t size)
-{
-        size_t used = 0;
-
-        out[0] = '\0';
-        for (size_t i = 0; i < reply->n_left && used < size; i++) {
-                bool known = false;
-
-                for (size_t j = 0; j < i && !known; j++)
-                        known = text_equal(reply->left[i]->service, reply->left[j]->service);
-                if (!known)
-                        used += (size_t)snprintf(out + used, size - used, "%s%s", used ? "," : "",
-                                                 reply->left[i]->service);
-        }
-        clean_text(out);
-}
-
 /* What an abort does, or would do. */
 struct steering {
         bool leave, dry, yes;
@@ -171,24 +153,30 @@ struct steering {
 
 static void print_left(const Muster__V1__SteerReply *reply, const struct steering *steering)
 {
-        char text[512];
+        cleanup_free char *way_up = NULL;
+        char text[512], range[96];
 
         if (reply->n_left == 0) {
                 if (steering->dry)
                         puts("nothing is down: there would be nothing to bring up");
                 return;
         }
+        range_text(range, sizeof(range), reply->estimate_low_ms, reply->estimate_high_ms);
         if (steering->leave) {
-                services_text(reply, text, sizeof(text));
-                printf("%s: %s\nto bring them up: muster restart %s\n",
-                       steering->dry ? "would be left down" : "left as the run left them", text, text);
+                way_up = way_up_text(reply->summary, "");
+                printf("%s%s", steering->dry ? "would be " : "", way_up ? way_up : "(out of memory)\n");
+                if (range[0])
+                        printf("estimated at %s\n", range);
                 return;
         }
-        puts(steering->dry ? "what it took down would be brought up:" : "what it took down is brought up:");
+        printf("what it took down %s brought up%s%s:\n", steering->dry ? "would be" : "is",
+               range[0] ? ", in " : "", range);
         for (size_t i = 0; i < reply->n_left; i++) {
                 text_copy_cut(text, sizeof(text), reply->left[i]->name);
                 clean_text(text);
-                printf("  %4u  %s\n", reply->left[i]->index, text);
+                range_text(range, sizeof(range), reply->left[i]->estimate_low_ms,
+                           reply->left[i]->estimate_high_ms);
+                printf("  %4u  %s%s%s\n", reply->left[i]->index, text, range[0] ? "  " : "", range);
         }
 }
 

@@ -74,6 +74,9 @@ int runner_steer(runner *runner, const char *run, enum steer_action action, int 
 /* Calls each for the steps that bring up what the run took down and has not brought up, in order. -ENOENT. */
 typedef int (*runner_step)(const struct step *step, size_t index, void *userdata);
 int runner_left(runner *runner, const char *run, runner_step each, void *userdata);
+/* See run_way_up; each NULL: only how long it takes. -ENOENT. */
+int runner_way_up(runner *runner, const char *run, run_line each, void *userdata, uint64_t *ret_low_us,
+                  uint64_t *ret_high_us);
 /* Of a live run or one of the store. -ENOENT. run "" is the newest. */
 int runner_summary(runner *runner, const char *run, struct run_summary *ret);
 /* Calls news for the run's journaled events from first on, then (if the run is not finished) subscribes it to

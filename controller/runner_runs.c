@@ -88,18 +88,39 @@ void summary_of(const run *run, struct run_summary *ret)
         run_waiting_for(run, ret->waiting_for, sizeof(ret->waiting_for));
 }
 
+/* A run to be looked at: the live one, or *ret_stored, which is the caller's. */
+static int look_at(runner *runner, const char *id, run **ret_stored, const run **ret)
+{
+        struct live *live = live_find(runner, id);
+        int r = live ? 0 : runner_load(runner, id, ret_stored, NULL, NULL);
+
+        *ret = live ? live->run : *ret_stored;
+        return r;
+}
+
 int runner_left(runner *runner, const char *id, runner_step each, void *userdata)
 {
         cleanup_with(run_freep) run *stored = NULL;
-        struct live *live = live_find(runner, id);
         const run *run;
-        int r = live ? 0 : runner_load(runner, id, &stored, NULL, NULL);
+        int r = look_at(runner, id, &stored, &run);
 
-        run = live ? live->run : stored;
         for (size_t i = 0; r >= 0 && i < run_plan(run)->step_count; i++)
                 if (run_step_is_left(run, i))
                         r = each(&run_plan(run)->steps[i], i, userdata);
         return r;
+}
+
+int runner_way_up(runner *runner, const char *id, run_line each, void *userdata, uint64_t *ret_low_us,
+                  uint64_t *ret_high_us)
+{
+        cleanup_with(run_freep) run *stored = NULL;
+        const run *run;
+        int r = look_at(runner, id, &stored, &run);
+
+        if (r < 0)
+                return r;
+        run_way_up_takes(run, ret_low_us, ret_high_us);
+        return each ? run_way_up(run, each, userdata) : 0;
 }
 
 /* --- unfinished runs -------------------------------------------------------------------------------------

@@ -51,6 +51,53 @@ static bool is_finished(const struct run_summary *summary)
         return !text_equal(summary->state, "running") && !text_equal(summary->state, "paused");
 }
 
+/* --- the way up from what was left down --- */
+
+#define WAY_UP_MOST 512u
+
+struct way_up {
+        struct wire_arena *arena;
+        Muster__V1__RunSummary *message;
+};
+
+static int add_line(const char *line, void *userdata)
+{
+        struct way_up *way_up = userdata;
+        Muster__V1__RunSummary *message = way_up->message;
+
+        if (message->n_way_up < WAY_UP_MOST)
+                message->way_up[message->n_way_up++] = wire_text(way_up->arena, line);
+        return 0;
+}
+
+static int fill_way_up(const struct api_context *context, struct wire_arena *arena,
+                       Muster__V1__RunSummary *message)
+{
+        struct way_up way_up = {arena, message};
+        uint64_t low, high;
+
+        message->way_up = wire_alloc(arena, WAY_UP_MOST * sizeof(*message->way_up));
+        return message->way_up ? runner_way_up(context->runner, message->run, add_line, &way_up, &low, &high)
+                               : -ENOMEM;
+}
+
+/* Only a run that was aborted has left anything. */
+static bool may_have_left(const struct run_summary *summary)
+{
+        return text_equal(summary->state, "aborted") || text_equal(summary->state, "failed");
+}
+
+/* Of one run, with what it left down. A run that cannot be read does not say. */
+static Muster__V1__RunSummary *whole_summary(const struct api_context *context, struct wire_arena *arena,
+                                             const struct run_summary *summary)
+{
+        Muster__V1__RunSummary *message = summary_message(arena, summary);
+
+        if (message && may_have_left(summary))
+                (void)fill_way_up(context, arena, message);
+        return message;
+}
+
 /* --- Runs --- */
 
 struct run_ids {
@@ -176,7 +223,7 @@ static int send_summary(struct run_watch *watch)
                 return r;
         update.step = -1;
         update.time_us = time_realtime_us();
-        update.summary = summary_message(&arena, &summary);
+        update.summary = whole_summary(watch->context, &arena, &summary);
         r = arena.failed ? -ENOMEM : rpc_call_send(watch->call, &update.base);
         wire_arena_clear(&arena);
         return r;
@@ -203,7 +250,7 @@ static int send_news(struct run_watch *watch, const struct run_news *news)
         update.left_high_ms = news->left_high_us / 1000;
         /* What a run was in the past is in the events; a summary is always of now. */
         if (news->summary && !watch->catching_up)
-                update.summary = summary_message(&arena, news->summary);
+                update.summary = whole_summary(watch->context, &arena, news->summary);
         r = arena.failed ? -ENOMEM : rpc_call_send(watch->call, &update.base);
         wire_arena_clear(&arena);
         return r;
@@ -373,8 +420,20 @@ static int add_left(const struct step *step, size_t index, void *userdata)
         return 0;
 }
 
-static int fill_left(const struct api_context *context, const char *run, struct wire_arena *arena,
-                     Muster__V1__SteerReply *reply)
+static int fill_estimate(const struct api_context *context, const char *run, Muster__V1__SteerReply *reply)
+{
+        uint64_t low, high;
+        int r = runner_way_up(context->runner, run, NULL, NULL, &low, &high);
+
+        if (r == 0) {
+                reply->estimate_low_ms = low / USEC_PER_MSEC;
+                reply->estimate_high_ms = high / USEC_PER_MSEC;
+        }
+        return r;
+}
+
+static int fill_left(const struct api_context *context, const char *run, bool leaves,
+                     struct wire_arena *arena, Muster__V1__SteerReply *reply)
 {
         struct left left = {arena, reply};
         int r;
@@ -383,6 +442,10 @@ static int fill_left(const struct api_context *context, const char *run, struct 
         if (!reply->left)
                 return -ENOMEM;
         r = runner_left(context->runner, run, add_left, &left);
+        if (r == 0)
+                r = fill_estimate(context, run, reply);
+        if (r == 0 && leaves && reply->summary)
+                r = fill_way_up(context, arena, reply->summary);
         return r == -EPROTO || r == -EINVAL ? 0 : r; /* a run that cannot be read has let go of its hosts */
 }
 
@@ -395,7 +458,8 @@ static void reply_steered(const struct api_context *context, rpc_call *call,
 
         reply.summary = summary_message(&arena, summary);
         if (wanted->action >= MUSTER__V1__STEER_ACTION__STEER_ACTION_ABORT)
-                r = fill_left(context, wanted->run, &arena, &reply);
+                r = fill_left(context, wanted->run,
+                              wanted->action == MUSTER__V1__STEER_ACTION__STEER_ACTION_LEAVE, &arena, &reply);
         api_reply(call, &arena, r == 0 && reply.summary ? &reply.base : NULL);
 }
 

@@ -153,6 +153,13 @@ size_t run_pending(const run *run, const char *host, char (*ids)[ID_SIZE], size_
 
 /* What the run waits for and the commands that move it; "" when finished. */
 void run_waiting_for(const run *run, char *out, size_t size);
+/* How to bring up by hand what the run has left down, were it to go no further: what that is, then commands
+ * to be typed one after the other; nothing if there is nothing. What each returns other than 0 ends it and is
+ * returned. -ENOMEM. */
+typedef int (*run_line)(const char *line, void *userdata);
+int run_way_up(const run *run, run_line each, void *userdata);
+/* How long that takes. */
+void run_way_up_takes(const run *run, uint64_t *ret_low_us, uint64_t *ret_high_us);
 /* What is left of the critical path. */
 void run_left(const run *run, uint64_t now_us, uint64_t *ret_low_us, uint64_t *ret_high_us);
 

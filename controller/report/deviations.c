@@ -1,5 +1,6 @@
 /* What went otherwise than planned, and what is left to do. Both are lists of lines; an empty list is what a
  * good run has. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -223,6 +224,14 @@ static void follow_late(struct lines *lines, const struct report_facts *facts, s
                     late, service, service, snapshot, service, snapshot);
 }
 
+static int follow_way_up(const char *line, void *userdata)
+{
+        struct lines *lines = userdata;
+
+        say(lines, "%s", line);
+        return lines->result;
+}
+
 int report_follow_ups(const struct report_facts *facts, report_line each, void *userdata)
 {
         struct lines lines = {each, userdata, 0};
@@ -231,6 +240,8 @@ int report_follow_ups(const struct report_facts *facts, report_line each, void *
         if (!run_finished(facts->run)) {
                 run_waiting_for(facts->run, waiting, sizeof(waiting));
                 say(&lines, "the run is not over%s%s", waiting[0] ? ": " : "", waiting);
+        } else if (run_way_up(facts->run, follow_way_up, &lines) == -ENOMEM) {
+                lines.result = -ENOMEM;
         }
         for (size_t i = 0; i < facts->plan->step_count; i++) {
                 const struct step *plan = &facts->plan->steps[i];
@@ -240,7 +251,8 @@ int report_follow_ups(const struct report_facts *facts, report_line each, void *
                         say(&lines, "%s did not succeed: look at %s%s%s with muster status %s", plan->name,
                             plan->host, plan->service.name[0] ? "/" : "", plan->service.name,
                             plan->service.name[0] ? plan->service.name : plan->host);
-                else if (state == STEP_SKIPPED || state == STEP_CANCELLED)
+                else if (state == STEP_SKIPPED ||
+                         (state == STEP_CANCELLED && !run_step_is_left(facts->run, i)))
                         say(&lines, "%s was %s: whether it still has to be done is for a person to say",
                             plan->name, step_state_name(state));
                 follow_late(&lines, facts, i);

@@ -49,9 +49,13 @@ hosts:
 services:
   apps: {kind: pm2, host: one, user: $(id -un), home: $PM2_HOME, hold: 1s}
 YAML
-        echo 'setInterval(() => {}, 1000);' >"$work/good.js"
-        cp "$work/good.js" "$work/fragile.js"
-        for name in good idle; do "$pm2" start "$work/good.js" --name "$name" >/dev/null; done
+        # It stops when it is told to, but not while there is a file in the way.
+        cat >"$work/good.js" <<JS
+process.on('SIGINT', () => setInterval(() => require('fs').existsSync('$work/hold') || process.exit(0), 20));
+setInterval(() => {}, 1000);
+JS
+        echo 'setInterval(() => {}, 1000);' >"$work/fragile.js"
+        for name in good idle; do "$pm2" start "$work/good.js" --name "$name" --kill-timeout 60000 >/dev/null; done
         "$pm2" start "$work/fragile.js" --name fragile >/dev/null
         "$pm2" stop idle >/dev/null
         start_controller
@@ -62,6 +66,10 @@ YAML
 
 apps_ready() {
         "$muster" status --json | jq -e '.hosts[0].services[0].phase == "ready"'
+}
+
+apps_down() {
+        "$muster" status --json | jq -e '.hosts[0].services[0].phase != "ready"'
 }
 
 newest() { # FIELD of the newest run
@@ -159,15 +167,41 @@ test_steered() {
         grep -q "goes on; back to it: muster run watch $run" "$work/left.out" || fail "Ctrl-C does not say how to come back"
         # What an abort would bring up is said before, as often as one likes; on a terminal it is asked for.
         until_true 30 begun "one/apps pm2.stop" || fail "the stop is not begun"
-        expect 0 "what it took down would be brought up:" "$muster" run abort "$run" --dry-run
-        grep -qE '^ +3  one/apps pm2.verify$' "$work/out" || fail "what would be brought up is not named: $(cat "$work/out")"
-        expect 0 "^would be left down: apps$" "$muster" run abort "$run" --leave --dry-run
+        expect 0 "what it took down would be brought up, in [0-9.]+ .*:" "$muster" run abort "$run" --dry-run
+        grep -qE '^ +3  one/apps pm2.verify  [0-9.]+ .*' "$work/out" || fail "what would be brought up is not named: $(cat "$work/out")"
+        expect 0 "^would be left down, or not seen to be up: apps$" "$muster" run abort "$run" --leave --dry-run
+        grep -qE "^to bring them up: muster pm2 restore apps $run$" "$work/out" || fail "no way up is named: $(cat "$work/out")"
         run_is running || fail "a look has aborted the run: $(newest state)"
         # What the run took down is brought up, and named; told twice, it says how to leave it.
         expect 0 "aborted|is " "$muster" run abort "$run"
         expect 1 ": aborted$" "$muster" run watch "$run"
         [[ $("$muster" audit ls --json | jq -r '[.entries[].action] | .[:3] | join(" ")') == "abort resume pause" ]] ||
                 fail "what steered the run is not in the audit trail"
+}
+
+# What a run was told to leave down, the commands that it prints bring up, also when they are asked for later.
+test_left() {
+        local before run command
+        until_true 60 apps_ready || fail "the apps do not become ready again"
+        before=$(pm2_states)
+        touch "$work/hold"
+        expect 0 "follow it" "$muster" restart --yes --detach
+        run=$(newest run)
+        until_true 30 begun "one/apps pm2.stop" || fail "the stop is not begun"
+        expect 0 "^left down, or not seen to be up: apps$" "$muster" run abort "$run" --leave
+        grep -qE "^estimated at [0-9]" "$work/out" || fail "no estimate: $(cat "$work/out")"
+        rm "$work/hold"
+        command=$(sed -n 's/^to bring them up: muster //p' "$work/out")
+        expect 1 ": aborted$" "$muster" run watch "$run"
+        grep -qF "  to bring them up: muster $command" "$work/out" || fail "run watch does not name the way up: $(cat "$work/out")"
+        until_true 30 apps_down || fail "the apps are not down"
+        expect 1 "PM2 of service 'apps' on 'one' does not answer" "$muster" restart apps --yes
+        expect 0 "^  to bring them up: muster $command$" "$muster" run show "$run"
+        expect 0 "^- to bring them up: muster $command$" "$muster" report "$run"
+        # shellcheck disable=SC2086 # as it would be typed
+        expect 0 "" "$muster" $command --yes
+        until_true 60 apps_ready || fail "the apps are not up again"
+        diff <(echo "$before") <(pm2_states) || fail "PM2 does not hold what it held"
 }
 
 # The controller is killed in the middle; whoever follows sees the rest, and nothing is done twice.
@@ -218,7 +252,7 @@ test_asked() {
         until_true 30 begun "one/apps pm2.stop" || fail "the stop is not begun"
         expect 0 "is paused" "$muster" run pause "$run"
         on_terminal "Type yes" no "$muster run abort $run"
-        grep -q "what it took down would be brought up:" "$work/asked" || fail "it is not said before: $(cat "$work/asked")"
+        grep -q "what it took down would be brought up, in " "$work/asked" || fail "it is not said before: $(cat "$work/asked")"
         grep -q "nothing was changed" "$work/asked" || fail "'no' does not say that nothing was changed"
         run_is paused || fail "'no' aborted it: $(newest state)"
         on_terminal "Type yes" yes "$muster run abort $run"
@@ -261,6 +295,7 @@ main() {
         test_another_plan
         test_done
         test_steered
+        test_left
         test_controller_killed
         test_asked
         test_failed

@@ -278,6 +278,29 @@ static void test_killed_stop(void **state)
         free(text);
 }
 
+/* Left half way: what is down, and the commands that bring it up; what was only called off is another matter.
+ */
+static void test_left(void **state)
+{
+        char *text;
+
+        lab_done(&lab, "db1/bds redis.rewrite");
+        lab_done(&lab, "app1/apps pm2.save");
+        lab_done(&lab, "db2/bull00 redis.rewrite");
+        lab_done(&lab, "db1/geo tile38.shrink");
+        assert_int_equal(lab_steer(&lab, STEER_LEAVE, NULL, "later"), 0);
+        lab_done(&lab, "db2/bull01 redis.rewrite");
+        lab_done(&lab, "db1/bds-copy unit.stop");
+        assert_run(&lab, RUN_ABORTED);
+        text = report();
+        expect(text,
+               "- left down, or not seen to be up: bds-copy\n- to bring them up: muster restart bds-copy\n");
+        assert_null(strstr(text, "- db1/bds-copy ready was cancelled"));
+        expect(text,
+               "- db1/bds ready was cancelled: whether it still has to be done is for a person to say\n");
+        free(text);
+}
+
 /* Killed in the middle: the report says what is known so far. */
 static void test_unfinished(void **state)
 {
@@ -431,7 +454,7 @@ int main(void)
                 TEST(test_good_run),     TEST(test_bad_run),       TEST(test_unfinished),
                 TEST(test_json),         TEST(test_html),          TEST(test_refusals),
                 TEST(test_hostile_text), TEST(test_changed_roles), TEST(test_soft_reboot_that_was_full),
-                TEST(test_killed_stop),
+                TEST(test_killed_stop),  TEST(test_left),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
