@@ -375,6 +375,22 @@ void runner_make_id(char kind, char out[NAME_SIZE])
         make_id(kind, time_realtime_us(), out);
 }
 
+int runner_host_free(const runner *runner, const char *host, struct error *error)
+{
+        char holder[NAME_SIZE];
+        struct store_run run;
+        int r = store_lock_holder(runner->store, host, holder);
+
+        if (r == -ENOENT)
+                return 0;
+        if (r == 0)
+                r = store_run_get(runner->store, holder, &run, NULL);
+        if (r < 0)
+                return error_set(error, r, "whether a run holds %s cannot be read", host);
+        return error_set(error, -EBUSY, "run %s holds %s (a %s, started by %s); muster run watch %s", holder,
+                         host, run.kind, run.user, holder);
+}
+
 static int add_to_store(runner *runner, const struct plan *plan, const char *user, char id[NAME_SIZE],
                         struct error *error)
 {
@@ -395,12 +411,12 @@ static int add_to_store(runner *runner, const struct plan *plan, const char *use
         text_copy_cut(stored.scope, sizeof(stored.scope), plan->scope);
         text_copy_cut(stored.user, sizeof(stored.user), user);
         r = store_run_add(runner->store, &stored, json, hosts, count, holder);
-        if (r == -EBUSY)
-                return error_set(
-                        error, r,
-                        "run %s holds a host that this one needs; wait for it ('muster run watch %s') or "
-                        "end it ('muster run abort %s')",
-                        holder, holder, holder);
+        if (r == -EBUSY) {
+                r = 0;
+                for (size_t i = 0; i < count && r == 0; i++)
+                        r = runner_host_free(runner, hosts[i], error);
+                return r;
+        }
         return r < 0 ? error_set(error, r, "the run could not be stored: %s", strerror(-r)) : 0;
 }
 

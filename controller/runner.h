@@ -68,6 +68,8 @@ void runner_wake(runner *runner);
  * ends). -EBUSY with a text if a host is held by another run: *plan is still the caller's. */
 int runner_start(runner *runner, struct plan **plan, const char *user, char ret_run[NAME_SIZE],
                  struct error *error);
+/* -EBUSY with a text if a run holds the host: which one, of what kind and whose. 0, or the store's error. */
+int runner_host_free(const runner *runner, const char *host, struct error *error);
 /* -ENOENT, -EINVAL (the action does not fit the state; the text says what would). */
 int runner_steer(runner *runner, const char *run, enum steer_action action, int step, const char *user,
                  const char *why, struct error *error);

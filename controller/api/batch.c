@@ -110,19 +110,9 @@ static bool host_busy(const struct batch *batch, const char *host)
 
 int batch_host_free(const struct api_context *context, const char *host, struct error *error)
 {
-        char holder[NAME_SIZE];
-        struct store_run run;
-        int r = store_lock_holder(context->store, host, holder);
+        int r = runner_host_free(context->runner, host, error);
 
-        if (r == -ENOENT)
-                return 0;
-        if (r == 0)
-                r = store_run_get(context->store, holder, &run, NULL);
-        if (r < 0)
-                return error_set(error, r, "whether a run holds %s cannot be read", host);
-        return error_set(error, -EBUSY,
-                         "left alone: run %s holds %s (a %s, started by %s); muster run watch %s", holder,
-                         host, run.kind, run.user, holder);
+        return r == -EBUSY ? error_prefix(error, r, "left alone") : r;
 }
 
 static int add_audit(const struct item *item)

@@ -185,13 +185,13 @@ static bool all_connected(const struct api_context *context, rpc_call *call, con
 static void refuse(const struct api_context *context, rpc_call *call, const struct scope *scope, int code,
                    const struct error *error)
 {
-        char holder[NAME_SIZE];
+        struct error held = {0};
 
         for (size_t i = 0; i < context->fleet->host_count; i++)
                 if (scope->hosts[i] &&
-                    store_lock_holder(context->store, context->fleet->hosts[i].name, holder) == 0) {
-                        rpc_call_end(call, RPC_FAILED_PRECONDITION, "run %s holds %s; meanwhile: %s", holder,
-                                     context->fleet->hosts[i].name, error_text(error, code));
+                    runner_host_free(context->runner, context->fleet->hosts[i].name, &held) == -EBUSY) {
+                        rpc_call_end(call, RPC_FAILED_PRECONDITION, "%s; meanwhile: %s", held.text,
+                                     error_text(error, code));
                         return;
                 }
         rpc_call_end(call, code == -ENOMEM ? RPC_RESOURCE_EXHAUSTED : RPC_FAILED_PRECONDITION, "%s",
@@ -292,21 +292,19 @@ static Muster__V1__PlanStep *step_message(struct wire_arena *arena, const struct
 static int find_holders(const struct api_context *context, const struct plan *plan, struct blockers *ret)
 {
         cleanup_free const char **hosts = NULL;
-        char holder[NAME_SIZE];
         size_t count = 0;
         int r = plan_hosts(plan, &hosts, &count);
 
         for (size_t i = 0; i < count && r == 0; i++) {
-                r = store_lock_holder(context->store, hosts[i], holder);
-                if (r == 0 && ret->count < BLOCKERS_SHOWN)
-                        snprintf(ret->lines[ret->count], sizeof(ret->lines[0]),
-                                 "blocks: run %s holds %s: nothing else can be started there before it has "
-                                 "ended",
-                                 holder, hosts[i]);
-                if (r == 0)
-                        ret->count++;
-                else if (r == -ENOENT)
-                        r = 0;
+                struct error held = {0};
+
+                r = runner_host_free(context->runner, hosts[i], &held);
+                if (r != -EBUSY)
+                        continue;
+                if (ret->count < BLOCKERS_SHOWN)
+                        snprintf(ret->lines[ret->count], sizeof(ret->lines[0]), "blocks: %.480s", held.text);
+                ret->count++;
+                r = 0;
         }
         return r;
 }

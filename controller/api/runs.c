@@ -16,11 +16,6 @@
 
 #define RUNS_MOST 1000u
 
-static void plan_freep(struct plan **plan)
-{
-        plan_free(*plan);
-}
-
 static void fill_summary(struct wire_arena *arena, const struct run_summary *summary,
                          Muster__V1__RunSummary *message)
 {
@@ -46,9 +41,11 @@ static Muster__V1__RunSummary *summary_message(struct wire_arena *arena, const s
         return message;
 }
 
+/* One that cannot be read has not ended: it holds its hosts until a person lets go of them. */
 static bool is_finished(const struct run_summary *summary)
 {
-        return !text_equal(summary->state, "running") && !text_equal(summary->state, "paused");
+        return !text_equal(summary->state, "running") && !text_equal(summary->state, "paused") &&
+               !text_equal(summary->state, "unreadable");
 }
 
 /* --- the way up from what was left down --- */
@@ -114,30 +111,28 @@ static int take_id(const struct store_run *run, void *userdata)
         return 0;
 }
 
-/* The hosts that an unfinished run holds. */
+struct held {
+        struct wire_arena *arena;
+        Muster__V1__RunSummary *message;
+};
+
+static int add_host(const char *host, void *userdata)
+{
+        struct held *held = userdata;
+
+        if (held->message->n_hosts < FLEET_HOSTS_MAX)
+                held->message->hosts[held->message->n_hosts++] = wire_text(held->arena, host);
+        return 0;
+}
+
+/* The hosts that a run holds, by the locks themselves: also of one that cannot be read. */
 static int add_hosts(const struct api_context *context, struct wire_arena *arena,
                      Muster__V1__RunSummary *message)
 {
-        cleanup_with(plan_freep) struct plan *plan = NULL;
-        cleanup_free const char **hosts = NULL;
-        cleanup_free char *json = NULL;
-        struct store_run run;
-        size_t count;
-        int r;
+        struct held held = {arena, message};
 
-        r = store_run_get(context->store, message->run, &run, &json);
-        if (r == 0)
-                r = plan_from_json(&plan, json, NULL);
-        if (r == 0)
-                r = plan_hosts(plan, &hosts, &count);
-        if (r < 0)
-                return r;
-        message->hosts = wire_alloc(arena, (count + 1) * sizeof(*message->hosts));
-        if (!message->hosts)
-                return -ENOMEM;
-        for (size_t i = 0; i < count; i++)
-                message->hosts[message->n_hosts++] = wire_text(arena, hosts[i]);
-        return 0;
+        message->hosts = wire_alloc(arena, FLEET_HOSTS_MAX * sizeof(*message->hosts));
+        return message->hosts ? store_lock_list(context->store, message->run, add_host, &held) : -ENOMEM;
 }
 
 static int fill_runs(const struct api_context *context, struct wire_arena *arena, const struct run_ids *ids,

@@ -84,6 +84,7 @@ static const char *const texts[STATEMENT_END] = {
         [STATEMENT_LOCK_ADD] = "INSERT INTO locks (host, run) VALUES (?1, ?2)",
         [STATEMENT_LOCK_REMOVE] = "DELETE FROM locks WHERE run=?1",
         [STATEMENT_LOCK_HOLDER] = "SELECT run FROM locks WHERE host=?1",
+        [STATEMENT_LOCK_LIST] = "SELECT host FROM locks WHERE run=?1 ORDER BY host",
         [STATEMENT_JOURNAL_APPEND] = "INSERT INTO journal (run, event, time_us, json) SELECT ?1, ?2, ?3, ?4"
                                      " WHERE EXISTS (SELECT 1 FROM runs WHERE id=?1)"
                                      " AND ?2=(SELECT coalesce(max(event), 0)+1 FROM journal WHERE run=?1)",

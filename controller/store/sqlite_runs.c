@@ -42,6 +42,28 @@ int store_lock_holder(store *store, const char *host, char ret_run[NAME_SIZE])
         return r;
 }
 
+int store_lock_list(store *store, const char *run, int (*each)(const char *host, void *userdata),
+                    void *userdata)
+{
+        int r = 0;
+        sqlite3_stmt *statement = store_begin_read(store, STATEMENT_LOCK_LIST, &r);
+
+        if (!statement)
+                return r;
+        store_bind_text(statement, 1, run);
+        while ((r = store_step(store, statement)) > 0) {
+                char host[NAME_SIZE];
+
+                r = store_column_text(statement, 0, host, sizeof(host));
+                if (r == 0)
+                        r = each(host, userdata);
+                if (r != 0)
+                        break;
+        }
+        store_end(statement);
+        return r;
+}
+
 static int lock_host(store *store, const char *host, const char *run)
 {
         int r = 0;

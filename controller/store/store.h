@@ -73,6 +73,10 @@ int store_run_list(store *store, size_t limit, int (*each)(const struct store_ru
 /* The run that holds a host, -ENOENT if none. */
 int store_lock_holder(store *store, const char *host, char ret_run[NAME_SIZE]);
 
+/* The hosts that a run holds, by name. */
+int store_lock_list(store *store, const char *run, int (*each)(const char *host, void *userdata),
+                    void *userdata);
+
 /* --- the journal: events of a run, numbered from 1 without gaps ---------------------------------------- */
 /* -EINVAL: not the run's next number, or no such run; nothing was written, and the store goes on. */
 int store_journal_append(store *store, const char *run, uint64_t event, uint64_t time_us, const char *json);

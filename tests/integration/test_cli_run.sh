@@ -152,8 +152,8 @@ test_steered() {
         expect 0 "one +paused by admin: a look around; to move it: muster run resume" "$muster" run ls
         expect 0 "run $run" "$muster" status
         "$muster" plan restart >"$work/plan" 2>&1 || true
-        grep -q "run $run holds one" "$work/plan" || fail "the plan does not say that a run is at it: $(cat "$work/plan")"
-        expect 1 "$run holds" "$muster" restart --yes
+        grep -q "run $run holds one (a restart, started by admin)" "$work/plan" || fail "the plan does not say that a run is at it: $(cat "$work/plan")"
+        expect 1 "run $run holds one \(a restart, started by admin\); muster run watch $run" "$muster" restart --yes
         expect 1 "paused already" "$muster" run pause "$run"
         expect 1 "" "$muster" run retry "$run" 99
         expect 0 "is running" "$muster" run resume "$run"
@@ -220,6 +220,23 @@ test_controller_killed() {
         run_is "done" || fail "the run is $(newest state)"
         [[ $("$muster" run show --json | jq -s '[.[] | select(.event > 0) | .event] | . == (sort | unique)') == true ]] ||
                 fail "the journal's events are not in order"
+}
+
+# A run that makes no sense any more holds its host, and says so, until a person lets go of it.
+test_unreadable() {
+        local run
+        expect 0 "follow it" "$muster" restart --yes --force --detach
+        run=$(newest run)
+        expect 0 "is paused" "$muster" run pause "$run"
+        kill -KILL "$controller_pid"
+        wait "$controller_pid" || true
+        sqlite3 "$work/state/muster.db" "UPDATE runs SET plan='?' WHERE id='$run'"
+        start_controller "$port"
+        expect 0 "^$run +restart +\(all\) +unreadable .* one +muster run abort $run lets go" "$muster" run ls
+        [[ $("$muster" run ls --json | jq -c '.runs[0] | [.state, .hosts]') == '["unreadable",["one"]]' ]] || fail "run ls --json does not say what it holds"
+        expect 0 "what it took down|nothing is down" "$muster" run abort "$run" --dry-run
+        expect 0 "is aborted" "$muster" run abort "$run"
+        [[ $("$muster" run ls --json | jq -c '.runs[0] | [.state, .hosts]') == '["aborted",[]]' ]] || fail "it still holds what it held"
 }
 
 # Runs COMMAND on a terminal of its own; once PATTERN is on it, types ANSWER. What it printed is in $work/asked.
@@ -299,6 +316,7 @@ main() {
         test_controller_killed
         test_asked
         test_failed
+        test_unreadable
         ends_well muster-agent "$agent_pid" "$work/one.log"
         ends_well muster-controller "$controller_pid" "$work/controller.log"
         conclude

@@ -170,6 +170,12 @@ static void test_invitations(void **state)
         store_close(store);
 }
 
+static int note_host(const char *host, void *userdata)
+{
+        strcat(strcat(userdata, host), ",");
+        return 0;
+}
+
 static int note_run(const struct store_run *run, void *userdata)
 {
         strcat(userdata, run->id);
@@ -187,7 +193,7 @@ static void test_runs(void **state)
                                 .state = "running",
                                 .started_us = 7},
                          found;
-        char holder[NAME_SIZE] = "", ids[64] = "", *plan = NULL;
+        char holder[NAME_SIZE] = "", ids[64] = "", held[64] = "", *plan = NULL;
         store *store = open_store();
 
         assert_int_equal(store_run_add(store, &run, "{\"x\":1}", hosts, 2, holder), 0);
@@ -202,6 +208,8 @@ static void test_runs(void **state)
         store = reopen(store);
         assert_int_equal(store_lock_holder(store, "db2", holder), 0);
         assert_string_equal(holder, "a");
+        assert_int_equal(store_lock_list(store, "a", note_host, held), 0);
+        assert_string_equal(held, "db1,db2,");
         assert_int_equal(store_run_get(store, "a", &found, &plan), 0);
         assert_string_equal(plan, "{\"x\":1}");
         free(plan);
@@ -213,6 +221,9 @@ static void test_runs(void **state)
         assert_string_equal(found.state, "done");
         assert_int_equal(found.finished_us, 9);
         assert_int_equal(store_lock_holder(store, "db2", holder), -ENOENT);
+        held[0] = '\0';
+        assert_int_equal(store_lock_list(store, "a", note_host, held), 0);
+        assert_string_equal(held, "");
         strcpy(run.id, "b");
         run.started_us = 1; /* a clock that went back does not change which run is the newest */
         assert_int_equal(store_run_add(store, &run, "{}", overlap, 2, holder), 0);
