@@ -237,7 +237,13 @@ static int read_home(struct reading *reading, const struct conf_node *node)
 
 static int read_at_least(struct reading *reading, const struct conf_node *node)
 {
-        return conf_share(reading->tree, node, &reading->service->at_least);
+        int r = conf_share(reading->tree, node, &reading->service->at_least);
+
+        if (r == 0 && reading->service->at_least <= 0)
+                return conf_fail(reading->tree, node->line,
+                                 "at_least: '%s' asks for nothing; more than 0%%, or on_failure: continue",
+                                 CONF_SHOW(node->text));
+        return r;
 }
 
 static int read_hold(struct reading *reading, const struct conf_node *node)

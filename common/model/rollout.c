@@ -59,7 +59,7 @@ uint32_t rollout_budget_size(const struct rollout *rollout, size_t steps)
 {
         if (!rollout->has_budget)
                 return UINT32_MAX;
-        return rollout->budget_share > 0 ? (uint32_t)(rollout->budget_share * (double)steps + 1e-9)
+        return rollout->budget_share > 0 ? (uint32_t)(rollout->budget_share * (double)steps + SHARE_SLACK)
                                          : rollout->budget;
 }
 
@@ -93,7 +93,7 @@ size_t rollout_batch_size(const struct rollout *rollout, size_t hosts)
         size_t size = rollout->batch;
 
         if (rollout->share > 0)
-                size = (size_t)(rollout->share * (double)hosts + 1e-9);
+                size = (size_t)(rollout->share * (double)hosts + SHARE_SLACK);
         else if (size == 0)
                 size = hosts;
         return size > 0 ? size : 1;

@@ -5,6 +5,10 @@
 #include "common/base/error.h"
 #include "common/model/service.h"
 
+/* 0.55 times 100 is a little more than 55 in binary: shares of counted things are compared with this much
+ * slack. */
+#define SHARE_SLACK 1e-9
+
 struct rollout {
         uint32_t batch;              /* hosts at a time; 0: see share */
         double share;                /* of the plan's hosts at a time, at least one; 0: all */

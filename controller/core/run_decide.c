@@ -210,7 +210,8 @@ static bool is_enough(const struct step *plan, const struct operation_report *re
                 else if (text_equal(report->figures[i].name, "as-saved"))
                         (void)text_to_u64(report->figures[i].value, &as_saved);
         }
-        return expected > 0 && as_saved <= expected && (double)as_saved >= plan->at_least * (double)expected;
+        return expected > 0 && as_saved <= expected &&
+               (double)as_saved + SHARE_SLACK >= plan->at_least * (double)expected;
 }
 
 void step_ask_later(struct turn *turn, size_t index)

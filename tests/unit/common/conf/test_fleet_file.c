@@ -288,6 +288,8 @@ static const char *const mistakes[][2] = {
          "on_failure: 'stop' is not one of pause"},
         {HEAD "  s: {kind: pm2, host: h, user: u, home: /h, at_least: 95}\n", "did you mean '95%'?"},
         {HEAD "  s: {kind: pm2, host: h, user: u, home: /h, at_least: 101%}\n", "'101%' is not a share"},
+        {HEAD "  s: {kind: pm2, host: h, user: u, home: /h,\n      at_least: 0%}\n",
+         "f.yaml:5: at_least: '0%' asks for nothing"},
         {HEAD "  s: {kind: pm2, host: h, user: u, home: /h, at_least: -1}\n", "'-1' is not a share"},
         {HEAD "  s: {kind: pm2, host: h, user: u, home: /h, at_least: nan}\n", "'nan' is not a share"},
         {HEAD "  s: {kind: pm2, host: h, user: u, home: /h, at_least: .5}\n", "'.5' is not a share"},

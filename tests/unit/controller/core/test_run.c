@@ -406,6 +406,36 @@ static void test_enough_apps(void **state)
         }
 }
 
+/* 55 of 100 apps are 55 %, whatever a computer makes of 0.55 times 100. */
+static void test_just_enough_apps(void **state)
+{
+        struct operation_report report;
+        struct lab lab = {0};
+
+        incident_init(&lab.in);
+        lab.in.services[APPS].at_least = 0.55;
+        lab_start_plan(&lab, PLAN_REBOOT);
+        reboot_all(&lab);
+        for (size_t h = 0; h < HOSTS; h++) {
+                lab_start_units(&lab, h);
+                lab_changed(&lab, h);
+        }
+        lab_start_units(&lab, APP1);
+        lab_changed(&lab, APP1);
+        report = lab_report_of(&lab, "app1/apps pm2.restore", OPERATION_FAILED, "45 apps differ");
+        report.figure_count = 2;
+        TEXT_COPY(report.figures[0].name, "expected");
+        TEXT_COPY(report.figures[0].value, "100");
+        TEXT_COPY(report.figures[1].name, "as-saved");
+        TEXT_COPY(report.figures[1].value, "55");
+        lab_apply(&lab, (struct run_input){.kind = INPUT_REPORT,
+                                           .operation = report.id,
+                                           .reports = &report,
+                                           .report_count = 1});
+        assert_step(&lab, "app1/apps pm2.restore", STEP_DONE);
+        lab_end(&lab);
+}
+
 static void test_forecast(void **state)
 {
         uint64_t low, high, before_low, before_high;
@@ -497,6 +527,7 @@ int main(void)
                 cmocka_unit_test(test_abort_brings_back_up),
                 cmocka_unit_test(test_abort_and_leave),
                 cmocka_unit_test(test_policies),
+                cmocka_unit_test(test_just_enough_apps),
                 cmocka_unit_test(test_enough_apps),
                 cmocka_unit_test(test_forecast),
                 cmocka_unit_test(test_forecast_of_two_files),
