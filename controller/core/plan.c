@@ -153,6 +153,10 @@ void plan_policy_text(const struct step *step, char *out, size_t size)
         if (step->retries > 0 && step->backoff_us != BACKOFF_USUAL_US)
                 used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s apart or more",
                                          used ? ", " : "", span);
+        time_duration_text(span, sizeof(span), step->deadline_us);
+        if (step->deadline_said)
+                used += (size_t)snprintf(line + used, sizeof(line) - used, "%sdeadline %s", used ? ", " : "",
+                                         span);
         if (step->on_failure != ON_FAILURE_PAUSE)
                 snprintf(line + used, sizeof(line) - used, "%s%s", used ? ", then " : "",
                          failure_policy_name(step->on_failure));

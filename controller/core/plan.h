@@ -57,6 +57,7 @@ struct step {
         size_t after_count;
         uint64_t deadline_us; /* longest time without progress, of operations that show none: from acceptance
                                */
+        bool deadline_said;   /* by a policy; of a plan that is shown, not kept with a run */
         uint64_t hold_us;     /* gates */
         uint32_t retries;
         uint64_t backoff_us; /* before the first retry */
@@ -140,8 +141,8 @@ struct plan *plan_free(struct plan *plan);
 
 /* Whether the plan is a DAG with unique names and sound indexes: 0 or -EINVAL. */
 int plan_check(const struct plan *plan, struct error *error);
-/* What is done when the step fails, where that is not what is usual for its kind: "4 tries, 10 s apart and
- * more, then continue"; else "". */
+/* What is done when the step fails, where that is not what is usual for its kind: "4 tries, 10 s apart or
+ * more, deadline 2 h, then continue"; else "". */
 void plan_policy_text(const struct step *step, char *out, size_t size);
 /* The critical path's length. */
 void plan_forecast(const struct plan *plan, uint64_t *ret_low_us, uint64_t *ret_high_us);

@@ -118,7 +118,8 @@ static void take_policy(struct builder *b, struct step *step, int service)
         if (policy->set & POLICY_RETRIES)
                 step->retries = policy->retries;
         step->backoff_us = policy->set & POLICY_BACKOFF ? policy->backoff_us : BACKOFF_USUAL_US;
-        if (policy->set & POLICY_DEADLINE)
+        step->deadline_said = policy->set & POLICY_DEADLINE;
+        if (step->deadline_said)
                 step->deadline_us = policy->deadline_us;
         if (policy->set & POLICY_ON_FAILURE)
                 step->on_failure = policy->on_failure;

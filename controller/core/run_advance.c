@@ -322,18 +322,25 @@ static int try_begin(struct turn *turn, size_t index)
                                                             : 0;
 }
 
+uint64_t step_retry_us(const run *run, size_t index)
+{
+        const struct run_step *step = &run->steps[index];
+        uint64_t first_us = run->plan->steps[index].backoff_us;
+        uint64_t most_us = first_us > BACKOFF_MAX_US ? first_us : BACKOFF_MAX_US;
+        uint64_t pause_us = step->failures ? doubled(first_us, step->failures - 1, most_us) : ASK_FIRST_US;
+
+        return step->opened_us + (pause_us > step->spent_us ? pause_us - step->spent_us : 0);
+}
+
 static int advance_retry(struct turn *turn, size_t index)
 {
         struct run_step *step = &turn->run->steps[index];
-        uint64_t first_us = turn->run->plan->steps[index].backoff_us;
-        uint64_t most_us = first_us > BACKOFF_MAX_US ? first_us : BACKOFF_MAX_US;
-        uint64_t pause_us = step->failures ? doubled(first_us, step->failures - 1, most_us) : ASK_FIRST_US;
 
         if (!step->opened_us) {
                 step->opened_us = turn->now_us;
                 step->spent_us = turn->clock_us > step->entered_us ? turn->clock_us - step->entered_us : 0;
         }
-        if (pause_us > step->spent_us && !is_due(turn, step->opened_us + pause_us - step->spent_us))
+        if (!is_due(turn, step_retry_us(turn->run, index)))
                 return 0;
         return try_begin(turn, index);
 }

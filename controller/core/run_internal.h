@@ -238,6 +238,8 @@ bool step_may_begin(const run *run, size_t step);
 /* Everything that stands before a step, however far up, has to hold at the moment when it begins: a service
  * may answer, and then go back to loading. To bring something up, all that it needs; no more. Gates that do
  * not are closed again. why: if a host is out of sight. */
+/* When a step whose attempt failed is tried again (monotonic), from the turn after that on. */
+uint64_t step_retry_us(const run *run, size_t step);
 #define WHY_SIZE (2 * TEXT_SIZE)
 int check_above(struct turn *turn, size_t step, bool *ret_open, char why[WHY_SIZE]);
 /* The same for one gate. */

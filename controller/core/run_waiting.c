@@ -1,5 +1,6 @@
 /* What a run waits for, in words, and the commands that move it. */
 #include <stdio.h>
+#include <string.h>
 
 #include "common/base/text.h"
 #include "common/base/time.h"
@@ -11,18 +12,40 @@ static const char *abort_option(const run *run)
         return run->aborting ? " --leave" : "";
 }
 
+#define OTHERS_SHOWN 6u
+
+/* " (also steps 14, 22 and 3 more)"; "" where it is the only one. */
+static void say_others(const run *run, size_t first, char *out, size_t size)
+{
+        size_t used = 0, shown = 0, others = run->blocked - 1;
+
+        out[0] = '\0';
+        for (size_t i = first + 1; i < run->plan->step_count && shown < OTHERS_SHOWN; i++) {
+                if (!step_blocks(run, i))
+                        continue;
+                used += (size_t)snprintf(out + used, size - used, "%s%zu",
+                                         shown++      ? ", "
+                                         : others > 1 ? " (also steps "
+                                                      : " (also step ",
+                                         i);
+        }
+        if (others > shown)
+                snprintf(out + used, size - used, " and %zu more)", others - shown);
+        else if (shown)
+                snprintf(out + used, size - used, ")");
+}
+
 static void say_blocked(const run *run, size_t index, char *out, size_t size)
 {
         const struct run_step *step = &run->steps[index];
         const char *id = run->id;
-        char more[64] = "", held[NAME_SIZE + 48] = "", line[4 * TEXT_SIZE];
+        char more[128], held[NAME_SIZE + 48] = "", line[4 * TEXT_SIZE];
 
-        if (run->blocked > 1)
-                snprintf(more, sizeof(more), " (and %zu more)", run->blocked - 1);
+        say_others(run, index, more, sizeof(more));
         if (run->held)
                 snprintf(held, sizeof(held), "; and it is paused: muster run resume %s", id);
         snprintf(line, sizeof(line),
-                 "step %zu%s: %.200s%s; to move it: muster run retry %s %zu, muster run skip %s %zu --why "
+                 "step %zu%s: %.180s%s; to move it: muster run retry %s %zu, muster run skip %s %zu --why "
                  "TEXT, "
                  "or muster run abort %s%s%s",
                  index, step->state == STEP_DOUBT ? " is in doubt" : "", step->text, more, id, index, id,
@@ -90,7 +113,21 @@ static const char *remark(const run *run, size_t index, char out[WHY_SIZE])
         return out;
 }
 
-/* What is under way; where nothing is, what the first step that could begin waits for. */
+/* " (tried again in 9.0 s: the disk is full)" */
+static const char *say_retry(const run *run, size_t index, char out[WHY_SIZE])
+{
+        const struct run_step *step = &run->steps[index];
+        uint64_t at_us = step_retry_us(run, index);
+        const char *colon = strstr(step->text, ": ");
+        char span[40];
+
+        time_duration_text(span, sizeof(span), at_us > run->now_us ? at_us - run->now_us : 0);
+        snprintf(out, WHY_SIZE, " (tried again in %s: %.200s)", span, colon ? colon + 2 : step->text);
+        return out;
+}
+
+/* What is under way, also between two attempts; where nothing is, what the first step that could begin waits
+ * for. */
 static void say_running(const run *run, char *out, size_t size)
 {
         char line[2 * TEXT_SIZE] = "", why[WHY_SIZE];
@@ -102,6 +139,9 @@ static void say_running(const run *run, char *out, size_t size)
                 if (step->state == STEP_RUNNING)
                         used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s%s", used ? ", " : "",
                                                  run->plan->steps[i].name, remark(run, i, why));
+                else if (step->state == STEP_RETRYING)
+                        used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s%s", used ? ", " : "",
+                                                 run->plan->steps[i].name, say_retry(run, i, why));
                 else if (step->state == STEP_WAITING && step_may_begin(run, i) && step_is_reached(run, i) &&
                          awaits_load(run, i, why, sizeof(why)))
                         used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s (%s)",

@@ -38,6 +38,10 @@ static void test_a_plan_takes_them(void **state)
         assert_int_equal(step_of(plan, "db1/bds redis.rewrite")->retries, 3);
         plan_policy_text(step_of(plan, "db1/bds redis.rewrite"), text, sizeof(text));
         assert_string_equal(text, "4 tries, 10.0 s apart or more, then continue");
+        plan_policy_text(step_of(plan, "db1/bds ready"), text, sizeof(text));
+        assert_string_equal(text, "deadline 7.0 s");
+        plan_policy_text(step_of(plan, "db1 host.reboot"), text, sizeof(text));
+        assert_string_equal(text, "deadline 5 min 00 s");
         plan_policy_text(step_of(plan, "db1/geo unit.stop"), text, sizeof(text));
         assert_string_equal(text, "abort");
         plan_policy_text(step_of(plan, "db1/bds unit.stop"), text, sizeof(text));
@@ -170,6 +174,32 @@ static void test_what_a_run_waits_for(void **state)
         lab_end(&lab);
 }
 
+/* Between two attempts it says when the next one comes, and why; and where more than one step waits for a
+ * person, which ones. */
+static void test_waiting_between_attempts(void **state)
+{
+        struct lab lab = {0};
+        struct step_policy once = {.set = POLICY_RETRIES};
+
+        incident_init(&lab.in);
+        set_policy(&lab.in, BDS, OPERATION_REDIS_REWRITE,
+                   (struct step_policy){.set = POLICY_RETRIES | POLICY_BACKOFF,
+                                        .retries = 2,
+                                        .backoff_us = 600 * USEC_PER_SEC});
+        set_policy(&lab.in, APPS, OPERATION_PM2_SAVE, once);
+        set_policy(&lab.in, BULL00, OPERATION_REDIS_REWRITE, once);
+        lab_start_plan(&lab, PLAN_REBOOT);
+        step_fails(&lab, "db1/bds redis.rewrite");
+        lab_wait(&lab, 60 * USEC_PER_SEC);
+        lab_changed(&lab, DB2);
+        assert_waits_for(&lab, "db1/bds redis.rewrite (tried again in 9 min 00 s: the disk is full), ");
+        step_fails(&lab, "db2/bull00 redis.rewrite");
+        assert_waits_for(&lab, "the disk is full; to move it: ");
+        step_fails(&lab, "app1/apps pm2.save");
+        assert_waits_for(&lab, "the disk is full (also step 5); to move it: ");
+        lab_end(&lab);
+}
+
 /* Nothing is under way: the step that could begin says what it waits for. */
 static void test_waiting_for_a_host(void **state)
 {
@@ -232,6 +262,7 @@ int main(void)
                 cmocka_unit_test(test_an_error_budget),
                 cmocka_unit_test(test_what_a_run_waits_for),
                 cmocka_unit_test(test_waiting_for_a_host),
+                cmocka_unit_test(test_waiting_between_attempts),
                 cmocka_unit_test(test_finish_by),
         };
 
