@@ -15,11 +15,12 @@
 #include "common/base/text.h"
 #include "common/base/time.h"
 
-#define DEADLINE_US     (120 * USEC_PER_SEC)
 #define CALL_US         (30 * USEC_PER_SEC)
 #define KILL_TIMEOUT_MS 1600 /* PM2's own, where nothing says otherwise */
 #define DAEMON_US       (5 * USEC_PER_SEC)
-#define ROUNDS          4 /* of looking whether something was started meanwhile */
+#define KILL_US         (10 * USEC_PER_SEC) /* until what is killed has ended */
+#define ROUNDS          4                   /* of looking whether something was started meanwhile */
+#define TELL_US         (2 * USEC_PER_SEC)
 
 struct pm2_stop {
         sd_event *event;
@@ -28,15 +29,16 @@ struct pm2_stop {
         pm2_stop_progress progress;
         pm2_stop_done done;
         void *userdata;
-        sd_event_source *deadline, *begin;
+        sd_event_source *begin, *telling;
         pm2_client *client;
         struct pm2_list list;
         reaper *reaper;
         int signal;
         uint32_t kill_timeout_ms;
-        size_t calls; /* under way */
+        size_t calls;          /* under way */
+        size_t ended, total;   /* processes */
+        uint64_t begun, until; /* until: what was told to end has its time */
         unsigned round;
-        uint64_t begun;
         struct pm2_stop_result result;
 };
 
@@ -47,8 +49,8 @@ pm2_stop *pm2_stop_free(pm2_stop *self)
         pm2_client_free(self->client);
         reaper_free(self->reaper);
         pm2_list_clear(&self->list);
-        sd_event_source_disable_unref(self->deadline);
         sd_event_source_disable_unref(self->begin);
+        sd_event_source_disable_unref(self->telling);
         sd_event_unref(self->event);
         free(self);
         return NULL;
@@ -64,10 +66,51 @@ static void finish(pm2_stop *self, int r, const struct error *cause)
                 error_prefix(&error, r, "stopping PM2 home %s", self->home.path);
         self->client = pm2_client_free(self->client);
         self->reaper = reaper_free(self->reaper);
-        self->deadline = sd_event_source_disable_unref(self->deadline);
         self->begin = sd_event_source_disable_unref(self->begin);
+        self->telling = sd_event_source_disable_unref(self->telling);
         self->result.took_us = time_monotonic_us() - self->begun;
         self->done(self->userdata, r, &self->result, &error);
+}
+
+/* What is told is the time that the apps may take: as long as they have it, the stop does not stand still. */
+static void tell(pm2_stop *self)
+{
+        uint64_t now = time_monotonic_us();
+        char text[TEXT_SIZE];
+
+        if (self->calls > 0)
+                snprintf(text, sizeof(text), "stopping: PM2 is at work on %zu apps", self->calls);
+        else
+                snprintf(text, sizeof(text), "stopping: %zu of %zu processes have ended", self->ended,
+                         self->total);
+        if (self->progress && (self->calls > 0 || self->total > 0))
+                self->progress(self->userdata,
+                               ((now < self->until ? now : self->until) - self->begun) / USEC_PER_MSEC,
+                               (self->until - self->begun) / USEC_PER_MSEC, text);
+}
+
+static int on_telling(sd_event_source *source, uint64_t now, void *userdata)
+{
+        int r = sd_event_source_set_time_relative(source, TELL_US);
+
+        tell(userdata);
+        return r;
+}
+
+/* Something gets so long to end by itself. */
+static int allow(pm2_stop *self, uint64_t grace_us)
+{
+        uint64_t until = time_monotonic_us() + grace_us + KILL_US;
+        int r;
+
+        self->until = until > self->until ? until : self->until;
+        if (self->telling)
+                return 0;
+        r = sd_event_add_time_relative(self->event, &self->telling, CLOCK_BOOTTIME, TELL_US, 0, on_telling,
+                                       self);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(self->telling, SD_EVENT_ON);
+        return r < 0 ? r : 0;
 }
 
 static bool is_running(const struct pm2_app *app)
@@ -133,6 +176,24 @@ static int end_daemon(pm2_stop *self)
 
 static int look(pm2_stop *self);
 
+/* The first app that is still there; a process below one, where all of them are gone. */
+static int name_left(const pm2_stop *self, size_t left, struct error *error)
+{
+        struct process_fact fact;
+
+        for (size_t i = 0; i < self->list.count; i++) {
+                const struct pm2_app *app = &self->list.apps[i];
+
+                if (app->pid > 1 && process_read(app->pid, &fact) == 0 && fact.state != 'Z')
+                        return error_set(error, -EBUSY,
+                                         "%zu processes do not end, not even when killed: app %s (%lld), "
+                                         "process %d, is in state %c of the kernel",
+                                         left, app->name, (long long)app->pm_id, (int)app->pid, fact.state);
+        }
+        return error_set(error, -EBUSY, "%zu processes below its apps do not end, not even when killed",
+                         left);
+}
+
 static void on_reaped(void *userdata, size_t killed, size_t left)
 {
         pm2_stop *self = userdata;
@@ -140,12 +201,13 @@ static void on_reaped(void *userdata, size_t killed, size_t left)
         int r;
 
         self->result.killed += killed;
-        if (left) {
-                error_set(&error, -EBUSY, "%zu processes do not end, not even when killed", left);
-                finish(self, -EBUSY, &error);
+        if (left && !self->options.leave_stuck) {
+                r = name_left(self, left, &error);
+                finish(self, r, &error);
                 return;
         }
-        r = look(self);
+        self->result.stuck = left;
+        r = left ? end_daemon(self) : look(self);
         if (r < 0)
                 finish(self, r, NULL);
 }
@@ -153,11 +215,18 @@ static void on_reaped(void *userdata, size_t killed, size_t left)
 static void on_reap_progress(void *userdata, size_t ended, size_t total)
 {
         pm2_stop *self = userdata;
-        char text[TEXT_SIZE];
 
-        snprintf(text, sizeof(text), "stopping: %zu of %zu processes have ended", ended, total);
-        if (self->progress)
-                self->progress(self->userdata, ended, total, text);
+        self->ended = ended;
+        self->total = total;
+        tell(self);
+}
+
+/* One process more that the reaper ends. */
+static int reap(pm2_stop *self, const struct process_fact *fact, uint64_t grace_us)
+{
+        int r = reaper_add(self->reaper, fact, self->signal, grace_us);
+
+        return r < 0 ? r : allow(self, grace_us);
 }
 
 /* The app's process and, where PM2 would do so, all below it. Ids come from the home's daemon: only what the
@@ -172,7 +241,7 @@ static int signal_app(pm2_stop *self, const struct pm2_app *app, const struct pr
         for (size_t i = 0; i < count && r == 0; i++)
                 if (all[i].pid == app->pid ||
                     (app->treekill && process_is_below(all, count, all[i].pid, app->pid)))
-                        r = reaper_add(self->reaper, &all[i], self->signal, grace_us(self, app));
+                        r = reap(self, &all[i], grace_us(self, app));
         return r;
 }
 
@@ -215,17 +284,13 @@ static void asked(pm2_stop *self)
 static void on_asked(void *userdata, int r, json_t *answer, const struct error *error)
 {
         pm2_stop *self = userdata;
-        char text[TEXT_SIZE];
 
         self->calls--;
         if (r < 0 && r != -EREMOTEIO) {
                 finish(self, r, error);
                 return;
         }
-        snprintf(text, sizeof(text), "stopping: PM2 is at work on %zu apps", self->calls);
-        if (self->progress && !self->options.end_daemon)
-                self->progress(self->userdata, self->result.running - self->calls, self->result.running,
-                               text);
+        tell(self);
         asked(self);
 }
 
@@ -250,6 +315,8 @@ static int ask(pm2_stop *self)
                         r = pm2_client_call(self->client, "stopProcessId", json_pack("[I]", id),
                                             CALL_US + 2 * grace_us(self, app), on_asked, self);
                 self->calls += r == 0;
+                if (r == 0)
+                        r = allow(self, grace_us(self, app));
         }
         if (r == 0)
                 asked(self);
@@ -360,7 +427,8 @@ static void on_leftovers_end(void *userdata, size_t killed, size_t left)
         int r = 0;
 
         self->result.killed += killed;
-        if (left)
+        self->result.stuck = left;
+        if (left && !self->options.leave_stuck)
                 r = error_set(&error, -EBUSY, "%zu processes of a daemon that is gone do not end", left);
         finish(self, r, &error);
 }
@@ -384,8 +452,7 @@ static int stop_leftovers(pm2_stop *self)
                 if (found[i].daemon)
                         continue;
                 self->result.leftovers++;
-                r = reaper_add(self->reaper, &found[i].fact, self->signal,
-                               self->kill_timeout_ms * USEC_PER_MSEC);
+                r = reap(self, &found[i].fact, self->kill_timeout_ms * USEC_PER_MSEC);
         }
         return r < 0 ? r : reaper_wait(self->reaper);
 }
@@ -410,23 +477,11 @@ static int on_begin(sd_event_source *source, uint64_t now, void *userdata)
         return 0;
 }
 
-static int on_deadline(sd_event_source *source, uint64_t now, void *userdata)
-{
-        pm2_stop *self = userdata;
-        struct error error = {0};
-
-        if (still_running(self, &error) == 0)
-                error_set(&error, -ETIMEDOUT, "it took longer than allowed");
-        finish(self, -ETIMEDOUT, &error);
-        return 0;
-}
-
 int pm2_stop_new(pm2_stop **ret, sd_event *event, const struct pm2_home *home,
                  const struct pm2_stop_options *options, pm2_stop_progress progress, pm2_stop_done done,
                  void *userdata, struct error *error)
 {
         cleanup_with(pm2_stop_freep) pm2_stop *self = calloc(1, sizeof(*self));
-        uint64_t deadline = options->deadline_us ? options->deadline_us : DEADLINE_US;
         int r;
 
         if (!self)
@@ -439,11 +494,9 @@ int pm2_stop_new(pm2_stop **ret, sd_event *event, const struct pm2_home *home,
                            .userdata = userdata,
                            .signal = SIGINT,
                            .begun = time_monotonic_us()};
+        self->until = self->begun;
         self->kill_timeout_ms = options->kill_timeout_ms ? options->kill_timeout_ms : KILL_TIMEOUT_MS;
-        r = sd_event_add_time_relative(event, &self->deadline, CLOCK_BOOTTIME, deadline, 0, on_deadline,
-                                       self);
-        if (r >= 0)
-                r = sd_event_add_time_relative(event, &self->begin, CLOCK_BOOTTIME, 0, 1, on_begin, self);
+        r = sd_event_add_time_relative(event, &self->begin, CLOCK_BOOTTIME, 0, 1, on_begin, self);
         if (r < 0)
                 return error_set(error, r, "cannot set a timer: %s", strerror(-r));
         *ret = TAKE(self);

@@ -4,7 +4,10 @@
  * take that. With end_daemon the daemon is told that it is being killed (so that it starts nothing again),
  * the signals go out from here, to processes held by pidfd, and the daemon ends by its own killMe, which
  * leaves its dump alone: a daemon that is terminated with its apps stopped writes that down as what to
- * resurrect. Without it PM2 stops each app itself, all asked at once, and lives on. */
+ * resurrect. Without it PM2 stops each app itself, all asked at once, and lives on.
+ *
+ * Whatever PM2 and the apps do it ends: each call and each app has its time. That may be long, as long as the
+ * longest kill_timeout; progress is told in it (done and total are milliseconds). */
 #pragma once
 
 #include <systemd/sd-event.h>
@@ -16,7 +19,8 @@ typedef struct pm2_stop pm2_stop;
 
 struct pm2_stop_options {
         bool end_daemon;
-        uint64_t deadline_us;     /* for all of it; 0: two minutes */
+        bool leave_stuck; /* with end_daemon: what does not end even when killed (it runs no code of its own
+                             any more) is left behind, and the daemon ended */
         uint32_t kill_timeout_ms; /* of apps that have none of their own; 0: PM2's 1600 */
 };
 
@@ -24,6 +28,7 @@ struct pm2_stop_result {
         size_t apps;      /* in PM2's list */
         size_t running;   /* of these, running when it began */
         size_t killed;    /* processes that had to be killed */
+        size_t stuck;     /* processes left behind */
         size_t leftovers; /* processes of apps whose daemon was gone */
         bool no_daemon;   /* none answered */
         uint64_t took_us;

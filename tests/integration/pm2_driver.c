@@ -5,6 +5,7 @@
  *     brief                            names and states only, as the agent's probe reads them
  *     save NAME                        a snapshot
  *     diff NAME | diff-dump            snapshot, or PM2's dump, against live
+ *     tell METHOD                      calls what has no answer
  *     stop [end]                       all apps, and the daemon with "end"
  *     verify NAME [settle=MS]          compares once it has settled
  *     restore NAME [start-errored] [keep-extra] [bus] [settle=MS] [at-once=N]
@@ -141,6 +142,33 @@ static int verb_brief(struct driver *driver)
         return driver->result;
 }
 
+static void on_told(void *userdata, int r, json_t *answer, const struct error *error)
+{
+        struct driver *driver = userdata;
+
+        driver->result = r < 0 ? complain(error, r) : 0;
+        sd_event_exit(driver->event, 0);
+}
+
+/* What comes after it is answered, so it has been carried out. */
+static int verb_tell(struct driver *driver)
+{
+        struct error error = {0};
+        pm2_client *client = NULL;
+        int r = pm2_client_new(&client, driver->event, &driver->home, 0, &error);
+
+        if (r == 0)
+                r = pm2_client_tell(client, driver->arguments[0], json_array());
+        if (r == 0)
+                r = pm2_client_call(client, "ping", json_pack("[{}]"), 10 * USEC_PER_SEC, on_told, driver);
+        if (r == 0)
+                sd_event_loop(driver->event);
+        else
+                driver->result = complain(&error, r);
+        pm2_client_free(client);
+        return driver->result;
+}
+
 static int verb_save(struct driver *driver)
 {
         struct error error = {0};
@@ -199,6 +227,17 @@ static int verb_diff_dump(struct driver *driver)
         return r < 0 ? complain(NULL, r) : print_diff(&diff);
 }
 
+static void on_progress(void *userdata, uint64_t done, uint64_t total, const char *text)
+{
+        static char last[TEXT_SIZE];
+        static uint64_t furthest;
+
+        if (!text_equal(text, last) || done > furthest)
+                fprintf(stderr, "%s (%" PRIu64 " of %" PRIu64 ")\n", text, done, total);
+        furthest = done;
+        text_copy_cut(last, sizeof(last), text);
+}
+
 static void on_stopped(void *userdata, int r, const struct pm2_stop_result *result, const struct error *error)
 {
         struct driver *driver = userdata;
@@ -216,22 +255,14 @@ static int verb_stop(struct driver *driver)
         struct pm2_stop_options options = {.end_daemon = has(driver, "end")};
         struct error error = {0};
         pm2_stop *stop = NULL;
-        int r = pm2_stop_new(&stop, driver->event, &driver->home, &options, NULL, on_stopped, driver, &error);
+        int r = pm2_stop_new(&stop, driver->event, &driver->home, &options, on_progress, on_stopped, driver,
+                             &error);
 
         if (r < 0)
                 return complain(&error, r);
         sd_event_loop(driver->event);
         pm2_stop_free(stop);
         return driver->result;
-}
-
-static void on_restore_progress(void *userdata, uint64_t done, uint64_t total, const char *text)
-{
-        static char last[TEXT_SIZE];
-
-        if (!text_equal(text, last))
-                fprintf(stderr, "%s\n", text);
-        text_copy_cut(last, sizeof(last), text);
 }
 
 static void print_failures(const char *word, const struct pm2_failure *failures, size_t count)
@@ -254,11 +285,12 @@ static void on_restored(void *userdata, int r, const struct pm2_restore_result *
         }
         outcome = &result->outcome;
         printf("expected=%zu as-saved=%zu wanted=%zu online=%zu stopped=%zu kept=%zu added=%zu removed=%zu "
-               "daemon=%d leftovers=%zu "
+               "daemon=%d leftovers=%zu stuck=%zu "
                "registered-ms=%" PRIu64 " online-ms=%" PRIu64 " settled-ms=%" PRIu64 "\n",
                outcome->expected, outcome->as_saved, outcome->wanted, outcome->online, outcome->stopped,
                result->kept, result->added, result->removed, result->daemon_started, result->leftovers,
-               result->registered_us / 1000, result->online_us / 1000, result->settled_us / 1000);
+               result->stuck, result->registered_us / 1000, result->online_us / 1000,
+               result->settled_us / 1000);
         print_failures("failed", outcome->failed, outcome->failed_count);
         print_failures("held", outcome->held, outcome->held_count);
         driver->result = print_diff(&outcome->diff);
@@ -285,7 +317,7 @@ static int verb_restore(struct driver *driver)
         }
         if (r >= 0)
                 r = pm2_restore_new(&restore, driver->event, bus, &driver->home, &snapshot, &options,
-                                    on_restore_progress, on_restored, driver, &error);
+                                    on_progress, on_restored, driver, &error);
         if (r < 0)
                 return complain(&error, r);
         sd_event_loop(driver->event);
@@ -337,7 +369,7 @@ static const struct {
 } verbs[] = {
         {"state", 0, verb_state},         {"brief", 0, verb_brief},   {"save", 1, verb_save},
         {"diff", 1, verb_diff},           {"stop", 0, verb_stop},     {"restore", 1, verb_restore},
-        {"diff-dump", 0, verb_diff_dump}, {"verify", 1, verb_verify},
+        {"diff-dump", 0, verb_diff_dump}, {"verify", 1, verb_verify}, {"tell", 1, verb_tell},
 };
 
 static void on_found(void *userdata, int r, const struct pm2_home *home, const struct error *error)

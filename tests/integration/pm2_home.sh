@@ -26,6 +26,7 @@ kill_all() { # FOLDER
 }
 cleanup() {
         kill_all "$work"
+        umount -l "$work/silent" 2>/dev/null || true
         rm -rf "$work"
 }
 trap cleanup EXIT
@@ -74,6 +75,11 @@ drive() {
         (cd / && env -i PATH=/usr/bin:/bin CALLER=driver timeout 120 "$driver" "$target" "$snapshots" "$@") \
                 >"$work/out" 2>"$work/err" || got=$?
         [[ $expected == any || $got == "$expected" ]] || fail "pm2_driver $* ended with $got, not $expected"
+}
+# begin VERB...: the same beside what follows; $begun is its process, "$work/began" what it tells.
+begin() {
+        (cd / && exec env -i PATH=/usr/bin:/bin CALLER=driver "$driver" "$target" "$snapshots" "$@") >/dev/null 2>"$work/began" &
+        begun=$!
 }
 has() {
         grep -qE -- "$1" "$work/out" || fail "no line like: $1"
