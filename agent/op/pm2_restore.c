@@ -100,6 +100,8 @@ static void on_done(void *userdata, int r, const struct pm2_restore_result *resu
         self->result = result;
         pm2_outcome_figures(op, &result->outcome);
         op_figure(op, "kept", "%zu", result->kept);
+        if (result->stuck)
+                op_figure(op, "stuck", "%zu processes do not end, not even when killed", result->stuck);
         release_boot_unit(op);
 }
 

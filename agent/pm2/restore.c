@@ -9,9 +9,11 @@
 
 #include "agent/pm2/client.h"
 #include "agent/pm2/daemon.h"
+#include "agent/pm2/ending.h"
 #include "agent/pm2/park.h"
 #include "agent/pm2/place.h"
 #include "agent/pm2/plan.h"
+#include "agent/pm2/refusal.h"
 #include "agent/pm2/register.h"
 #include "agent/pm2/settle.h"
 #include "agent/pm2/start.h"
@@ -444,6 +446,7 @@ static void on_cleared(void *userdata, int r, const struct pm2_stop_result *resu
         struct error error = cause ? *cause : (struct error){0};
 
         self->result.leftovers = result->leftovers;
+        self->result.stuck = result->stuck;
         self->clearing = pm2_stop_free(self->clearing);
         if (r == 0)
                 r = start_daemon(self, &error);
@@ -451,13 +454,35 @@ static void on_cleared(void *userdata, int r, const struct pm2_stop_result *resu
                 fail(self, r, &error);
 }
 
-/* Apps of a daemon that was killed still hold the ports that the restored ones need. */
-static int clear_leftovers(pm2_restore *self, struct error *error)
+/* Apps of a daemon that was killed still hold the ports that the restored ones need; a daemon that starts
+ * nothing any more goes with its apps. */
+static int clear(pm2_restore *self, struct error *error)
 {
-        struct pm2_stop_options options = {.end_daemon = true};
+        struct pm2_stop_options options = {.end_daemon = true, .leave_stuck = true};
 
         return pm2_stop_new(&self->clearing, self->event, &self->home, &options, NULL, on_cleared, self,
                             error);
+}
+
+static void on_ending(void *userdata, int r, json_t *answer, const struct error *cause)
+{
+        pm2_restore *self = userdata;
+        enum pm2_refusal refusal = pm2_refusal_of(r, cause);
+        struct error error = {0};
+
+        if (refusal == PM2_REFUSAL_ENDS && ++self->attempts < ATTEMPTS) {
+                tell(self, 0, 0,
+                     "PM2 was told that it is being killed, and was not: another daemon is needed");
+                drop_work(self);
+                r = clear(self, &error);
+        } else if (r == 0 || (refusal != PM2_REFUSAL_NONE && refusal != PM2_REFUSAL_ENDS)) {
+                r = pm2_client_call(self->client, "getMonitorData", json_pack("[{}]"),
+                                    self->options.call_timeout_us, on_live, self);
+        } else if (cause) {
+                error = *cause;
+        }
+        if (r < 0)
+                fail(self, r, &error);
 }
 
 static int begin(pm2_restore *self, struct error *error)
@@ -466,12 +491,11 @@ static int begin(pm2_restore *self, struct error *error)
 
         if ((r == -ENOENT || r == -ECONNREFUSED) && !self->result.daemon_started) {
                 *error = (struct error){0};
-                return clear_leftovers(self, error);
+                return clear(self, error);
         }
         if (r < 0)
                 return r;
-        return pm2_client_call(self->client, "getMonitorData", json_pack("[{}]"),
-                               self->options.call_timeout_us, on_live, self);
+        return pm2_ending_ask(self->client, self->options.call_timeout_us, on_ending, self);
 }
 
 static int on_begin(sd_event_source *source, uint64_t now, void *userdata)

@@ -27,6 +27,7 @@ struct pm2_restore_result {
         struct pm2_outcome outcome;  /* owned by the restore */
         size_t kept, added, removed; /* apps */
         size_t leftovers;            /* processes ended whose daemon was gone */
+        size_t stuck;                /* processes that do not end even when killed, left behind */
         bool daemon_started;
         uint64_t registered_us, online_us, settled_us; /* until all were registered, were up, had settled */
 };

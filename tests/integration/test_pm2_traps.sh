@@ -78,6 +78,71 @@ for how in end ''; do
         [[ $(cat "$home/deaf") == dead ]] || fail "an app had more time than its own"
 done
 
+case_name="a stop that does not come to its end"
+echo 'process.on("SIGINT", () => {}); setInterval(() => {}, 1000);
+require("fs").writeFileSync(process.env.PM2_HOME + "/late.up", "");' >"$apps/late.js"
+fresh
+pm2 start late.js --name late --kill-timeout 5000
+pm2 start good.js --name good
+appears "$home/late.up"
+drive 0 save killed
+old=$(daemon_pid)
+begin stop end # and whoever does it ends
+for _ in $(seq 200); do
+        ! grep -q '1 of 2 processes have ended' "$work/began" || break
+        sleep 0.05
+done
+kill -9 "$begun"
+wait "$begun" || true
+wait_for ' good stopped '
+[[ $(daemon_pid) == "$old" ]] || fail "the daemon has ended: nothing is tested here"
+drive 0 restore killed "$settle"
+has 'as-saved=2 wanted=2 online=2 .* daemon=1'
+gone "$old"
+drive 0 state
+kill -9 "$(sed -nE 's/.* good .* pid=([0-9]+) .*/\1/p' "$work/out")"
+wait_for ' good online .*restarts=1 '
+# All that is to run runs, and nothing of it would be started again.
+drive 0 tell notifyKillPM2
+drive 0 restore killed "$settle"
+has 'as-saved=2 wanted=2 online=2 .* daemon=1'
+has 'kept=0 added=2'
+
+case_name="an app may take longer than anything else"
+drive 0 stop end
+grep -oE '1 of 2 processes have ended .[0-9]+ of [0-9]+' "$work/err" >"$work/told" || true
+[[ $(wc -l <"$work/told") -ge 2 ]] || fail "the time that an app has is not told: $(cat "$work/err")"
+[[ $(tail -n 1 "$work/told" | grep -oE '[0-9]+$') -ge 15000 ]] || fail "its kill_timeout is not counted in: $(cat "$work/told")"
+
+case_name="a process that cannot be killed"
+mkdir "$work/silent"
+python3 tests/integration/silent_fs.py "$work/silent" >"$work/silent.out" 2>&1 &
+silent=$!
+for _ in $(seq 200); do
+        ! grep -q ready "$work/silent.out" || break
+        sleep 0.05
+done
+fresh
+pm2 start /bin/cat --name stuck --interpreter none --kill-timeout 200 --no-autorestart -- "$work/silent/file"
+pm2 start good.js --name good
+wait_for ' stuck online '
+stuck=$(sed -nE 's/.* stuck online .* pid=([0-9]+) .*/\1/p' "$work/out")
+drive 0 save stuck
+for _ in $(seq 200); do
+        ! grep -q '^State:.D' "/proc/$stuck/status" || break
+        sleep 0.05
+done
+drive 1 stop end
+grep -qE "1 processes do not end, not even when killed: app stuck \(0\), process $stuck, is in state D" "$work/err" ||
+        fail "the app is not named: $(cat "$work/err")"
+drive 0 restore stuck "$settle"
+has 'as-saved=2 wanted=2 online=2 .* daemon=1 leftovers=0 stuck=1'
+grep -q '^State:.D' "/proc/$stuck/status" || fail "it has ended: nothing is tested here"
+kill -9 "$silent"
+wait "$silent" || true
+gone "$stuck"
+umount "$work/silent"
+
 case_name="a child of an app"
 echo 'const c = require("child_process").spawn("sleep", ["1000"], {stdio: "ignore"});
 require("fs").writeFileSync(process.env.PM2_HOME + "/child.pid", String(c.pid)); setInterval(() => {}, 1000);' >"$apps/parent.js"
