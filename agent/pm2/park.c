@@ -21,12 +21,14 @@ struct parked {
         unsigned pending; /* answers to stop and restart */
         bool begun, ended, ran;
         bool clocked; /* its clock has been set */
+        bool refused; /* PM2 does not go on with it */
 };
 
 struct pm2_park {
         sd_event_source *begin;
         pm2_client *client;
         struct parked *parked;
+        struct pm2_refused *refused;
         size_t count, under_way, ended;
         uint64_t timeout_us;
         pm2_park_done done;
@@ -149,14 +151,25 @@ static int go_on(pm2_park *self);
 
 static void answered(struct parked *parked);
 
-static void on_stopped(void *userdata, int r, json_t *answer, const struct error *error)
+/* An answer that is not the one hoped for: a refusal ends this app, all else ends everything. */
+static void failed(struct parked *parked, int r, const struct error *error)
 {
-        struct parked *parked = userdata;
-
+        if (r == -EREMOTEIO) {
+                parked->refused = true;
+                r = pm2_refused_add(parked->self->refused, parked->app->pm_id, error);
+        }
         if (r < 0)
                 fail(parked, r, error);
         else
                 answered(parked);
+}
+
+static void on_stopped(void *userdata, int r, json_t *answer, const struct error *error)
+{
+        if (r < 0)
+                failed(userdata, r, error);
+        else
+                answered(userdata);
 }
 
 /* Refused is right. Where PM2 has started the app after all, it is stopped again. */
@@ -184,12 +197,14 @@ static void on_clocked(void *userdata, int r, json_t *answer, const struct error
 {
         struct error error = cause ? *cause : (struct error){0};
 
-        if (r == 0)
-                r = error_set(&error, -EPROTO, "PM2 has started what it should only have set the clock for");
-        if (r == -EREMOTEIO)
+        if (r == -EREMOTEIO) {
                 answered(userdata);
-        else
-                fail(userdata, r, &error);
+                return;
+        }
+        if (r == 0)
+                r = error_set(&error, -EREMOTEIO,
+                              "PM2 has started what it should only have set the clock for");
+        failed(userdata, r, &error);
 }
 
 static int call(struct parked *parked, const char *method, json_t *value, pm2_reply callback)
@@ -208,14 +223,14 @@ static void answered(struct parked *parked)
 
         if (--parked->pending > 0)
                 return;
-        if (parked->ran) {
+        if (parked->ran && !parked->refused) {
                 parked->ran = false;
                 r = call(parked, "stopProcessId", json_integer((json_int_t)parked->app->pm_id), on_stopped);
                 if (r < 0)
                         fail(parked, r, NULL);
                 return;
         }
-        if (parked->app->cron[0] && !parked->clocked) {
+        if (parked->app->cron[0] && !parked->clocked && !parked->refused) {
                 parked->clocked = true;
                 r = call(parked, "prepare", pm2_park_clock(parked->app), on_clocked);
                 if (r < 0)
@@ -232,22 +247,27 @@ static void answered(struct parked *parked)
 
 /* The stand-in runs. Stop and settings go out in one piece: PM2 takes the second before the first has ended.
  */
-static void on_started(void *userdata, int r, json_t *answer, const struct error *error)
+static void on_started(void *userdata, int r, json_t *answer, const struct error *cause)
 {
         struct parked *parked = userdata;
         pm2_client *client = parked->self->client;
         json_int_t pid = json_number(json_object_get(json_array_get(answer, 0), "process"), "pid", 0);
+        struct error error = cause ? *cause : (struct error){0};
 
-        parked->pending--;
         if (r == 0 && (pid <= 1 || pid > INT32_MAX || process_read((pid_t)pid, &parked->stand_in) < 0 ||
                        parked->stand_in.parent != pm2_client_pid(client)))
-                r = -ESRCH;
-        if (r == 0)
-                r = call(parked, "stopProcessId", json_integer((json_int_t)parked->app->pm_id), on_stopped);
+                r = error_set(&error, -EREMOTEIO, "what was to stand in for it did not stay");
+        if (r < 0) {
+                failed(parked, r, &error);
+                return;
+        }
+        r = call(parked, "stopProcessId", json_integer((json_int_t)parked->app->pm_id), on_stopped);
         if (r == 0)
                 r = call(parked, "restartProcessId", pm2_park_settings(parked->app), on_refused);
         if (r < 0)
-                fail(parked, r, error);
+                fail(parked, r, NULL);
+        else
+                answered(parked);
 }
 
 static int go_on(pm2_park *self)
@@ -280,7 +300,8 @@ static int on_begin(sd_event_source *source, uint64_t now, void *userdata)
 }
 
 int pm2_park_new(pm2_park **ret, sd_event *event, pm2_client *client, const struct pm2_app *const *apps,
-                 size_t count, uint64_t timeout_us, pm2_park_done done, void *userdata)
+                 size_t count, struct pm2_refused *refused, uint64_t timeout_us, pm2_park_done done,
+                 void *userdata)
 {
         cleanup_with(pm2_park_freep) pm2_park *self = calloc(1, sizeof(*self));
         int r;
@@ -289,6 +310,7 @@ int pm2_park_new(pm2_park **ret, sd_event *event, pm2_client *client, const stru
                 return -ENOMEM;
         *self = (pm2_park){.client = client,
                            .count = count,
+                           .refused = refused,
                            .timeout_us = timeout_us,
                            .done = done,
                            .userdata = userdata};

@@ -9,17 +9,19 @@
 #pragma once
 
 #include "agent/pm2/client.h"
+#include "agent/pm2/refusal.h"
 #include "agent/pm2/state.h"
 
 typedef struct pm2_park pm2_park;
 
-/* r negative: error says which app failed. Once, from the loop. */
+/* r 0: all are there, but for those that PM2 refused, which are in refused. Once, from the loop. */
 typedef void (*pm2_park_done)(void *userdata, int r, const struct error *error);
 
-/* client and apps (of the snapshot) are borrowed until it is freed; the client is to be freed first if that
- * is before done. */
+/* client, refused and apps (of the snapshot) are borrowed until it is freed; the client is to be freed first
+ * if that is before done. */
 int pm2_park_new(pm2_park **ret, sd_event *event, pm2_client *client, const struct pm2_app *const *apps,
-                 size_t count, uint64_t timeout_us, pm2_park_done done, void *userdata);
+                 size_t count, struct pm2_refused *refused, uint64_t timeout_us, pm2_park_done done,
+                 void *userdata);
 pm2_park *pm2_park_free(pm2_park *self);
 
 /* The stand-in, the options of restartProcessId that make it the app, and the start that sets its clock and

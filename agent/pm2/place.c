@@ -13,6 +13,7 @@ struct placed {
 struct pm2_place {
         pm2_client *client;
         struct placed *placed;
+        struct pm2_refused *refused;
         size_t pending; /* answers */
         pm2_place_done done;
         void *userdata;
@@ -84,6 +85,8 @@ static void on_answer(void *userdata, int r, json_t *answer, const struct error 
         struct error error = cause ? *cause : (struct error){0};
 
         self->pending--;
+        if (r == -EREMOTEIO)
+                r = pm2_refused_add(self->refused, placed->app->pm_id, cause);
         if (self->over || (r == 0 && self->pending > 0))
                 return;
         if (r < 0)
@@ -110,14 +113,14 @@ static int place(pm2_place *self, struct placed *placed, uint64_t timeout_us)
 }
 
 int pm2_place_new(pm2_place **ret, pm2_client *client, const struct pm2_app *const *apps, size_t count,
-                  uint64_t timeout_us, pm2_place_done done, void *userdata)
+                  struct pm2_refused *refused, uint64_t timeout_us, pm2_place_done done, void *userdata)
 {
         cleanup_with(pm2_place_freep) pm2_place *self = calloc(1, sizeof(*self));
         int r = 0;
 
         if (!self)
                 return -ENOMEM;
-        *self = (pm2_place){.client = client, .done = done, .userdata = userdata};
+        *self = (pm2_place){.client = client, .refused = refused, .done = done, .userdata = userdata};
         self->placed = calloc(count + 1, sizeof(*self->placed));
         if (!self->placed)
                 return -ENOMEM;

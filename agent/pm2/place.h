@@ -9,17 +9,18 @@
 #pragma once
 
 #include "agent/pm2/client.h"
+#include "agent/pm2/refusal.h"
 #include "agent/pm2/state.h"
 
 typedef struct pm2_place pm2_place;
 
-/* r negative: error says which app failed. Once, from the loop. */
+/* r 0: all were placed, but for those that PM2 refused, which are in refused. Once, from the loop. */
 typedef void (*pm2_place_done)(void *userdata, int r, const struct error *error);
 
-/* client and apps (of the snapshot; at least one) are borrowed until it is freed; the client is to be freed
- * first if that is before done, and at once where this fails. */
+/* client, refused and apps (of the snapshot; at least one) are borrowed until it is freed; the client is to
+ * be freed first if that is before done, and at once where this fails. */
 int pm2_place_new(pm2_place **ret, pm2_client *client, const struct pm2_app *const *apps, size_t count,
-                  uint64_t timeout_us, pm2_place_done done, void *userdata);
+                  struct pm2_refused *refused, uint64_t timeout_us, pm2_place_done done, void *userdata);
 pm2_place *pm2_place_free(pm2_place *self);
 
 /* The bookmark. The caller owns it; NULL: out of memory. Pure. */

@@ -28,6 +28,8 @@ static bool watches_are_unsure(const struct pm2_app *live)
 static enum pm2_action action_for(const struct pm2_app *app, const struct pm2_app *live,
                                   const struct pm2_plan_options *options)
 {
+        if (pm2_refused_reason(options->refused, app->pm_id))
+                return PM2_KEEP;
         if (!live || !pm2_app_same(app, live))
                 return PM2_ADD;
         if (pm2_plan_runs(app, options)) {
@@ -62,7 +64,8 @@ int pm2_plan_make(struct pm2_plan *ret, const struct pm2_list *wanted, const str
         for (size_t i = 0; i < live->count; i++) {
                 const struct pm2_app *app = &live->apps[i], *before = pm2_list_find(wanted, app->pm_id);
 
-                if (before ? pm2_app_same(before, app) : options->keep_extra)
+                if (pm2_refused_reason(options->refused, app->pm_id) ||
+                    (before ? pm2_app_same(before, app) : options->keep_extra))
                         plan.highest = app->pm_id;
                 else
                         plan.removals[plan.removal_count++] = app->pm_id;

@@ -5,6 +5,7 @@
  * its place without the others being touched: place.h and park.h say how. */
 #pragma once
 
+#include "agent/pm2/refusal.h"
 #include "agent/pm2/state.h"
 
 enum pm2_action {
@@ -26,6 +27,7 @@ struct pm2_plan {
 struct pm2_plan_options {
         bool start_errored; /* apps that were errored are started; else they come back stopped */
         bool keep_extra;    /* apps that the snapshot does not know stay */
+        const struct pm2_refused *refused; /* apps that are left as they are; may be NULL */
 };
 
 int pm2_plan_make(struct pm2_plan *ret, const struct pm2_list *wanted, const struct pm2_list *live,

@@ -23,6 +23,7 @@ struct pm2_register {
         const struct pm2_list *wanted;
         const struct pm2_plan *plan;
         struct pm2_plan_options options;
+        struct pm2_refused *refused;
         uint64_t timeout_us;
         pm2_register_progress progress;
         pm2_register_done done;
@@ -147,6 +148,10 @@ static void on_registered(void *userdata, int r, json_t *answer, const struct er
                 self->at = step->id < 0 ? self->at + 1 : self->at;
         }
         step_end(step);
+        if (r == -EREMOTEIO && index != SIZE_MAX) {
+                r = pm2_refused_add(self->refused, self->wanted->apps[index].pm_id, &error);
+                r = r < 0 ? r : -EAGAIN;
+        }
         if (r < 0) {
                 if (index != SIZE_MAX)
                         error_prefix(&error, r, "registering app %s", self->wanted->apps[index].name);
@@ -182,7 +187,7 @@ static void on_filler_gone(void *userdata, int r, json_t *answer, const struct e
         pm2_register *self = step->self;
 
         step_end(step);
-        if (r < 0)
+        if (r < 0 && r != -EREMOTEIO) /* one that stays is seen in the end */
                 fail(self, r, error);
         advance(self);
 }
@@ -277,8 +282,9 @@ static void advance(pm2_register *self)
 }
 
 int pm2_register_new(pm2_register **ret, pm2_client *client, const struct pm2_list *wanted,
-                     const struct pm2_plan *plan, const struct pm2_plan_options *options, uint64_t timeout_us,
-                     pm2_register_progress progress, pm2_register_done done, void *userdata)
+                     const struct pm2_plan *plan, const struct pm2_plan_options *options,
+                     struct pm2_refused *refused, uint64_t timeout_us, pm2_register_progress progress,
+                     pm2_register_done done, void *userdata)
 {
         cleanup_with(pm2_register_freep) pm2_register *self = calloc(1, sizeof(*self));
 
@@ -288,6 +294,7 @@ int pm2_register_new(pm2_register **ret, pm2_client *client, const struct pm2_li
                                .wanted = wanted,
                                .plan = plan,
                                .options = *options,
+                               .refused = refused,
                                .timeout_us = timeout_us,
                                .progress = progress,
                                .done = done,

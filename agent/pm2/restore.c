@@ -26,6 +26,12 @@
 #define ATTEMPTS       4 /* beginnings, after somebody else changed the list or killed the daemon */
 #define BEGIN_AGAIN_US (1 * USEC_PER_SEC)
 
+/* A removal or a stop under way. */
+struct taking_off {
+        pm2_restore *self;
+        int64_t pm_id;
+};
+
 struct pm2_restore {
         sd_event *event;
         sd_bus *bus;
@@ -44,7 +50,10 @@ struct pm2_restore {
         struct pm2_list live;
         struct pm2_plan plan;
         unsigned attempts;
-        size_t removing; /* removals and stops under way */
+        struct pm2_refused refused; /* apps that are left as they are */
+        size_t refused_before;      /* how many, when it began this time */
+        struct taking_off *taking_off;
+        size_t taking_off_count, removing; /* removals and stops, and those under way */
         pm2_register *registering;
         const enum pm2_entry *entries; /* of registering */
         pm2_place *placing;
@@ -73,10 +82,11 @@ static void drop_work(pm2_restore *self)
         self->settling = pm2_settle_free(self->settling);
         pm2_plan_clear(&self->plan);
         pm2_list_clear(&self->live);
+        free(TAKE(self->taking_off));
         free(TAKE(self->chosen));
         free(TAKE(self->starts));
         free(TAKE(self->settles));
-        self->start_count = self->settle_count = 0;
+        self->start_count = self->settle_count = self->taking_off_count = self->removing = 0;
 }
 
 pm2_restore *pm2_restore_free(pm2_restore *self)
@@ -87,6 +97,7 @@ pm2_restore *pm2_restore_free(pm2_restore *self)
         sd_event_source_disable_unref(self->begin);
         sd_bus_unref(self->bus);
         sd_event_unref(self->event);
+        pm2_refused_clear(&self->refused);
         pm2_outcome_clear(&self->result.outcome);
         free(self);
         return NULL;
@@ -110,6 +121,7 @@ static bool begin_again(pm2_restore *self, int r)
         if ((r != -ECONNRESET && r != -ENOTCONN && r != -EPIPE) || ++self->attempts >= ATTEMPTS)
                 return false;
         drop_work(self);
+        pm2_refused_clear(&self->refused); /* by the other daemon */
         self->result.daemon_started = false;
         return begin_later(self, BEGIN_AGAIN_US) >= 0;
 }
@@ -145,11 +157,16 @@ static void tell(pm2_restore *self, uint64_t done, uint64_t total, const char *f
 /* PM2's own refusal says more than that the app does not run. */
 static void name_refusals(pm2_restore *self)
 {
-        for (size_t i = 0; i < self->start_count; i++)
-                for (size_t k = 0; k < self->settle_count; k++)
-                        if (self->starts[i].failed && self->settles[k].pm_id == self->starts[i].app->pm_id)
-                                text_copy_cut(self->settles[k].reason, sizeof(self->settles[k].reason),
-                                              self->starts[i].reason);
+        for (size_t k = 0; k < self->settle_count; k++) {
+                struct pm2_settle_item *item = &self->settles[k];
+                const char *reason = pm2_refused_reason(&self->refused, item->pm_id);
+
+                for (size_t i = 0; i < self->start_count && !reason; i++)
+                        if (self->starts[i].failed && item->pm_id == self->starts[i].app->pm_id)
+                                reason = self->starts[i].reason;
+                if (reason)
+                        text_copy_cut(item->reason, sizeof(item->reason), reason);
+        }
 }
 
 static int name_unready(pm2_restore *self)
@@ -243,6 +260,8 @@ static int start(pm2_restore *self)
         for (size_t i = 0; i < wanted->count; i++) {
                 enum pm2_action action = self->plan.actions[i];
 
+                if (pm2_refused_reason(&self->refused, wanted->apps[i].pm_id))
+                        continue;
                 if (action == PM2_START ||
                     (action == PM2_ADD && pm2_plan_runs(&wanted->apps[i], &self->plan_options)))
                         self->starts[self->start_count++] =
@@ -272,12 +291,13 @@ static int park(pm2_restore *self)
         size_t count = 0;
 
         for (size_t i = 0; i < wanted->count; i++)
-                if (self->entries[i] == PM2_ENTRY_PARK)
+                if (self->entries[i] == PM2_ENTRY_PARK &&
+                    !pm2_refused_reason(&self->refused, wanted->apps[i].pm_id))
                         self->chosen[count++] = &wanted->apps[i];
         if (count == 0)
                 return start(self);
         tell(self, 0, count, "registering %zu stopped apps at ids that have passed", count);
-        return pm2_park_new(&self->parking, self->event, self->client, self->chosen, count,
+        return pm2_park_new(&self->parking, self->event, self->client, self->chosen, count, &self->refused,
                             self->options.call_timeout_us, on_parked, self);
 }
 
@@ -306,22 +326,34 @@ static int place(pm2_restore *self)
         if (count == 0)
                 return park(self);
         tell(self, 0, count, "placing %zu apps at ids that have passed, or to be watched", count);
-        return pm2_place_new(&self->placing, self->client, self->chosen, count, self->options.call_timeout_us,
-                             on_placed, self);
+        return pm2_place_new(&self->placing, self->client, self->chosen, count, &self->refused,
+                             self->options.call_timeout_us, on_placed, self);
 }
 
 /* --- registering -------------------------------------------------------------------------------------- */
 
 static int begin(pm2_restore *self, struct error *error);
 
+static int look_again(pm2_restore *self, struct error *error)
+{
+        drop_work(self);
+        *error = (struct error){0};
+        return begin(self, error);
+}
+
+/* The plan is to be made anew, without them. */
+static bool is_refused_more(const pm2_restore *self)
+{
+        return self->refused.count > self->refused_before;
+}
+
 static void on_registered(void *userdata, int r, const enum pm2_entry *entries, const struct error *cause)
 {
         pm2_restore *self = userdata;
         struct error error = cause ? *cause : (struct error){0};
 
-        if (r == -EAGAIN && ++self->attempts < ATTEMPTS) {
-                drop_work(self); /* and look again */
-                r = begin(self, &error);
+        if (r == -EAGAIN && (is_refused_more(self) || ++self->attempts < ATTEMPTS)) {
+                r = look_again(self, &error);
         } else if (r == 0) {
                 self->result.registered_us = time_monotonic_us() - self->begun;
                 self->entries = entries;
@@ -342,30 +374,39 @@ static void on_register_progress(void *userdata, size_t done, size_t total)
 static int register_all(pm2_restore *self)
 {
         return pm2_register_new(&self->registering, self->client, &self->snapshot->list, &self->plan,
-                                &self->plan_options, self->options.call_timeout_us, on_register_progress,
-                                on_registered, self);
+                                &self->plan_options, &self->refused, self->options.call_timeout_us,
+                                on_register_progress, on_registered, self);
 }
 
 /* --- taking off what does not belong ------------------------------------------------------------------ */
 
-static void on_removed(void *userdata, int r, json_t *answer, const struct error *error)
+static void on_taken_off(void *userdata, int r, json_t *answer, const struct error *cause)
 {
-        pm2_restore *self = userdata;
+        struct taking_off *taking_off = userdata;
+        pm2_restore *self = taking_off->self;
+        struct error error = cause ? *cause : (struct error){0};
 
         self->removing--;
+        if (pm2_refusal_of(r, cause) == PM2_REFUSAL_GONE)
+                r = 0; /* somebody was quicker */
+        else if (r == -EREMOTEIO)
+                r = pm2_refused_add(&self->refused, taking_off->pm_id, cause);
         if (r == 0 && self->removing == 0)
-                r = register_all(self);
+                r = is_refused_more(self) ? look_again(self, &error) : register_all(self);
         if (r < 0)
-                fail(self, r, error);
+                fail(self, r, &error);
 }
 
 static int take_off(pm2_restore *self, const char *method, int64_t id)
 {
         const struct pm2_app *app = pm2_list_find(&self->live, id);
         uint64_t timeout = self->options.call_timeout_us + (app ? app->kill_timeout_ms * USEC_PER_MSEC : 0);
-        int r = pm2_client_call(self->client, method, json_pack("[I]", (json_int_t)id), timeout, on_removed,
-                                self);
+        struct taking_off *taking_off = &self->taking_off[self->taking_off_count++];
+        int r;
 
+        *taking_off = (struct taking_off){self, id};
+        r = pm2_client_call(self->client, method, json_pack("[I]", (json_int_t)id), timeout, on_taken_off,
+                            taking_off);
         if (r == 0)
                 self->removing++;
         return r;
@@ -380,6 +421,10 @@ static int carry_out(pm2_restore *self)
              "%zu to register, %zu to start, %zu to stop, %zu to remove, %zu as they were",
              self->plan.add_count, self->plan.start_count, self->plan.stop_count, self->plan.removal_count,
              self->plan.keep_count);
+        self->taking_off =
+                calloc(self->plan.removal_count + self->plan.stop_count + 1, sizeof(*self->taking_off));
+        if (!self->taking_off)
+                return -ENOMEM;
         for (size_t i = 0; i < self->plan.removal_count && r == 0; i++) {
                 json_int_t id = self->plan.removals[i];
 
@@ -410,6 +455,7 @@ static void on_live(void *userdata, int r, json_t *answer, const struct error *c
                 self->result.kept = self->plan.keep_count;
                 self->result.added = self->plan.add_count;
                 self->result.removed += self->plan.removal_count;
+                self->refused_before = self->refused.count;
                 r = carry_out(self);
         }
         if (r < 0)
@@ -537,6 +583,7 @@ int pm2_restore_new(pm2_restore **ret, sd_event *event, sd_bus *bus, const struc
                               .begun_clock = time_realtime_us()};
         self->plan_options.start_errored = options->start_errored;
         self->plan_options.keep_extra = options->keep_extra;
+        self->plan_options.refused = &self->refused;
         if (self->options.settle_us == 0)
                 self->options.settle_us = 10 * USEC_PER_SEC;
         if (self->options.call_timeout_us == 0)

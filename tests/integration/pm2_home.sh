@@ -62,9 +62,10 @@ user() {
         fi
         install -d -o "$1" "$work/$1"
 }
+also=() # more for its environment
 pm2() {
         (cd "$apps" && "${as[@]}" env -i "PATH=$(dirname "$pm2"):$PATH" "HOME=$(dirname "$home")" "PM2_HOME=$home" \
-                "DAEMON_SECRET=a 'b' \"c\"" PM2_DISABLE_VERSION_CHECK=1 "$pm2" "$@") >"$work/pm2.out" 2>&1 </dev/null ||
+                "DAEMON_SECRET=a 'b' \"c\"" PM2_DISABLE_VERSION_CHECK=1 "${also[@]}" "$pm2" "$@") >"$work/pm2.out" 2>&1 </dev/null ||
                 { cat "$work/pm2.out" >&2; fail "pm2 $*"; }
 }
 # drive EXIT VERB...: runs the driver, which has to end with EXIT; or, where that is "any", with anything.

@@ -185,6 +185,80 @@ drive 3 restore refused "$settle"
 has '^failed refused \(0\): PM2 refused restartProcessId: .*ENOENT.*logs/out'
 has 'expected=2 as-saved=1 wanted=2 online=1'
 
+# The real daemon, that refuses what it is told to: it reads a word for a method and an app's name from a file.
+case_name="PM2 refuses something for one app"
+cat >"$apps/refuse.js" <<'EOF2'
+const fs = require('fs'), load = require('module')._load, faults = process.env.PM2_HOME + '/faults';
+require('module')._load = function (request) {
+        const God = load.apply(this, arguments);
+        if (request !== './God' || God.faulty) return God;
+        God.faulty = true;
+        const has = (method, name) => fs.existsSync(faults) && fs.readFileSync(faults, 'utf8').split('\n').includes(method + ' ' + name);
+        const nameOf = id => God.clusters_db[id] ? God.clusters_db[id].pm2_env.name : '';
+        for (const method of ['prepare', 'deleteProcessId', 'stopProcessId', 'startWatch']) {
+                const real = God[method];
+                God[method] = function (a, b, c) {
+                        const callback = c || b;
+                        const name = method === 'prepare' ? a.name : nameOf(method === 'startWatch' ? b.id : a);
+                        if (has(method, name)) return callback(new Error('no room for ' + name));
+                        /* Somebody else is a moment quicker. */
+                        if (has('gone', name)) return real.call(God, a, () => real.call(God, a, callback));
+                        return real.apply(God, arguments);
+                };
+        }
+        return God;
+};
+EOF2
+fresh
+mkdir -p "$apps/here"
+for name in gone kept none placed stays; do
+        echo "{script: './good.js', name: '$name', watch: $([[ $name != placed ]] && echo false || echo "['./here']")},"
+done | { echo "module.exports = {apps: ["; cat; echo "]};"; } >"$apps/ecosystem.config.js"
+also=("NODE_OPTIONS=--require $apps/refuse.js")
+pm2 start ecosystem.config.js
+drive 0 save faulty
+pm2 start good.js --name kept-too
+pm2 start good.js --name gone-too
+drive 0 save more
+drive 0 restore faulty "$settle"
+drive 0 restore more "$settle"
+printf '%s\n' 'gone gone-too' 'deleteProcessId kept-too' >"$home/faults"
+drive 4 restore faulty "$settle"
+has 'expected=5 as-saved=5 wanted=5 online=5 '
+has '^kept-too \(5\): extra$'
+has_not '^gone-too'
+# The same, of apps that are to come back.
+rm "$home/faults"
+drive 0 restore faulty "$settle"
+for name in gone kept; do
+        (cd "$apps" && env -i "PATH=$PATH" "PM2_HOME=$home" HOME="$work/root" OTHER=yes "$pm2" restart "$name" --update-env) >/dev/null
+done
+printf '%s\n' 'gone gone' 'deleteProcessId kept' >"$home/faults"
+drive 4 restore faulty "$settle"
+has 'expected=5 as-saved=4 wanted=5 online=5 '
+has '^kept \(1\): env was'
+# One that cannot be registered, and one that cannot be placed.
+rm "$home/faults"
+drive 0 stop end
+pm2 ping
+also=()
+printf '%s\n' 'prepare none' 'startWatch placed' >"$home/faults"
+drive 3 restore faulty "$settle"
+has 'expected=5 as-saved=3 wanted=5 online=3 '
+has '^failed none \(2\): PM2 refused prepare: no room for none'
+has '^failed placed \(3\): PM2 refused startWatch: no room for placed'
+# One that cannot be parked.
+rm "$home/faults"
+drive 0 restore faulty "$settle"
+pm2 stop gone none
+drive 0 save parked
+pm2 delete gone none
+echo 'prepare none' >"$home/faults"
+drive 4 restore parked "$settle"
+has 'expected=5 as-saved=4 wanted=3 online=3 stopped=1 '
+has '^none \(2\): missing$'
+rm "$home/faults"
+
 case_name="restart counts, and what PM2 draws anew"
 fresh
 pm2 start good.js --name counted

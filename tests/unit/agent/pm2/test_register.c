@@ -5,6 +5,7 @@
 
 #include "agent/pm2/amp.h"
 #include "agent/pm2/register.h"
+#include "common/base/text.h"
 #include "tests/unit/agent/pm2/stand_in.h"
 
 struct lab {
@@ -12,6 +13,7 @@ struct lab {
         struct buffer in;
         /* the stand-in */
         int64_t next_id;
+        const char *refuse;                        /* the name of one that is refused */
         unsigned prepared, intruder_at, intruders; /* before which registration how many come in */
         char said[512];                            /* what was asked: "name@id", "-id" */
         size_t said_size;
@@ -19,6 +21,7 @@ struct lab {
         bool ended;
         int result;
         enum pm2_entry entries[8];
+        struct pm2_refused refused;
         size_t count;
 };
 
@@ -29,10 +32,9 @@ static void say(struct lab *lab, const char *name, int64_t id)
                                            "%s%s%lld ", name ? name : "", name ? "@" : "-", (long long)id);
 }
 
-static void answer(struct lab *lab, json_t *value, const struct amp_argument *id)
+static void answer(struct lab *lab, json_t *reply, const struct amp_argument *id)
 {
         cleanup_buffer struct buffer out = {0};
-        json_t *reply = json_pack("{s:[o]}", "args", value);
         char *text = json_dumps(reply, JSON_COMPACT), body[512];
         struct amp_argument arguments[2];
 
@@ -56,17 +58,21 @@ static void serve(struct lab *lab, const struct amp_message *message)
         args = json_object_get(call, "args");
         if (strcmp(json_text(call, "method"), "deleteProcessId") == 0) {
                 say(lab, NULL, json_integer_value(json_array_get(args, 0)));
-                answer(lab, json_object(), &message->arguments[1]);
+                answer(lab, json_pack("{s:[{}]}", "args"), &message->arguments[1]);
                 return;
         }
         assert_string_equal(json_text(call, "method"), "prepare");
         env = json_array_get(args, 0);
         assert_string_equal(json_text(env, "status"), "stopped");
         assert_null(json_object_get(env, "pm_pid_path")); /* of no app here: PM2 unlinks what stands there */
+        if (text_equal(json_text(env, "name"), lab->refuse)) {
+                answer(lab, json_pack("{s:s}", "error", "no room"), &message->arguments[1]);
+                return;
+        }
         if (lab->prepared++ == lab->intruder_at)
                 lab->next_id += lab->intruders;
         say(lab, json_text(env, "name"), lab->next_id);
-        answer(lab, json_pack("[{s:{s:I}}]", "pm2_env", "pm_id", (json_int_t)lab->next_id++),
+        answer(lab, json_pack("{s:[[{s:{s:I}}]]}", "args", "pm2_env", "pm_id", (json_int_t)lab->next_id++),
                &message->arguments[1]);
 }
 
@@ -105,6 +111,7 @@ static int tear_down(void **state)
 
         stand_in_close(&lab->pm2);
         buffer_clear(&lab->in);
+        pm2_refused_clear(&lab->refused);
         free(lab);
         return 0;
 }
@@ -121,15 +128,15 @@ static void on_registered(void *userdata, int r, const enum pm2_entry *entries, 
 
 static void run(struct lab *lab, const char *wanted, const char *live)
 {
-        static const struct pm2_plan_options options = {0};
+        const struct pm2_plan_options options = {.refused = &lab->refused};
         struct pm2_list a = list_of(wanted), b = list_of(live);
         struct pm2_plan plan = {0};
         pm2_register *object = NULL;
 
         lab->count = a.count;
         assert_int_equal(pm2_plan_make(&plan, &a, &b, &options), 0);
-        assert_int_equal(pm2_register_new(&object, lab->pm2.client, &a, &plan, &options, 5000000, NULL,
-                                          on_registered, lab),
+        assert_int_equal(pm2_register_new(&object, lab->pm2.client, &a, &plan, &options, &lab->refused,
+                                          5000000, NULL, on_registered, lab),
                          0);
         while (!lab->ended)
                 assert_true(sd_event_run(lab->pm2.event, 5000000) > 0);
@@ -184,11 +191,31 @@ static void test_unknown_sequence(void **state)
         assert_int_equal(lab->entries[5], PM2_ENTRY_PLAIN);
 }
 
+/* Its place is a gap then, and the others get their ids. */
+static void test_one_is_refused(void **state)
+{
+        struct lab *lab = *state;
+
+        lab->refuse = "app1";
+        run(lab, "[" ONLINE(0) "," ONLINE(1) "," ONLINE(2) "]", "[]");
+        assert_int_equal(lab->result, -EAGAIN);
+        assert_non_null(strstr(pm2_refused_reason(&lab->refused, 1), "no room"));
+        assert_null(pm2_refused_reason(&lab->refused, 2));
+        lab->said_size = 0;
+        lab->next_id = 0;
+        lab->ended = false;
+        run(lab, "[" ONLINE(0) "," ONLINE(1) "," ONLINE(2) "]", "[]");
+        assert_int_equal(lab->result, 0);
+        assert_string_equal(lab->said, "app0@0 muster-filler@1 app2@2 -1 ");
+        assert_int_equal(lab->entries[1], PM2_ENTRY_NONE);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_gaps, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_somebody_else, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_one_is_refused, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_unknown_sequence, set_up, tear_down),
         };
 
