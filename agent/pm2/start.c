@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "agent/pm2/process.h"
+#include "agent/pm2/refusal.h"
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
@@ -16,6 +17,8 @@
 #define TRIES        4
 #define TRY_AGAIN_US (300 * USEC_PER_MSEC)
 #define READY_US     (3 * USEC_PER_SEC) /* as PM2 waits for "ready" where the app does not say how long */
+#define STILL_US                                                                                             \
+        (10 * USEC_PER_SEC) /* beyond its kill_timeout: PM2's own, and until what is killed has gone */
 
 enum phase { WAITS, CALLED, COMES_UP, ENDED };
 
@@ -24,6 +27,7 @@ struct start {
         struct pm2_start_item *item;
         enum phase phase;
         unsigned tries;
+        uint64_t still_since; /* PM2 first said that its last process is still there; 0: never */
         uint64_t not_before, called, answered;
         pid_t pid;
         struct process_rest rest;
@@ -65,9 +69,13 @@ static void finish(pm2_start *self, int r, const struct error *error)
         self->done(self->userdata, r, error);
 }
 
-static void start_ended(struct start *start)
+/* came_up: how long that took tells something about the host; a refusal or an end at once does not. */
+static void start_ended(struct start *start, bool came_up)
 {
-        wave_end(&start->self->wave, time_monotonic_us() - start->called);
+        if (came_up)
+                wave_end(&start->self->wave, time_monotonic_us() - start->called);
+        else
+                wave_cancel(&start->self->wave);
         start->phase = ENDED;
         start->self->ended++;
 }
@@ -80,10 +88,21 @@ static pid_t pid_of(json_t *answer)
         return pid > 0 && pid <= INT32_MAX ? (pid_t)pid : (pid_t)0;
 }
 
+/* What is still being stopped has its kill_timeout for that. */
+static bool is_tried_again(struct start *start, enum pm2_refusal refusal)
+{
+        uint64_t now = time_monotonic_us();
+
+        if (refusal != PM2_REFUSAL_LIVES)
+                return ++start->tries < TRIES;
+        if (start->still_since == 0)
+                start->still_since = now;
+        return now - start->still_since < start->item->app->kill_timeout_ms * USEC_PER_MSEC + STILL_US;
+}
+
 static void refused(struct start *start, int r, const struct error *error)
 {
-        /* "Process with pid … already exists": it is still being stopped. */
-        if (++start->tries < TRIES) {
+        if (is_tried_again(start, pm2_refusal_of(r, error))) {
                 wave_cancel(&start->self->wave);
                 start->phase = WAITS;
                 start->not_before = time_monotonic_us() + TRY_AGAIN_US;
@@ -91,7 +110,7 @@ static void refused(struct start *start, int r, const struct error *error)
         }
         start->item->failed = true;
         text_copy_cut(start->item->reason, sizeof(start->item->reason), error_text(error, r));
-        start_ended(start);
+        start_ended(start, false);
 }
 
 /* PM2 answers when the app has said "ready", or when it has waited in vain; it takes both for online. */
@@ -139,16 +158,15 @@ static int call(struct start *start)
         return 0;
 }
 
-/* Whether it has come up, gone, or been given enough time. */
-static bool has_settled(struct start *start, uint64_t now)
+/* Ends it where it has come up, gone, or been given enough time. */
+static void look(struct start *start, uint64_t now)
 {
         struct process_fact fact;
 
-        if (start->pid == 0 || now - start->answered > COMING_UP_US)
-                return true;
-        if (process_read(start->pid, &fact) < 0 || fact.state == 'Z')
-                return true;
-        return process_rest_sample(&start->rest, &fact);
+        if (start->pid == 0 || process_read(start->pid, &fact) < 0 || fact.state == 'Z')
+                start_ended(start, false);
+        else if (now - start->answered > COMING_UP_US || process_rest_sample(&start->rest, &fact))
+                start_ended(start, true);
 }
 
 /* Looks at those that are coming up and starts as many as there is room for. */
@@ -157,8 +175,8 @@ static int work(pm2_start *self)
         uint64_t now = time_monotonic_us();
 
         for (size_t i = 0; i < self->count; i++)
-                if (self->starts[i].phase == COMES_UP && has_settled(&self->starts[i], now))
-                        start_ended(&self->starts[i]);
+                if (self->starts[i].phase == COMES_UP)
+                        look(&self->starts[i], now);
         for (size_t i = 0; i < self->count && wave_room(&self->wave) > 0; i++) {
                 int r;
 

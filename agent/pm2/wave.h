@@ -22,5 +22,5 @@ void wave_init(struct wave *wave, unsigned processors, unsigned most);
 unsigned wave_room(const struct wave *wave);
 void wave_begin(struct wave *wave);
 void wave_end(struct wave *wave, uint64_t took_us);
-/* A start that was refused: it tells nothing about the host. */
+/* A start that was refused, or ended at once: it tells nothing about the host. */
 void wave_cancel(struct wave *wave);

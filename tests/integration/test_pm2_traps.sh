@@ -114,6 +114,21 @@ grep -oE '1 of 2 processes have ended .[0-9]+ of [0-9]+' "$work/err" >"$work/tol
 [[ $(wc -l <"$work/told") -ge 2 ]] || fail "the time that an app has is not told: $(cat "$work/err")"
 [[ $(tail -n 1 "$work/told" | grep -oE '[0-9]+$') -ge 15000 ]] || fail "its kill_timeout is not counted in: $(cat "$work/told")"
 
+case_name="an app that is still being stopped"
+fresh
+pm2 start late.js --name late --kill-timeout 5000
+rm -f "$home/late.up"
+pm2 restart late
+appears "$home/late.up"
+drive 0 save stopping
+pm2 stop late &
+stopping=$!
+wait_for ' late stopping '
+drive 0 restore stopping "$settle"
+has 'as-saved=1 wanted=1 online=1 .* kept=0 added=0'
+wait "$stopping"
+wait_for ' late online '
+
 case_name="a process that cannot be killed"
 mkdir "$work/silent"
 python3 tests/integration/silent_fs.py "$work/silent" >"$work/silent.out" 2>&1 &
@@ -313,6 +328,22 @@ drive 0 restore cluster "$settle"
 drive 4 diff nothing
 has '^cluster \([0-9]+\): extra$'
 sha256sum <"$home/dump.pm2" | cmp -s - "$work/dump" || fail "PM2's dump was changed"
+drive 0 stop end
+
+case_name="no more at once than allowed"
+echo 'const fs = require("fs"), at = process.env.PM2_HOME + "/at-once", end = Date.now() + 500;
+fs.appendFileSync(at, Date.now() + " 1\n"); while (Date.now() < end); fs.appendFileSync(at, Date.now() + " -1\n");
+setInterval(() => {}, 1000);' >"$apps/busy.js"
+fresh
+pm2 start busy.js --name busy -i 6
+drive 0 save busy
+together() {
+        sort -n "$home/at-once" | awk '{ now += $2; if (now > most) most = now } END { print most, NR }'
+}
+drive 0 stop end
+rm "$home/at-once"
+drive 0 restore busy "$settle" at-once=2
+[[ $(together) == [12]" 12" ]] || fail "at once, and lines: $(together)"
 drive 0 stop end
 
 case_name="somebody else registers apps meanwhile"
