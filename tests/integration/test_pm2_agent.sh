@@ -109,6 +109,42 @@ has '^online=2$'
 has '^done: 3 of 3 apps as saved, 2 online, 1 stopped'
 grep -q 'registering' "$work/err" || fail "no progress was told"
 
+case_name="save while apps are being restarted"
+echo 'const fs = require("fs"), at = process.env.PM2_HOME + "/";
+process.on("SIGINT", () => { if (fs.existsSync(at + "leave")) process.exit(0); }); setInterval(() => {}, 1000);
+fs.writeFileSync(at + process.env.name + ".up", "");' >"$work/late.js"
+start_late() { # NAME KILL-TIMEOUT
+        pm2 start late.js --name "$1" --kill-timeout "$2"
+        for _ in $(seq 200); do
+                [[ ! -e $home/$1.up ]] || return 0
+                sleep 0.05
+        done
+        fail "$1 does not come up"
+}
+restart_late() { # NAME: until PM2 stops it for that
+        (cd "$work" && exec env -i "PATH=$PATH" "HOME=$work" "PM2_HOME=$home" PM2_DISABLE_VERSION_CHECK=1 pm2 restart "$1") >/dev/null 2>&1 &
+        restarting=$!
+        for _ in $(seq 200); do
+                drive 0 probe
+                ! grep -q " $1 stopping " "$work/out" || return 0
+                sleep 0.05
+        done
+        fail "$1 is not stopped"
+}
+start_late restarted 3000
+restart_late restarted
+drive 0 op save two
+has '^done: saved: 4 apps, 3 online, 1 stopped, 0 errored$'
+wait "$restarting"
+start_late late 600000
+restart_late late
+drive 0 op save three
+has '^done: saved: 5 apps, 3 online, 1 stopped, 0 errored; 1 were still being stopped, and come back stopped, first: late \(4\)$'
+touch "$home/leave"
+kill -9 "$(cat "$home"/pids/late-4.pid)"
+wait "$restarting"
+pm2 delete late restarted
+
 case_name="an app that does not come back"
 drive 0 op stop one
 touch "$work/broken"
