@@ -8,8 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "common/base/cleanup.h"
+#include "common/base/time.h"
 
 #define CALM_SAMPLES 2
 
@@ -49,6 +52,19 @@ int process_read(pid_t pid, struct process_fact *ret)
         text[n] = '\0';
         *ret = (struct process_fact){.pid = pid};
         return parse_stat(text, ret);
+}
+
+uint64_t process_age_us(const struct process_fact *fact)
+{
+        long ticks = sysconf(_SC_CLK_TCK); /* a second */
+        uint64_t started, now;
+        struct timespec time;
+
+        clock_gettime(CLOCK_BOOTTIME, &time);
+        now = (uint64_t)time.tv_sec * USEC_PER_SEC + (uint64_t)time.tv_nsec / 1000;
+        started = fact->started / (uint64_t)ticks * USEC_PER_SEC +
+                  fact->started % (uint64_t)ticks * USEC_PER_SEC / (uint64_t)ticks;
+        return now > started ? now - started : 0;
 }
 
 static int compare_pids(const void *a, const void *b)

@@ -17,6 +17,9 @@ struct process_fact {
 /* One process, from /proc/PID/stat. -ESRCH: there is none. */
 int process_read(pid_t pid, struct process_fact *ret);
 
+/* How long ago it was started, by the kernel's clock, which nobody sets. */
+uint64_t process_age_us(const struct process_fact *fact);
+
 /* All processes of the host, by pid. The caller frees *ret. */
 int process_read_all(struct process_fact **ret, size_t *ret_count);
 

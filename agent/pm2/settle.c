@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/pm2/process.h"
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
@@ -52,8 +53,8 @@ static void failed(struct pm2_settle_item *item, uint64_t now_us)
                 item->state = PM2_FAILED;
 }
 
-static void look_at_status(struct pm2_settle_item *item, const struct pm2_brief *app, uint64_t settle_us,
-                           uint64_t now_us, uint64_t clock_us)
+static void look_at_status(struct pm2_settle_item *item, const struct pm2_brief *app, uint64_t age_us,
+                           uint64_t settle_us, uint64_t now_us)
 {
         uint32_t restarts = app->restarts - item->first_restarts;
         char length[32];
@@ -61,7 +62,7 @@ static void look_at_status(struct pm2_settle_item *item, const struct pm2_brief 
         switch (app->status) {
         case PM2_ONLINE:
                 item->failed_since = 0;
-                if (clock_us >= app->uptime_us + settle_us)
+                if (age_us >= settle_us)
                         item->state = PM2_SETTLED;
                 time_duration_text(length, sizeof(length), settle_us);
                 snprintf(item->reason, sizeof(item->reason), "restarts: %u so far, never up for %s", restarts,
@@ -88,8 +89,8 @@ static void look_at_status(struct pm2_settle_item *item, const struct pm2_brief 
         }
 }
 
-void pm2_settle_look(struct pm2_settle_item *item, const struct pm2_brief *app, uint64_t settle_us,
-                     uint64_t now_us, uint64_t clock_us)
+void pm2_settle_look(struct pm2_settle_item *item, const struct pm2_brief *app, uint64_t age_us,
+                     uint64_t settle_us, uint64_t now_us)
 {
         item->state = PM2_UNSETTLED;
         if (!app) {
@@ -98,10 +99,11 @@ void pm2_settle_look(struct pm2_settle_item *item, const struct pm2_brief *app, 
                 return;
         }
         if (!item->seen || app->restarts < item->first_restarts) {
-                item->first_restarts = app->restarts;
+                /* Of one that was given up before anybody looked, all of them count. */
+                item->first_restarts = app->status == PM2_ERRORED ? 0 : app->restarts;
                 item->seen = true;
         }
-        look_at_status(item, app, settle_us, now_us, clock_us);
+        look_at_status(item, app, age_us, settle_us, now_us);
 }
 
 /* The callee may free it: nothing is touched after. */
@@ -121,16 +123,26 @@ static void on_list(void *userdata, int r, json_t *answer, const struct error *c
         finish(self, r, &error);
 }
 
+static uint64_t age_of(const struct pm2_brief *app)
+{
+        struct process_fact fact;
+
+        if (!app || app->pid <= 1 || process_read(app->pid, &fact) < 0 || fact.state == 'Z')
+                return 0;
+        return process_age_us(&fact);
+}
+
 /* How many are neither settled nor failed. */
 static size_t look_at_all(pm2_settle *self, const struct pm2_brief *apps, size_t count)
 {
-        uint64_t now = time_monotonic_us(), clock = time_realtime_us();
+        uint64_t now = time_monotonic_us();
         size_t open = 0, settled = 0;
 
         for (size_t i = 0; i < self->count; i++) {
                 struct pm2_settle_item *item = &self->items[i];
+                const struct pm2_brief *app = pm2_brief_find(apps, count, item->pm_id);
 
-                pm2_settle_look(item, pm2_brief_find(apps, count, item->pm_id), self->settle_us, now, clock);
+                pm2_settle_look(item, app, age_of(app), self->settle_us, now);
                 open += item->state == PM2_UNSETTLED;
                 settled += item->state == PM2_SETTLED;
         }

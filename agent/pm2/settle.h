@@ -1,7 +1,8 @@
 /* Waiting until apps that are to run do so and have not restarted for a while. Used by restore and verify.
  *
- * An app is settled when it is online and its last start is long enough ago; one that PM2 gave up on, that
- * stopped by itself or is gone has failed, once it was seen so for a moment. */
+ * An app is settled when it is online and its process is old enough, by the kernel's word: PM2 knows the
+ * start only by the clock, which may have been set since. One that PM2 gave up on, that stopped by itself or
+ * is gone has failed, once it was seen so for a moment. */
 #pragma once
 
 #include "agent/pm2/client.h"
@@ -36,6 +37,7 @@ pm2_settle *pm2_settle_free(pm2_settle *self);
 /* A limit that fits: several times as long as one app needs to settle. */
 uint64_t pm2_settle_limit(uint64_t settle_us);
 
-/* One reading of one item. app NULL: it is not in the list. now_us is monotonic, clock_us realtime. Pure. */
-void pm2_settle_look(struct pm2_settle_item *item, const struct pm2_brief *app, uint64_t settle_us,
-                     uint64_t now_us, uint64_t clock_us);
+/* One reading of one item. app NULL: it is not in the list. age_us: of its process, 0 where there is none.
+ * now_us is monotonic. Pure. */
+void pm2_settle_look(struct pm2_settle_item *item, const struct pm2_brief *app, uint64_t age_us,
+                     uint64_t settle_us, uint64_t now_us);

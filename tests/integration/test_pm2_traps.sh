@@ -180,13 +180,22 @@ case_name="PM2 says online, and the app dies later"
 echo 'setTimeout(() => { console.error("lost Redis"); process.exit(1); }, 700); setInterval(() => {}, 1000);' >"$apps/later.js"
 cp "$apps/good.js" "$apps/now.js"
 echo "module.exports = {apps: [{name: 'dies', script: './now.js', max_restarts: 2, min_uptime: 5000}]};" >"$apps/ecosystem.config.js"
-pm2 start ecosystem.config.js
-drive 0 save dies
-drive 0 stop end
-cp "$apps/later.js" "$apps/now.js"
-drive 3 restore dies settle=1500
-has '^failed dies \(0\): errored: PM2 gave up .*log: .*lost Redis'
-has 'as-saved=0 wanted=1 online=0'
+echo 'const now = Date.now; Date.now = () => now() - 3600e3;' >"$apps/early.js"
+for how in right early; do # by the clock that the daemon has: set since then, it says that all have run for an hour
+        cp "$apps/good.js" "$apps/now.js"
+        fresh
+        [[ $how == right ]] || also=("NODE_OPTIONS=--require $apps/early.js")
+        pm2 start ecosystem.config.js
+        also=()
+        drive 0 save "dies-$how"
+        drive 0 stop end
+        cp "$apps/later.js" "$apps/now.js"
+        drive 3 restore "dies-$how" settle=1500
+        has '^failed dies \(0\): errored: PM2 gave up .*log: .*lost Redis'
+        has 'as-saved=0 wanted=1 online=0'
+done
+drive 3 verify dies-early settle=1500
+has '^failed dies \(0\): errored: PM2 gave up after [1-9]'
 
 case_name="PM2 refuses a start, and carries on"
 mkdir "$apps/logs"
