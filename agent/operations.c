@@ -286,7 +286,7 @@ static struct running *running_new(operations *operations, const struct operatio
                 .manager = running,
         };
         if (!running->op.request.deadline_us)
-                running->op.request.deadline_us = operation_type(request->kind)->deadline_us;
+                running->op.request.deadline_us = operation_deadline_us(request->kind, request->settle_us);
         running->report.kind = request->kind;
         running->report.state = OPERATION_ACCEPTED;
         running->report.accepted_us = time_realtime_us();

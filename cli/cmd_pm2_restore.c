@@ -19,7 +19,7 @@
 
 struct restoring {
         const char *service; /* as it was given */
-        bool yes, json;
+        bool yes, json, start_errored;
         struct operations operations;
         char snapshot[80]; /* that is restored: set by the first look */
         char held_by[160]; /* the run that holds the host */
@@ -94,6 +94,7 @@ static int restore(session *session, struct restoring *restoring)
 
         request.service = (char *)restoring->service;
         request.snapshot = restoring->snapshot;
+        request.start_errored = restoring->start_errored;
         session_call(session, "Pm2Restore", &request.base, 0, operations_on_message, &restoring->operations,
                      &ending);
         snprintf(look_at, sizeof(look_at), "muster pm2 diff %s", restoring->service);
@@ -123,12 +124,14 @@ static bool go_on(session *session, const struct restoring *restoring, int *ret_
                                      restoring->held_by);
                 return false;
         }
-        if (restoring->total == 0)
+        if (restoring->total == 0 && !restoring->start_errored)
                 return false;
         if (!restoring->json && restoring->extra)
                 printf("\n%s%u app%s that the snapshot does not know will be deleted\n",
                        restoring->more ? "at least " : "", restoring->extra,
                        restoring->extra == 1 ? "" : "s");
+        if (!restoring->json && restoring->start_errored)
+                puts("\napps that were errored are started");
         return restoring->yes || confirm(session, "restore", "nothing was started", ret_exit);
 }
 
@@ -160,6 +163,7 @@ int pm2_restore(const struct cli *cli, int argc, char **argv)
 {
         struct restoring restoring = {0};
         const struct option list[] = {
+                {"start-errored", &restoring.start_errored, NULL, NULL, "start what was errored too"},
                 {"yes", &restoring.yes, NULL, NULL, "do not ask"},
                 {"json", &restoring.json, NULL, NULL, "as JSON: before, result, remaining; needs --yes"},
         };

@@ -108,7 +108,8 @@ static void on_done(void *userdata, int r, const struct pm2_restore_result *resu
 static int begin(struct op *op, struct error *error)
 {
         struct restoring *self = op->state;
-        struct pm2_restore_options options = {0};
+        struct pm2_restore_options options = {.start_errored = op->request.start_errored,
+                                              .settle_us = op->request.settle_us};
         int r = pm2_target_snapshot(&self->snapshot, &self->target, op, error);
 
         if (r < 0)

@@ -57,7 +57,7 @@ static void fail(struct op *op, int r, const struct error *error)
 static int begin(struct op *op, struct error *error)
 {
         struct verifying *self = op->state;
-        struct pm2_verify_options options = {0};
+        struct pm2_verify_options options = {.settle_us = op->request.settle_us};
         int r = pm2_target_snapshot(&self->snapshot, &self->target, op, error);
 
         if (r < 0)

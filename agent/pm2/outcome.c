@@ -40,15 +40,16 @@ static void quote(struct pm2_failure *failure, const struct pm2_home *home, cons
                 (void)pm2_home_tail(home, app->out_log, since_us, failure->log, sizeof(failure->log));
 }
 
-/* errored that is stopped now is what was promised; so are extra apps that were to be kept. */
+/* errored that is stopped now, or runs where that was asked for, is what was promised; so are extra apps that
+ * were to be kept. */
 static void leave_out_promised(struct pm2_diff *diff, const struct pm2_plan_options *options)
 {
         size_t kept = 0;
 
         for (size_t i = 0; i < diff->count; i++) {
                 const struct pm2_difference *item = &diff->items[i];
-                bool held = !options->start_errored && text_equal(item->what, "status") &&
-                            text_equal(item->before, "errored") && text_equal(item->after, "stopped");
+                bool held = text_equal(item->what, "status") && text_equal(item->before, "errored") &&
+                            text_equal(item->after, options->start_errored ? "online" : "stopped");
                 bool extra = options->keep_extra && text_equal(item->what, "extra");
 
                 if (!held && !extra)

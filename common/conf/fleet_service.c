@@ -426,6 +426,8 @@ int fleet_service_read(struct fleet_building *building, size_t index)
         service->max_lag = 64000000;
         TEXT_COPY(service->spec.address, "127.0.0.1");
         r = read_kind(&reading, map);
+        if (service->spec.kind == SERVICE_PM2)
+                service->hold_us = 10 * USEC_PER_SEC;
         if (r == 0)
                 r = read_keys(&reading, map);
         if (r == 0)

@@ -25,14 +25,14 @@ struct fleet_service {
         size_t host;
         size_t needs[NEEDS_MAX]; /* services, by index */
         size_t need_count;
-        int of;                   /* redis replica: its master's index; -1 none */
-        int same_as;              /* unit with a probe: the redis that must be seen through it; -1 none */
-        double at_least;          /* pm2: the share of apps that must be as saved, 0 to 1; 1 by default */
-        uint64_t hold_us;         /* how long it has to be ready without a break; 2 s by default */
-        uint64_t start_limit_us;  /* the longest wait without progress; 120 s by default */
-        uint64_t reload_limit_us; /* a reload estimate above it is a finding; 10 min by default */
-        uint64_t max_lag;         /* redis replica with of: bytes it may be behind; 64 MB by default */
-        enum failure_policy on_failure;               /* of its steps whose policy says nothing of it */
+        int of;           /* redis replica: its master's index; -1 none */
+        int same_as;      /* unit with a probe: the redis that must be seen through it; -1 none */
+        double at_least;  /* pm2: the share of apps that must be as saved, 0 to 1; 1 by default */
+        uint64_t hold_us; /* how long it has to be ready without a break; 2 s by default, of pm2 10 s */
+        uint64_t start_limit_us;        /* the longest wait without progress; 120 s by default */
+        uint64_t reload_limit_us;       /* a reload estimate above it is a finding; 10 min by default */
+        uint64_t max_lag;               /* redis replica with of: bytes it may be behind; 64 MB by default */
+        enum failure_policy on_failure; /* of its steps whose policy says nothing of it */
         struct step_policy policies[POLICY_KIND_END]; /* by kind of step */
         unsigned line;
 };

@@ -11,6 +11,8 @@
 #define ON(kind)  (1u << (kind))
 #define WITH_UNIT (ON(SERVICE_UNIT) | ON(SERVICE_REDIS) | ON(SERVICE_TILE38))
 
+#define SETTLE_TIMES 7 /* an app that restarts begins anew; more often it is not waited for */
+
 static const struct operation_type types[] = {
         {OPERATION_UNIT_START, "unit.start", WITH_UNIT, SETTLE_REPEAT, 120 * USEC_PER_SEC, 1},
         {OPERATION_UNIT_STOP, "unit.stop", WITH_UNIT, SETTLE_REPEAT, 900 * USEC_PER_SEC, 1},
@@ -39,6 +41,13 @@ const struct operation_type *operation_type_named(const char *name)
                 if (text_equal(types[i].name, name))
                         return &types[i];
         return NULL;
+}
+
+uint64_t operation_deadline_us(enum operation_kind kind, uint64_t settle_us)
+{
+        bool settles = kind == OPERATION_PM2_RESTORE || kind == OPERATION_PM2_VERIFY;
+
+        return operation_type(kind)->deadline_us + (settles ? SETTLE_TIMES * settle_us : 0);
 }
 
 const char *operation_state_name(enum operation_state state)

@@ -65,8 +65,14 @@ struct operation_request {
         char snapshot[NAME_SIZE];
         uint64_t deadline_us; /* a length of time from acceptance, anew with progress; 0: the type's own */
         char boot_id[BOOT_ID_SIZE];
-        bool soft; /* host.reboot: userspace alone */
+        bool soft;          /* host.reboot: userspace alone */
+        bool start_errored; /* pm2.restore: what was errored is started */
+        uint64_t settle_us; /* pm2.restore, pm2.verify: no restart for so long; 0: the agent's default */
 };
+
+/* How long an operation of the kind may stand still, where nothing else says so: the type's own time and,
+ * where it waits for apps to settle, time for that. */
+uint64_t operation_deadline_us(enum operation_kind kind, uint64_t settle_us);
 
 /* 0, or -EINVAL with a text: unknown kind, bad id, a service of the wrong kind, a bad spec,
  * soft what cannot be. */

@@ -4,6 +4,8 @@
 #include "common/base/text.h"
 #include "common/rpc/wire.h"
 
+#define SETTLE_MOST_MS (24 * 3600 * UINT64_C(1000)) /* beyond any hold */
+
 Muster__V1__ServiceSpec *wire_spec(struct wire_arena *arena, const struct service_spec *spec)
 {
         Muster__V1__ServiceSpec *message = wire_alloc(arena, sizeof(*message));
@@ -131,6 +133,8 @@ Muster__V1__OperateRequest *wire_request(struct wire_arena *arena, const struct 
         message->deadline_ms = request->deadline_us / 1000;
         message->boot_id = wire_text(arena, request->boot_id);
         message->soft = request->soft;
+        message->start_errored = request->start_errored;
+        message->settle_ms = request->settle_us / 1000;
         return message;
 }
 
@@ -138,7 +142,8 @@ int wire_read_request(struct operation_request *ret, const Muster__V1__OperateRe
 {
         struct operation_request request = {0};
 
-        if ((unsigned)message->kind >= OPERATION_KIND_END || message->deadline_ms > UINT64_MAX / 1000)
+        if ((unsigned)message->kind >= OPERATION_KIND_END || message->deadline_ms > UINT64_MAX / 1000 ||
+            message->settle_ms > SETTLE_MOST_MS)
                 return -EBADMSG;
         if (TEXT_COPY(request.id, message->operation_id) < 0 ||
             TEXT_COPY(request.snapshot, message->snapshot) < 0 ||
@@ -149,6 +154,8 @@ int wire_read_request(struct operation_request *ret, const Muster__V1__OperateRe
         request.kind = (enum operation_kind)message->kind;
         request.deadline_us = message->deadline_ms * 1000;
         request.soft = message->soft;
+        request.start_errored = message->start_errored;
+        request.settle_us = message->settle_ms * 1000;
         if (operation_request_check(&request, NULL) < 0)
                 return -EBADMSG;
         *ret = request;

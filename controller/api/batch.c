@@ -151,6 +151,8 @@ static int begin(struct item *item, struct error *why)
         if (type->service_kinds)
                 request.service = item->work.spec;
         TEXT_COPY(request.snapshot, item->work.snapshot);
+        request.start_errored = item->work.start_errored;
+        request.settle_us = item->work.settle_us;
         TEXT_COPY(request.boot_id, view.state->host.boot_id);
         r = add_audit(item);
         if (r < 0)

@@ -13,6 +13,8 @@ struct batch_work {
         char service[NAME_SIZE];  /* "": the host itself */
         struct service_spec spec; /* what it is done to */
         char snapshot[NAME_SIZE]; /* pm2: the snapshot's name */
+        bool start_errored;       /* pm2.restore */
+        uint64_t settle_us;       /* pm2.restore; 0: the agent's default */
         char why[2 * NAME_SIZE];  /* ends the audit trail's line: "for aof-growth" */
 };
 

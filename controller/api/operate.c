@@ -127,7 +127,8 @@ size_t api_works(const struct api_context *context, const struct scope *scope, e
                 if (!scope->services[i] || !(type->service_kinds & (1u << service->spec.kind)))
                         continue;
                 count++;
-                *work = (struct batch_work){.kind = kind, .spec = service->spec};
+                *work = (struct batch_work){
+                        .kind = kind, .spec = service->spec, .settle_us = service->hold_us};
                 TEXT_COPY(work->host, fleet->hosts[service->host].name);
                 TEXT_COPY(work->service, service->spec.name);
                 text_copy_cut(work->why, sizeof(work->why), why);

@@ -69,5 +69,10 @@ void api_pm2_restore(rpc_call *call, const ProtobufCMessage *request, void *user
                              api_scope_name(wanted->service), count);
                 return;
         }
+        if (wanted->start_errored) {
+                works->start_errored = true;
+                snprintf(works->why, sizeof(works->why), "snapshot %s, errored apps started",
+                         wanted->snapshot);
+        }
         api_operate(context, call, TAKE(works), count, &how);
 }

@@ -179,6 +179,8 @@ static int add_operation(struct builder *b, enum plan_phase phase, size_t host, 
                          enum operation_kind kind)
 {
         const struct operation_type *type = operation_type(kind);
+        uint64_t usual_us =
+                operation_deadline_us(kind, service >= 0 ? b->fleet->services[service].hold_us : 0);
         const struct service_state *state = service >= 0 ? builder_fact(b, (size_t)service) : NULL;
         struct step *step;
         int r = add_step(b, &step, phase, host, service);
@@ -188,7 +190,7 @@ static int add_operation(struct builder *b, enum plan_phase phase, size_t host, 
         step->kind = STEP_OPERATION;
         step->operation = kind;
         step->retries = type->retries;
-        step->deadline_us = type->deadline_us;
+        step->deadline_us = usual_us;
         step->soft = kind == OPERATION_HOST_REBOOT && b->options->soft;
         name_step(b, step, host, step->soft ? "host.reboot (soft)" : type->name);
         plan_estimate_operation(step, state);
@@ -197,9 +199,9 @@ static int add_operation(struct builder *b, enum plan_phase phase, size_t host, 
         if (kind == OPERATION_HOST_REBOOT && !step->soft)
                 plan_estimate_reboot(step, &b->facts->hosts[host]);
         if (kind == OPERATION_UNIT_STOP && state)
-                step->deadline_us = above_unit(type->deadline_us, state->unit.timeout_stop_us);
+                step->deadline_us = above_unit(usual_us, state->unit.timeout_stop_us);
         else if (kind == OPERATION_UNIT_START && state)
-                step->deadline_us = above_unit(type->deadline_us, state->unit.timeout_start_us);
+                step->deadline_us = above_unit(usual_us, state->unit.timeout_start_us);
         step->deadline_us = larger(step->deadline_us, step->high_us * 2);
         take_policy(b, step, service);
         return (int)b->plan->step_count - 1;

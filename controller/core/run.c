@@ -319,8 +319,10 @@ void run_request(const run *run, size_t index, struct operation_request *ret)
         };
         text_copy_cut(ret->id, sizeof(ret->id), step->operation);
         text_copy_cut(ret->boot_id, sizeof(ret->boot_id), step->boot_id);
-        if (plan->service.kind == SERVICE_PM2)
+        if (plan->service.kind == SERVICE_PM2) {
                 text_copy_cut(ret->snapshot, sizeof(ret->snapshot), run->id);
+                ret->settle_us = plan->hold_us;
+        }
 }
 
 size_t run_pending(const run *run, const char *host, char (*ids)[ID_SIZE], size_t limit)

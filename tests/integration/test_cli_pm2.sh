@@ -43,7 +43,7 @@ hosts:
   one: {}
   two: {}
 services:
-  apps: {kind: pm2, host: one, user: $(id -un), home: $home}
+  apps: {kind: pm2, host: one, user: $(id -un), home: $home, hold: 4s}
   nobodys: {kind: pm2, host: one, user: muster-no-such-user, home: $work/nobodys}
   far: {kind: pm2, host: two, user: $(id -un), home: $home}
   web: {kind: unit, host: one, unit: muster-no-such-unit}
@@ -294,6 +294,26 @@ test_check_apps() {
         check
         grep -A 1 '^warns    one/apps pm2-restarting$' "$work/out" | grep -qE 'within the last minute: .*looping \((waiting restart, )?[0-9]+ restarts' ||
                 fail "an app that ends again and again is not found: $(cat "$work/out")"
+        pm2 delete looping
+}
+
+# What was errored when it was saved is started only if that is asked for. How long an app has to run is the file's.
+test_start_errored() {
+        expect 0 "saved: 3 apps, 1 online, 1 stopped, 1 errored" "$muster" pm2 save apps
+        expect 0 "no difference" "$muster" pm2 restore apps --yes
+        echo 'setTimeout(() => process.exit(1), 2000);' >"$work/fragile.js"
+        EXPECT_SECONDS=120 expect 3 "^FAILED +one/apps " "$muster" pm2 restore apps --start-errored --yes
+        has '^  failed  fragile \(2\): restarts: [0-9]+ so far, never up for 4.0 s'
+        echo 'setInterval(() => {}, 1000);' >"$work/fragile.js"
+        EXPECT_SECONDS=90 expect 0 "^done +one/apps s20.*: 3 of 3 apps as saved, 2 online, 1 stopped" \
+                "$muster" pm2 restore apps --start-errored --yes
+        has '^apps that were errored are started$'
+        has '^  fragile +2 +status +errored +online$'
+        "$muster" audit ls --json | jq -e '[.entries[] | select(.action == "pm2 restore" and (.text | endswith(", errored apps started")))] | length == 2' \
+                >/dev/null || fail "what was asked for is not in the audit trail"
+}
+
+test_check_silent() {
         kill -STOP "$(cat "$home/pm2.pid")"
         apps_silent() { "$muster" status apps --json | jq -e '.hosts[0].services[] | select(.name == "apps") | .pm2.reachable | not'; }
         until_true 40 apps_silent || fail "the agent does not see that the daemon does not answer"
@@ -366,6 +386,8 @@ main() {
         test_held
         test_restore_in_part
         test_check_apps
+        test_start_errored
+        test_check_silent
         ends_well muster-agent "$agent_pid" "$work/one.log"
         ends_well muster-controller "$controller_pid" "$work/controller.log"
         conclude

@@ -23,7 +23,7 @@ static const char sound[] =
         "reboot: {batch: 25%, canary: app1}\n"
         "services:\n"
         "  apps:     {kind: pm2, host: app1, user: beamdevlive, home: /var/www/beamdevlive/.pm2,\n"
-        "             needs: [router, geo], at_least: 95%, on_failure: continue, hold: 10s}\n"
+        "             needs: [router, geo], at_least: 95%, on_failure: continue, hold: 12s}\n"
         "  bds:      {kind: redis, host: db1, unit: redis-stack-server@bds00, port: 6379, role: master,\n"
         "             reload_limit: 1h, start_limit: 500ms}\n"
         "  bds-copy: {kind: redis, host: db1, unit: redis-stack-server@bds01.service, port: 6381,\n"
@@ -42,6 +42,23 @@ static struct fleet *parse(const char *text, struct error *error)
         r = fleet_file_parse(&fleet, text, strlen(text), "fleet.yaml", error);
         assert_true((r == 0) == (fleet != NULL));
         return fleet;
+}
+
+/* Each kind has its own. */
+static void test_hold_unless_given(void **state)
+{
+        struct error error;
+        struct fleet *fleet = parse("fleet: f\n"
+                                    "hosts: {app1: }\n"
+                                    "services:\n"
+                                    "  apps: {kind: pm2, host: app1, user: u, home: /home/u/.pm2}\n"
+                                    "  web:  {kind: unit, host: app1, unit: web}\n",
+                                    &error);
+
+        assert_string_equal(error.text, "");
+        assert_int_equal(fleet->services[fleet_service_find(fleet, "apps")].hold_us, 10 * USEC_PER_SEC);
+        assert_int_equal(fleet->services[fleet_service_find(fleet, "web")].hold_us, 2 * USEC_PER_SEC);
+        fleet_free(fleet);
 }
 
 static void test_sound(void **state)
@@ -73,7 +90,7 @@ static void test_sound(void **state)
         assert_string_equal(apps->spec.unit, "");
         assert_true(apps->at_least > 0.9499 && apps->at_least < 0.9501);
         assert_int_equal(apps->on_failure, ON_FAILURE_CONTINUE);
-        assert_int_equal(apps->hold_us, 10 * USEC_PER_SEC);
+        assert_int_equal(apps->hold_us, 12 * USEC_PER_SEC);
         assert_int_equal(apps->need_count, 2);
         assert_ptr_equal(&fleet->services[apps->needs[0]], router);
         assert_int_equal(apps->line, 8);
@@ -429,9 +446,10 @@ static void test_file(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_sound),      cmocka_unit_test(test_policies),
-                cmocka_unit_test(test_mistakes),   cmocka_unit_test(test_limits),
-                cmocka_unit_test(test_long_chain), cmocka_unit_test(test_file),
+                cmocka_unit_test(test_sound),    cmocka_unit_test(test_hold_unless_given),
+                cmocka_unit_test(test_policies), cmocka_unit_test(test_mistakes),
+                cmocka_unit_test(test_limits),   cmocka_unit_test(test_long_chain),
+                cmocka_unit_test(test_file),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,6 +63,23 @@ static void test_snapshot_is_the_runs(void **state)
         lab_end(&lab);
 }
 
+/* Apps have to run for as long as the fleet file says, and the step has the time for that. */
+static void test_hold_is_the_apps(void **state)
+{
+        struct operation_request request;
+        const struct plan *plan;
+        struct lab lab;
+        int step;
+
+        lab_start(&lab, PLAN_REBOOT);
+        plan = run_plan(lab.run);
+        step = step_named(plan, "app1/apps pm2.verify");
+        run_request(lab.run, (size_t)step, &request);
+        assert_int_equal(request.settle_us, 2 * USEC_PER_SEC);
+        assert_int_equal(plan->steps[step].deadline_us, (300 + 7 * 2) * USEC_PER_SEC);
+        lab_end(&lab);
+}
+
 static void test_retry_then_pause_then_retry(void **state)
 {
         char first[ID_SIZE], waiting[512];
@@ -515,6 +532,7 @@ int main(void)
                 cmocka_unit_test(test_to_the_end),
                 cmocka_unit_test(test_intent_before_send),
                 cmocka_unit_test(test_snapshot_is_the_runs),
+                cmocka_unit_test(test_hold_is_the_apps),
                 cmocka_unit_test(test_retry_then_pause_then_retry),
                 cmocka_unit_test(test_skip),
                 cmocka_unit_test(test_pause_and_resume),
