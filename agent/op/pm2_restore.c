@@ -7,6 +7,7 @@
 #include "agent/op/pm2_common.h"
 #include "agent/op/table.h"
 #include "agent/pm2/boot.h"
+#include "agent/pm2/dump.h"
 #include "agent/pm2/restore.h"
 #include "common/base/cleanup.h"
 #include "common/base/time.h"
@@ -40,11 +41,23 @@ static void on_progress(void *userdata, uint64_t done, uint64_t total, const cha
         op_progress(userdata, done, total, "%s", text);
 }
 
+/* A daemon that is terminated writes what it has at that moment over its dump, and a restore begins with
+ * little. */
+static void name_dump(struct op *op, const struct restoring *self)
+{
+        char copy[PATH_SIZE];
+
+        if (pm2_snapshot_dump(copy, self->target.folder, &self->target.home, self->snapshot.name) == 0 &&
+            pm2_dump_is_kept(&self->target.home, copy) == 0)
+                op_figure(op, "dump", "PM2's own is not what it was at the save; that is kept in %s", copy);
+}
+
 static void tell(struct op *op)
 {
         struct restoring *self = op->state;
 
         op->state = NULL;
+        name_dump(op, self);
         if (self->result)
                 pm2_outcome_finish(op, &self->result->outcome, self->result->settled_us);
         else

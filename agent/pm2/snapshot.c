@@ -8,13 +8,15 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "agent/pm2/dump.h"
 #include "common/base/file.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
 
-#define FORMAT     1
-#define SUFFIX     ".json"
-#define LEFTOVER_S 3600
+#define FORMAT      1
+#define SUFFIX      ".json"
+#define DUMP_SUFFIX ".dump"
+#define LEFTOVER_S  3600
 
 void pm2_snapshot_clear(struct pm2_snapshot *snapshot)
 {
@@ -29,6 +31,16 @@ static int home_folder(char ret[PATH_SIZE], const char *folder, const struct pm2
 
         pm2_home_id(home, id);
         return snprintf(ret, PATH_SIZE, "%s/%s", folder, id) >= PATH_SIZE ? -ENAMETOOLONG : 0;
+}
+
+int pm2_snapshot_dump(char ret[PATH_SIZE], const char *folder, const struct pm2_home *home, const char *name)
+{
+        char inner[PATH_SIZE];
+
+        return home_folder(inner, folder, home) < 0 ||
+                               snprintf(ret, PATH_SIZE, "%s/%s" DUMP_SUFFIX, inner, name) >= PATH_SIZE
+                       ? -ENAMETOOLONG
+                       : 0;
 }
 
 static int file_path(char ret[PATH_SIZE], const char *folder, const struct pm2_home *home, const char *name,
@@ -190,6 +202,8 @@ static void prune(const char *path, const char *name, size_t keep)
 
                 if (text_equal(all[i].name, name) || kept++ < keep)
                         continue;
+                snprintf(file, sizeof(file), "%s/%s" DUMP_SUFFIX, path, all[i].name);
+                unlink(file);
                 snprintf(file, sizeof(file), "%s/%s" SUFFIX, path, all[i].name);
                 unlink(file);
         }
@@ -200,7 +214,7 @@ int pm2_snapshot_write(const char *folder, const struct pm2_home *home, const ch
                        const struct pm2_list *list, const struct pm2_daemon_facts *facts, uint64_t saved_us,
                        size_t keep, struct error *error)
 {
-        char path[PATH_SIZE], inner[PATH_SIZE];
+        char path[PATH_SIZE], inner[PATH_SIZE], dump[PATH_SIZE];
         cleanup_json json_t *root = NULL;
         cleanup_free char *text = NULL;
         int r;
@@ -208,6 +222,8 @@ int pm2_snapshot_write(const char *folder, const struct pm2_home *home, const ch
         r = file_path(path, folder, home, name, error);
         if (r == 0)
                 r = home_folder(inner, folder, home);
+        if (r == 0)
+                r = pm2_snapshot_dump(dump, folder, home, name);
         if (r == 0)
                 r = file_make_folders(inner, 0700, error);
         if (r < 0)
@@ -220,6 +236,7 @@ int pm2_snapshot_write(const char *folder, const struct pm2_home *home, const ch
         text = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
         if (!text)
                 return -ENOMEM;
+        (void)pm2_dump_keep(home, dump, NULL); /* that it cannot be read is said by the checks */
         r = file_write_atomic(path, text, strlen(text), 0600, error);
         if (r < 0)
                 return r;
@@ -356,80 +373,5 @@ int pm2_snapshot_newest(const char *folder, const struct pm2_home *home, char re
         if (count == 0)
                 return -ENOENT;
         memcpy(ret, all[0].name, NAME_SIZE);
-        return 0;
-}
-
-/* --- PM2's own dump ----------------------------------------------------------------------------------- */
-
-/* The home's user may have written anything, and it becomes ten times that in memory. 133 apps take one. */
-#define DUMP_LIMIT (8u << 20) /* bytes */
-
-static int read_owned(const struct pm2_home *home, const char *path, char **ret, size_t *ret_size,
-                      uint64_t *ret_written_us, struct error *error)
-{
-        cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-        char link[64];
-        struct stat status;
-
-        if (fd < 0 || fstat(fd, &status) < 0)
-                return error_set(error, -errno, "PM2's dump %s: %s", path, strerror(errno));
-        if (!S_ISREG(status.st_mode) || status.st_uid != home->uid)
-                return error_set(error, -EPERM, "PM2's dump %s is not a file of the home's user", path);
-        *ret_written_us =
-                (uint64_t)status.st_mtim.tv_sec * USEC_PER_SEC + (uint64_t)status.st_mtim.tv_nsec / 1000u;
-        snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-        return file_read(link, DUMP_LIMIT, ret, ret_size, error);
-}
-
-/* The dump as getMonitorData would list it. */
-static json_t *as_monitor_data(json_t *dump)
-{
-        json_t *apps = json_array(), *env;
-        size_t index;
-
-        json_array_foreach(dump, index, env)
-        {
-                json_t *entry;
-
-                if (json_is_object(env))
-                        json_object_set_new(env, "pm_id", json_integer((json_int_t)index));
-                entry = json_pack("{s:O}", "pm2_env", env);
-                if (!apps || !entry || json_array_append_new(apps, entry) < 0) {
-                        json_decref(apps);
-                        return NULL;
-                }
-        }
-        return apps;
-}
-
-int pm2_dump_read(struct pm2_list *ret, const struct pm2_home *home, uint64_t *ret_written_us,
-                  struct error *error)
-{
-        cleanup_json json_t *root = NULL, *apps = NULL;
-        cleanup_free char *text = NULL;
-        char path[PATH_SIZE];
-        uint64_t written_us = 0;
-        size_t size;
-        int r;
-
-        if (snprintf(path, sizeof(path), "%s/dump.pm2", home->path) >= (int)sizeof(path))
-                return error_set(error, -ENAMETOOLONG, "PM2 home %s: path too long", home->path);
-        r = read_owned(home, path, &text, &size, &written_us, error);
-        if (r < 0)
-                return r;
-        r = pm2_json_parse(&root, text, size, error);
-        if (r == 0 && !json_is_array(root))
-                r = error_set(error, -EBADMSG, "it is not a list of apps");
-        if (r == 0 && json_array_size(root) > PM2_APPS_MAX)
-                r = error_set(error, -E2BIG, "it has %zu apps, %d at most are known here",
-                              json_array_size(root), (int)PM2_APPS_MAX);
-        if (r == 0 && !(apps = as_monitor_data(root)))
-                r = -ENOMEM;
-        if (r == 0)
-                r = pm2_list_decode(ret, apps, error);
-        if (r < 0)
-                return error_prefix(error, r, "PM2's dump %s cannot be understood", path);
-        ret->dump = true;
-        *ret_written_us = written_us;
         return 0;
 }

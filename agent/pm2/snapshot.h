@@ -23,8 +23,9 @@ void pm2_snapshot_clear(struct pm2_snapshot *snapshot);
 #define cleanup_pm2_snapshot cleanup_with(pm2_snapshot_clear)
 
 /* Writes list and facts under folder (made with 0700 where missing) as name, then deletes the oldest beyond
- * keep (0: none is deleted; name itself never is), and what writes that a crash cut short have left. -EEXIST:
- * there is one of that name, untouched. */
+ * keep (0: none is deleted; name itself never is), and what writes that a crash cut short have left. PM2's own
+ * dump, where it can be read, is kept beside it: a daemon that is terminated in the middle of a restore writes
+ * over it. -EEXIST: there is one of that name, untouched. */
 int pm2_snapshot_write(const char *folder, const struct pm2_home *home, const char *name,
                        const struct pm2_list *list, const struct pm2_daemon_facts *facts, uint64_t saved_us,
                        size_t keep, struct error *error);
@@ -33,6 +34,9 @@ int pm2_snapshot_write(const char *folder, const struct pm2_home *home, const ch
  * name; -EBADMSG: not a sound snapshot. */
 int pm2_snapshot_read(struct pm2_snapshot *ret, const char *folder, const struct pm2_home *home,
                       const char *name, struct error *error);
+
+/* Where what is kept of PM2's own dump lies (dump.h), as it was when the snapshot was written. */
+int pm2_snapshot_dump(char ret[PATH_SIZE], const char *folder, const struct pm2_home *home, const char *name);
 
 struct pm2_snapshot_file {
         char name[NAME_SIZE];
@@ -47,9 +51,3 @@ int pm2_snapshot_find(const char *folder, const struct pm2_home *home, struct pm
 
 /* The newest snapshot's name. -ENOENT: there is none. Reads the folder only. */
 int pm2_snapshot_newest(const char *folder, const struct pm2_home *home, char ret[NAME_SIZE]);
-
-/* From PM2's own dump (dump.pm2): no ids, so they are counted from 0. For comparing. The file must belong to
- * the home's user; written is when it was, realtime. -ENOENT: there is none; -EPERM: not the user's;
- * -EBADMSG: not a dump. */
-int pm2_dump_read(struct pm2_list *ret, const struct pm2_home *home, uint64_t *ret_written_us,
-                  struct error *error);

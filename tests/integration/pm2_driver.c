@@ -18,6 +18,7 @@
 
 #include "agent/pm2/client.h"
 #include "agent/pm2/diff.h"
+#include "agent/pm2/dump.h"
 #include "agent/pm2/find.h"
 #include "agent/pm2/restore.h"
 #include "agent/pm2/scan.h"

@@ -162,6 +162,45 @@ rm "$work/broken"
 drive 0 op restore one
 has '^kept=2$'
 
+case_name="the daemon is terminated while apps are registered"
+drive 0 op stop one
+cat >"$work/terminated.js" <<'EOF'
+const fs = require('fs'), load = require('module')._load, word = process.env.PM2_HOME + '/terminate';
+require('module')._load = function (request) {
+        const God = load.apply(this, arguments);
+        if (request !== './God' || God.terminated) return God;
+        God.terminated = true;
+        const real = God.prepare;
+        God.prepare = function (env, callback) {
+                if (fs.existsSync(word) && env.name === 'second') {
+                        fs.unlinkSync(word);
+                        process.kill(process.pid, 'SIGTERM');
+                }
+                return real.call(God, env, callback);
+        };
+        return God;
+};
+EOF
+(cd "$work" && env -i "PATH=$PATH" "HOME=$work" "PM2_HOME=$home" PM2_DISABLE_VERSION_CHECK=1 \
+        "NODE_OPTIONS=--require $work/terminated.js" pm2 ping) >/dev/null
+drive 0 op restore one
+! grep -q '^dump=' "$work/out" || fail "there was no dump to lose"
+pm2 save
+drive 0 op save kept
+cp "$home/dump.pm2" "$work/dump"
+drive 0 op stop kept
+drive 0 op restore kept
+! grep -q '^dump=' "$work/out" || fail "the dump is as it was"
+drive 0 op stop kept
+touch "$home/terminate"
+drive 0 op restore kept
+[[ ! -e $home/terminate ]] || fail "nobody was terminated: nothing is tested here"
+! cmp -s "$home/dump.pm2" "$work/dump" || fail "the dump was left alone: nothing is tested here"
+has '^dump=PM2.s own is not what it was at the save; that is kept in /'
+copy=$(sed -n 's/^dump=.* kept in //p' "$work/out")
+cmp "$copy" "$work/dump" || fail "what is kept is not what it was"
+[[ $(stat -c %a "$copy") == 600 ]] || fail "the copy is not private"
+
 # As people's apps do: an error that is thrown, and one that nobody handles; PM2 writes both as console.error() does.
 case_name="what failed apps say"
 echo 'if (require("fs").existsSync("broken")) throw new Error("x marks it"); setInterval(() => {}, 1000);' >"$work/thrown.js"
