@@ -310,9 +310,12 @@ static int try_begin(struct turn *turn, size_t index)
                 return r;
         if (open && host_is_there(turn->run, step->host, why, sizeof(why))) {
                 r = step_wait_for_load(turn, index, &waits);
-                return r < 0 || waits || step_awaits_disk(turn->run, index, NULL, 0)
-                               ? r
-                               : decide_intent(turn, index);
+                if (r < 0 || waits)
+                        return r;
+                if (!step_awaits_disk(turn->run, index, NULL, 0))
+                        return decide_intent(turn, index);
+                wake_at(turn, turn->now_us + DOWN_GRACE_US); /* what was just started is so for no longer */
+                return 0;
         }
         if (!step->since_us)
                 step->since_us = turn->now_us;

@@ -123,6 +123,8 @@ int decide_done(struct turn *turn, size_t index, const struct operation_report *
         if (plan->operation == OPERATION_HOST_REBOOT)
                 text_copy_cut(event.boot_id, sizeof(event.boot_id),
                               turn->run->hosts[turn->run->steps[index].host].boot_now);
+        if (plan->operation == OPERATION_UNIT_START)
+                turn->run->services[turn->run->steps[index].service].started_us = turn->now_us;
         if (report)
                 copy_figures(&event, report);
         event_say(&event, "%s: %s", plan->name, text[0] ? text : "done");

@@ -24,15 +24,14 @@ static const struct move {
 } moves[EVENT_KIND_END] = {
         [EVENT_INTENT] = {IN(STEP_WAITING) | IN(STEP_RETRYING), FOR_OPERATION | NEEDS_SETTLED, STEP_RUNNING},
         [EVENT_OPENED] = {IN(STEP_WAITING), FOR_GATE | NEEDS_SETTLED, STEP_RUNNING},
-        [EVENT_DONE] = {IN(STEP_RUNNING) | IN(STEP_RETRYING) | IN(STEP_DOUBT) | IN(STEP_FAILED),
-                        FOR_OPERATION | FOR_GATE, STEP_DONE},
+        [EVENT_DONE] = {OPEN, FOR_OPERATION | FOR_GATE, STEP_DONE},
         [EVENT_ATTEMPT] = {IN(STEP_RUNNING), FOR_OPERATION, STEP_RETRYING},
         [EVENT_FAILED] = {IN(STEP_WAITING) | IN(STEP_RUNNING) | IN(STEP_RETRYING), FOR_OPERATION | FOR_GATE,
                           STEP_FAILED},
         [EVENT_DOUBT] = {IN(STEP_RUNNING) | IN(STEP_RETRYING) | IN(STEP_FAILED), FOR_OPERATION, STEP_DOUBT},
         [EVENT_LOST] = {IN(STEP_DONE), FOR_OPERATION | FOR_GATE, -1},
-        [EVENT_RETRIED] = {IN(STEP_FAILED) | IN(STEP_DOUBT) | IN(STEP_RETRYING), FOR_OPERATION | FOR_GATE,
-                           -1},
+        [EVENT_RETRIED] = {IN(STEP_WAITING) | IN(STEP_FAILED) | IN(STEP_DOUBT) | IN(STEP_RETRYING),
+                           FOR_OPERATION | FOR_GATE, -1},
         [EVENT_SKIPPED] = {OPEN, FOR_OPERATION | FOR_GATE, STEP_SKIPPED},
 };
 
@@ -54,6 +53,10 @@ static const char *objection(const run *run, const struct run_event *event)
         const struct step *plan = &run->plan->steps[event->step];
         bool is_reboot = plan->operation == OPERATION_HOST_REBOOT;
 
+        /* A journal of before a boot put gates back too goes on from where it had left them. */
+        if (step->state == STEP_WAITING && (event->kind == EVENT_DONE || event->kind == EVENT_RETRIED) &&
+            (plan->kind != STEP_GATE || !run->hosts[step->host].surprises))
+                return step_state_name(step->state);
         switch (event->kind) {
         case EVENT_INTENT:
                 if (event->attempt != step->attempt + 1)
@@ -178,6 +181,13 @@ static void fold_step(run *run, const struct run_event *event)
         step_set_state(run, index, (enum step_state)to);
 }
 
+/* Whether it waits, or has waited in vain, for what has to be started again: nobody has begun that yet. */
+static bool waits_for_nothing(const struct run_step *step, const struct step *plan)
+{
+        return plan->kind == STEP_GATE && plan->phase > PHASE_REBOOT && step->unsettled &&
+               (step->state == STEP_RUNNING || (step->state == STEP_FAILED && !step->forgiven));
+}
+
 /* A boot that the run did not ask for undoes what does not survive one: services that were to be stopped may
  * be up, services that were started may be down. */
 static void fold_booted(run *run, const struct run_event *event, size_t host)
@@ -195,6 +205,8 @@ static void fold_booted(run *run, const struct run_event *event, size_t host)
                 struct run_step *step = &run->steps[i];
                 const struct step *plan = &run->plan->steps[i];
 
+                if (step->host == host && waits_for_nothing(step, plan))
+                        step_set_state(run, i, STEP_WAITING);
                 if (step->host != host || step->state != STEP_DONE)
                         continue;
                 step->undone = plan->phase > PHASE_REBOOT && step_is_superseded(run, i);

@@ -7,7 +7,7 @@
 #include "controller/core/run.h"
 
 /* How long a service or a host may be out of sight before that counts. */
-#define DOWN_GRACE_US   (20 * USEC_PER_SEC)  /* a passed gate's host */
+#define DOWN_GRACE_US   (20 * USEC_PER_SEC)  /* a passed gate's host; a service just started */
 #define UNREACHABLE_US  (120 * USEC_PER_SEC) /* the host of a step that could start */
 #define GONE_US         (300 * USEC_PER_SEC) /* the host of an operation under way: time to be switched on */
 #define SHUTDOWN_US     (900 * USEC_PER_SEC) /* the host of a step that could start, seen to shut down */
@@ -79,7 +79,8 @@ struct run_service {
         bool receives; /* while it loads: from its master */
         enum service_phase phase;
         uint64_t ready_for_us, progress_done, progress_total, base_bytes;
-        uint64_t moved_us; /* monotonic: when its load last got further */
+        uint64_t moved_us;   /* monotonic: when its load last got further */
+        uint64_t started_us; /* monotonic: when a start of it was last done in this life; 0 not yet */
         struct run_load load;
         char run_id[48];
         char role[ROLE_SIZE];

@@ -138,8 +138,15 @@ static bool is_of_before(const run *run, const struct run_step *step, const stru
                text_equal(stop->identity, service->identity);
 }
 
+/* Too lately for its agent to have said whether it loads. */
+static bool was_just_started(const run *run, const struct run_service *service)
+{
+        return service->started_us && run->now_us - service->started_us < DOWN_GRACE_US;
+}
+
 /* Whether the service reads its disk, or is about to: the run has started it and it has not come up yet. What
- * a person has skipped is nothing that others wait for. Of two whose start is to be tried again the one that
+ * a person has skipped is nothing that others wait for, nor is one whose gate has failed unless it is seen to
+ * load or was started again since. Of two whose start is to be tried again the one that
  * comes first in the plan goes first. */
 static bool reads_disk(const run *run, const struct run_service *service, unsigned disk, size_t for_step)
 {
@@ -159,8 +166,10 @@ static bool reads_disk(const run *run, const struct run_service *service, unsign
         s = &run->steps[start];
         if (s->state == STEP_RUNNING || (s->state == STEP_RETRYING && start < for_step))
                 return true;
-        return s->state == STEP_DONE && (g->state == STEP_WAITING || g->state == STEP_RUNNING) &&
-               !(service->known && service->phase == PHASE_READY && !is_of_before(run, g, service));
+        if (s->state != STEP_DONE ||
+            (service->known && service->phase == PHASE_READY && !is_of_before(run, g, service)))
+                return false;
+        return g->state == STEP_WAITING || g->state == STEP_RUNNING || was_just_started(run, service);
 }
 
 /* Whether it reads its disk already, or has done so: to start it adds nothing to what the disk bears. A

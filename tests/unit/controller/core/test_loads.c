@@ -114,6 +114,64 @@ static void test_one_that_does_not_come_up(void **state)
         lab_end(&lab);
 }
 
+/* Its gate has failed, and yet it was started again just now: whether it loads is not to be seen so soon. */
+static void test_one_that_is_started_again_late(void **state)
+{
+        struct lab lab = {0};
+
+        on_two_disks(&lab.in);
+        lab.in.options.rollout = (struct rollout){.has_budget = true, .budget = 1};
+        lab.in.services[BULL00].policies[OPERATION_UNIT_START] =
+                (struct step_policy){.set = POLICY_RETRIES | POLICY_ON_FAILURE,
+                                     .on_failure = ON_FAILURE_CONTINUE};
+        lab.in.services[BULL01].policies[OPERATION_UNIT_START] = (struct step_policy){.set = POLICY_RETRIES};
+        lab_start_plan(&lab, PLAN_RESTART);
+        lab_take_down(&lab);
+        lab_phase(&lab, BULL00, PHASE_STOPPED, 0);
+        lab_phase(&lab, BULL01, PHASE_STOPPED, 0);
+        lab_changed(&lab, DB2);
+        lab_report(&lab, "db2/bull00 unit.start", OPERATION_FAILED, "no such file"); /* forgiven */
+        lab_report(&lab, "db2/bull01 unit.start", OPERATION_FAILED, "no such file");
+        lab_wait(&lab, 120 * USEC_PER_SEC);
+        assert_step(&lab, "db2/bull00 ready", STEP_FAILED);
+        assert_int_equal(lab_steer(&lab, STEER_RETRY, "db2/bull00 unit.start", ""), 0);
+        lab_done(&lab, "db2/bull00 unit.start");
+        assert_int_equal(lab_steer(&lab, STEER_RETRY, "db2/bull01 unit.start", ""), 0);
+        assert_step(&lab, "db2/bull01 unit.start", STEP_WAITING);
+        lab_changed(&lab, DB2); /* as its agent saw it a while ago */
+        assert_step(&lab, "db2/bull01 unit.start", STEP_WAITING);
+        lab_wait(&lab, 20 * USEC_PER_SEC); /* it has nothing to say, and the run goes on */
+        assert_step(&lab, "db2/bull01 unit.start", STEP_RUNNING);
+        lab_end(&lab);
+}
+
+/* A boot that nobody asked for puts a start back: what waits for its load has to wait for that first, and
+ * others of its disk wait for both. */
+static void test_a_boot_while_one_loads(void **state)
+{
+        struct lab lab = {0};
+
+        on_two_disks(&lab.in);
+        lab_start_plan(&lab, PLAN_RESTART);
+        lab_take_down(&lab);
+        started(&lab, BULL00, "db2/bull00 unit.start", PHASE_LOADING);
+        assert_step(&lab, "db2/bull00 ready", STEP_RUNNING);
+        lab_wait(&lab, 110 * USEC_PER_SEC);
+        lab_down(&lab, DB2);
+        lab_new_boot(&lab, DB2);
+        for (size_t s = BULL00; s <= BULL02; s++)
+                lab_phase(&lab, s, PHASE_STOPPED, 0);
+        lab_up(&lab, DB2);
+        assert_step(&lab, "db2/bull00 unit.start", STEP_RUNNING);
+        assert_step(&lab, "db2/bull00 ready", STEP_WAITING);
+        lab_wait(&lab, 30 * USEC_PER_SEC);
+        assert_step(&lab, "db2/bull00 ready", STEP_WAITING);
+        started(&lab, BULL00, "db2/bull00 unit.start", PHASE_STOPPED);
+        assert_step(&lab, "db2/bull00 ready", STEP_RUNNING);
+        assert_step(&lab, "db2/bull01 unit.start", STEP_WAITING);
+        lab_end(&lab);
+}
+
 /* What the limit makes of the time that it takes. */
 static void test_the_forecast(void **state)
 {
@@ -204,6 +262,8 @@ int main(void)
                 cmocka_unit_test(test_two_at_a_time),
                 cmocka_unit_test(test_a_disk_that_is_not_known),
                 cmocka_unit_test(test_one_that_does_not_come_up),
+                cmocka_unit_test(test_one_that_is_started_again_late),
+                cmocka_unit_test(test_a_boot_while_one_loads),
                 cmocka_unit_test(test_the_forecast),
                 cmocka_unit_test(test_what_is_left),
                 cmocka_unit_test(test_what_starts_at_boot),

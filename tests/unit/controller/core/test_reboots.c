@@ -475,6 +475,46 @@ static void test_power_cut_after_restore(void **state)
         lab_end(&lab);
 }
 
+/* What has waited in vain for a service waits anew once a boot has put its start back; and what a journal of
+ * before that was so says of it can be read. */
+static void test_power_cut_after_a_failed_gate(void **state)
+{
+        static const enum run_event_kind then[] = {EVENT_DONE, EVENT_RETRIED, EVENT_FAILED};
+
+        for (size_t i = 0; i < sizeof(then) / sizeof(then[0]); i++) {
+                struct run_event event = {.kind = then[i], .clock_us = 1};
+                struct lab lab;
+                run *folded;
+
+                down(&lab);
+                for (size_t h = 0; h < HOSTS; h++)
+                        lab_reboot(&lab, h);
+                lab_phase(&lab, BDS, PHASE_STOPPED, 0);
+                lab_changed(&lab, DB1);
+                lab_start_units(&lab, DB1);
+                assert_step(&lab, "db1/bds ready", STEP_RUNNING);
+                lab_wait(&lab, 600 * USEC_PER_SEC);
+                assert_step(&lab, "db1/bds ready", STEP_FAILED);
+                assert_int_equal(run_state(lab.run), RUN_PAUSED);
+                lab_down(&lab, DB1);
+                lab_new_boot(&lab, DB1);
+                lab_up(&lab, DB1);
+                assert_step(&lab, "db1/bds unit.start", STEP_RUNNING);
+                assert_step(&lab, "db1/bds ready", STEP_WAITING);
+                event.step = step_named(run_plan(lab.run), "db1/bds ready");
+                folded = lab_refold(&lab);
+                assert_int_equal(run_fold(folded, &event, &lab.error), 0);
+                assert_int_equal(run_check(folded, &lab.error), 0);
+                event.step = step_named(run_plan(lab.run), "db1/bds-copy unit.start");
+                event.kind = EVENT_DONE; /* and of an operation that waits it says nothing */
+                assert_int_equal(run_fold(folded, &event, &lab.error), -EPROTO);
+                run_free(folded);
+                lab_done(&lab, "db1/bds unit.start");
+                assert_step(&lab, "db1/bds ready", STEP_RUNNING);
+                lab_end(&lab);
+        }
+}
+
 static void test_host_that_keeps_booting(void **state)
 {
         struct lab lab;
@@ -551,6 +591,7 @@ int main(void)
                 cmocka_unit_test(test_result_of_before_a_boot),
                 cmocka_unit_test(test_power_cut_after_stops),
                 cmocka_unit_test(test_power_cut_after_restore),
+                cmocka_unit_test(test_power_cut_after_a_failed_gate),
                 cmocka_unit_test(test_host_that_keeps_booting),
                 cmocka_unit_test(test_ends_when_all_is_up),
         };
