@@ -205,6 +205,20 @@ static uint64_t length_of(struct sim *sim, enum operation_kind kind)
         }
 }
 
+unsigned agent_reboots(const struct sim *sim, size_t index)
+{
+        const struct sim_host *host = &sim->hosts[index];
+        unsigned count = 0;
+
+        for (size_t i = 0; i < host->ledger_count; i++) {
+                const struct ledger_entry *entry = &host->ledger[i];
+
+                count += entry->kind == OPERATION_HOST_REBOOT && entry->executions &&
+                         (!entry->over || entry->took);
+        }
+        return count;
+}
+
 /* What was done, and can be seen to have been, is not done again by another attempt of the same step. */
 static void check_settled(struct sim *sim, const struct sim_host *host, const struct ledger_entry *entry)
 {

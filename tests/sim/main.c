@@ -74,6 +74,7 @@ static void begin(struct sim *sim)
         for (size_t h = 0; h < sim->fleet.host_count; h++) {
                 sim->hosts[h].up = sim->hosts[h].boot_readable = true;
                 sim->hosts[h].boot = sim->hosts[h].first_boot = BOOTS_OF_KERNEL;
+                sim->hosts[h].reboots_asked = 1;
         }
         sim->batch = 1;
         sim_make_plan(sim, &plan);

@@ -38,7 +38,7 @@ static void help_step(struct sim *sim, size_t index)
                 return;
         }
         if (plan->operation == OPERATION_HOST_REBOOT && asks_for_another(sim, (size_t)host, &view))
-                sim->hosts[host].reboots_retried++;
+                sim->hosts[host].reboots_asked = agent_reboots(sim, (size_t)host) + 1;
         controller_steer(sim, STEER_RETRY, (int)index);
 }
 

@@ -138,7 +138,7 @@ struct sim_host {
         uint64_t last_to_agent_us, last_from_agent_us; /* order on the link */
         struct ledger_entry ledger[SIM_LEDGER];
         size_t ledger_count;
-        unsigned reboots_done, reboots_retried;
+        unsigned reboots_asked; /* for by the run and by people */
         bool lost;              /* down until a person comes */
         uint64_t full_until_us; /* no room under the ledger */
         struct message view;    /* what its agent last looked at */
@@ -262,6 +262,8 @@ void agent_begin(struct sim *sim, size_t host);
 void agent_kill(struct sim *sim, size_t host, bool comes_back);
 void agent_take(struct sim *sim, size_t host, const struct message *message);
 void agent_tell_state(struct sim *sim, size_t host);
+/* Reboots of the host that were begun, but for those that came to nothing. */
+unsigned agent_reboots(const struct sim *sim, size_t host);
 
 /* --- link.c --- */
 void link_open(struct sim *sim, size_t host);
