@@ -14,6 +14,7 @@
 
 #define APPLICATION_ID 0x4d535452 /* "MSTR" */
 #define VERSION        2
+#define LOG_PAGES      1000 /* so long a log is copied into the file */
 
 DEFINE_CLEANUP(store *, store_close);
 
@@ -329,6 +330,29 @@ static int check_schema(store *store, const char *path, struct error *error)
         return 0;
 }
 
+static int on_log(void *userdata, sqlite3 *db, const char *name, int pages)
+{
+        store *store = userdata;
+
+        store->log_pages = pages;
+        return SQLITE_OK;
+}
+
+/* By the store itself: SQLite's own hook ignores what becomes of it, and pages whose fsync failed would be
+ * read as if they were on disk. What is being read meanwhile puts it off. */
+static int shorten_log(store *store)
+{
+        int code;
+
+        if (store->log_pages < LOG_PAGES)
+                return 0;
+        code = sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+        if (code == SQLITE_LOCKED || code == SQLITE_BUSY)
+                return 0;
+        store->log_pages = 0;
+        return code == SQLITE_OK ? 0 : fail(store, "be written");
+}
+
 /* What an earlier life wrote may have been read from the page cache only: after an fsync that failed, Linux
  * calls those pages clean. Copied into the file and synced there, it is on disk before anything rests on it.
  */
@@ -354,7 +378,10 @@ static int set_up(store *store, const char *path, struct error *error)
                 r = check_schema(store, path, error);
         if (r == 0)
                 r = run(store, "COMMIT");
-        return r == 0 ? copy_log(store) : r;
+        if (r == 0)
+                r = copy_log(store);
+        sqlite3_wal_hook(store->db, on_log, store);
+        return r;
 }
 
 /* What the file is made with: 0600, and its name durable in its folder. */
@@ -423,6 +450,8 @@ int store_commit(store *store, struct error *error)
                 statement = prepare(store, STATEMENT_COMMIT, &r);
                 r = statement ? store_write(store, statement) : r;
                 store->in_transaction = false;
+                if (r >= 0)
+                        r = shorten_log(store);
         }
         if (store->failed)
                 return error_set(error, store->failed, "%s", store->failure.text);

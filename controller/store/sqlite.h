@@ -40,6 +40,7 @@ enum store_statement {
 };
 
 struct store {
+        int log_pages; /* of the log, as of the last commit */
         sqlite3 *db;
         sqlite3_stmt *statements[STATEMENT_END];
         bool in_transaction;

@@ -23,6 +23,10 @@
 #define IMAGES_MAX 4u
 #define FOREVER    UINT64_MAX
 
+/* In memory: what survives a cut is decided by the file system of this test, not by the disk. */
+static char folder[] = "/dev/shm/muster-test-power-XXXXXX";
+static char path[sizeof(folder) + 16];
+
 /* --- the stand-in disk --------------------------------------------------------------------------------- */
 
 struct operation {
@@ -42,9 +46,9 @@ struct image {
 
 static struct {
         struct image images[IMAGES_MAX];
-        uint64_t dies_after; /* operations until nothing works any more */
-        uint64_t space;      /* bytes that may still be written */
-        bool sync_fails;
+        uint64_t dies_after;         /* operations until nothing works any more */
+        uint64_t space;              /* bytes that may still be written */
+        bool sync_fails, copy_fails; /* of every file; of the database itself */
         uint64_t syncs;
         uint64_t random;
 } disk;
@@ -167,7 +171,7 @@ static int lossy_sync(sqlite3_file *file, int flags)
 {
         struct image *image = ((struct lossy_file *)file)->image;
 
-        if (!powered() || disk.sync_fails)
+        if (!powered() || disk.sync_fails || (disk.copy_fails && image == image_of(path)))
                 return SQLITE_IOERR_FSYNC;
         disk.syncs++;
         if (image)
@@ -297,10 +301,6 @@ static void power_cut(void)
 
 /* --- the tests ----------------------------------------------------------------------------------------- */
 
-/* In memory: what survives a cut is decided by the file system of this test, not by the disk. */
-static char folder[] = "/dev/shm/muster-test-power-XXXXXX";
-static char path[sizeof(folder) + 16];
-
 static void disk_new(uint64_t seed)
 {
         static const char *const names[] = {"s.db-wal", "s.db-journal", "s.db"};
@@ -403,7 +403,7 @@ static void cut_and_close(store *store)
         store_close(store);
         power_cut();
         disk.dies_after = disk.space = FOREVER;
-        disk.sync_fails = false;
+        disk.sync_fails = disk.copy_fails = false;
 }
 
 /* After a cut at any moment: every turn that was committed is there, the one under way wholly or not. */
@@ -490,6 +490,30 @@ static void test_sync_fails(void **state)
         store_close(store);
 }
 
+/* The log is synced, and so is every commit: that what is copied of it into the file is not ends the store
+ * too, and the commit that found it so is kept. */
+static void test_sync_of_the_file_fails(void **state)
+{
+        struct error error = {""};
+        uint64_t committed = 0;
+        store *store;
+        int r;
+
+        disk_new(1);
+        store = open_with_run();
+        disk.copy_fails = true;
+        do
+                r = turn(store, ++committed, 1);
+        while (r == 0 && committed < 500);
+        assert_int_equal(r, -EIO);
+        assert_int_equal(store_commit(store, &error), -EIO);
+        assert_non_null(strstr(error.text, "the store cannot be written"));
+        cut_and_close(store);
+        store = open_store();
+        assert_int_equal(count_events(store), committed);
+        store_close(store);
+}
+
 static void test_disk_full(void **state)
 {
         struct error error = {""};
@@ -536,8 +560,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_cuts),       cmocka_unit_test(test_cut_at_birth),
-                cmocka_unit_test(test_sync_fails), cmocka_unit_test(test_disk_full),
-                cmocka_unit_test(test_syncs),
+                cmocka_unit_test(test_sync_fails), cmocka_unit_test(test_sync_of_the_file_fails),
+                cmocka_unit_test(test_disk_full),  cmocka_unit_test(test_syncs),
         };
 
         return cmocka_run_group_tests(tests, set_up, tear_down);
