@@ -213,8 +213,8 @@ unsigned agent_reboots(const struct sim *sim, size_t index)
         for (size_t i = 0; i < host->ledger_count; i++) {
                 const struct ledger_entry *entry = &host->ledger[i];
 
-                count += entry->kind == OPERATION_HOST_REBOOT && entry->executions &&
-                         (!entry->over || entry->took);
+                count +=
+                        entry->kind == OPERATION_HOST_REBOOT && entry->begun && (!entry->over || entry->took);
         }
         return count;
 }
@@ -228,22 +228,71 @@ static void check_settled(struct sim *sim, const struct sim_host *host, const st
                         sim_fail(sim, "operation %s does again what %s has done", entry->id, other->id);
 }
 
+/* Why there is no result, now or ever. */
+static void refuse(struct sim *sim, size_t index, const char *operation, enum rpc_status code,
+                   const char *why)
+{
+        struct message message = {.kind = FROM_AGENT_ENDED, .code = code, .why = why};
+
+        sim_say(sim, "  h%zu ends %.32s: %s", index, operation, why);
+        TEXT_COPY(message.operation, operation);
+        link_from_agent(sim, index, &message);
+}
+
+/* Nothing goes on beside a reboot, and no two operations on one service, as in agent/operations.c. */
+static const struct ledger_entry *find_conflict(const struct sim *sim, const struct sim_host *host,
+                                                const struct operation_request *request)
+{
+        int service = fleet_service_find(&sim->fleet, request->service.name);
+
+        for (size_t i = 0; i < host->ledger_count; i++) {
+                const struct ledger_entry *entry = &host->ledger[i];
+
+                if (entry->state == OPERATION_ACCEPTED &&
+                    (entry->kind == OPERATION_HOST_REBOOT ||
+                     (service >= 0 && entry->service == service && !entry->over)))
+                        return entry;
+        }
+        return NULL;
+}
+
+/* Half way, or not even that: now and then, and not always something new. */
+static void progresses(struct sim *sim, size_t index, uint64_t done, void *data)
+{
+        const struct work *work = data;
+        struct sim_host *host = &sim->hosts[index];
+        struct ledger_entry *entry = &host->ledger[work->entry];
+        struct message message = {.kind = FROM_AGENT_PROGRESS, .done = done, .total = 100};
+
+        if (!host->agent_up || host->agent_life != work->life || entry->over)
+                return;
+        TEXT_COPY(message.operation, entry->id);
+        link_from_agent(sim, index, &message);
+}
+
+static void begin_work(struct sim *sim, size_t index, const struct ledger_entry *entry)
+{
+        struct sim_host *host = &sim->hosts[index];
+        struct work work = {(size_t)(entry - host->ledger), host->agent_life, host->boot};
+        uint64_t length_us = length_of(sim, entry->kind);
+
+        for (uint64_t left = sim_random(sim, 4); left > 0; left--)
+                sim_later(sim, sim_random(sim, length_us + 1), progresses, index, sim_random(sim, 100),
+                          work_again(&work));
+        sim_later(sim, length_us, finishes, index, 0, work_again(&work));
+}
+
 static void execute(struct sim *sim, size_t index, const struct operation_request *request)
 {
         struct sim_host *host = &sim->hosts[index];
         struct ledger_entry *entry = &host->ledger[host->ledger_count];
-        struct work work;
 
         if (host->ledger_count == SIM_LEDGER)
                 sim_fail(sim, "h%zu was sent %d operations", index, SIM_LEDGER);
         if (dies(sim, index, "before it accepts"))
                 return;
         if (ledger_is_full(sim, index)) {
-                struct message message = {.kind = FROM_AGENT_NOT_NOW};
-
-                sim_say(sim, "! h%zu has no room in its ledger for %.32s", index, request->id);
-                TEXT_COPY(message.operation, request->id);
-                link_from_agent(sim, index, &message);
+                refuse(sim, index, request->id, RPC_RESOURCE_EXHAUSTED, "no room in the ledger");
                 return;
         }
         *entry = (struct ledger_entry){
@@ -259,13 +308,12 @@ static void execute(struct sim *sim, size_t index, const struct operation_reques
                 request->service.name, entry->id);
         if (dies(sim, index, "after it accepted, before it begins"))
                 return;
-        entry->executions++;
+        entry->begun = true;
         entry->noted = operation_type(entry->kind)->settle == SETTLE_LOOK;
         if (entry->noted)
                 check_settled(sim, host, entry);
         check_execution(sim, index, entry);
-        work = (struct work){(size_t)(entry - host->ledger), host->agent_life, host->boot};
-        sim_later(sim, length_of(sim, entry->kind), finishes, index, 0, work_again(&work));
+        begin_work(sim, index, entry);
 }
 
 /* It looks again and again while what an earlier life began still runs; then it says how that ended. */
@@ -308,7 +356,7 @@ static void take_operate(struct sim *sim, size_t index, const struct operation_r
 {
         struct sim_host *host = &sim->hosts[index];
         struct ledger_entry *known = ledger_find(host, request->id);
-        struct message message = {.kind = FROM_AGENT_ENDED};
+        const struct ledger_entry *conflict;
         char boot[BOOT_ID_SIZE];
 
         if (!controller_announced(sim, request->id))
@@ -318,13 +366,22 @@ static void take_operate(struct sim *sim, size_t index, const struct operation_r
                         answer(sim, index, known);
                 return; /* attached: it answers at its end */
         }
+        if (host->stopping) {
+                refuse(sim, index, request->id, RPC_UNAVAILABLE, "the host is shutting down");
+                return;
+        }
         boot_name(boot, index, host->boot);
-        if (text_equal(boot, request->boot_id) && !host->stopping) {
+        if (!text_equal(boot, request->boot_id)) {
+                refuse(sim, index, request->id, RPC_FAILED_PRECONDITION, "it was meant for another boot");
+                return;
+        }
+        conflict = find_conflict(sim, host, request);
+        if (!conflict) {
                 execute(sim, index, request);
                 return;
         }
-        TEXT_COPY(message.operation, request->id);
-        link_from_agent(sim, index, &message);
+        check_conflict(sim, conflict, request);
+        refuse(sim, index, request->id, RPC_ABORTED, "another operation is under way");
 }
 
 static void take_ledger(struct sim *sim, size_t index, const struct message *asked)

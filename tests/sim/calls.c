@@ -194,10 +194,7 @@ static void take_answer(struct sim *sim, struct sim_call *call, const struct mes
                 end(call, RPC_OK, NULL, 0, "");
                 return;
         case FROM_AGENT_ENDED:
-                end(call, RPC_FAILED_PRECONDITION, NULL, 0, "refused: it was meant for another boot");
-                return;
-        case FROM_AGENT_NOT_NOW:
-                end(call, RPC_RESOURCE_EXHAUSTED, NULL, 0, "no room");
+                end(call, message->code, NULL, 0, message->why);
                 return;
         default:
                 end(call, RPC_OK, reports_of(sim, message), message->report_count, "");

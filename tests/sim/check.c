@@ -36,7 +36,7 @@ void check_before_start(struct sim *sim, size_t service)
                 bool in_sight = other->last_ready_us == UINT64_MAX ||
                                 (other->last_ready_us && sim->now_us - other->last_ready_us <= SIGHT_US);
 
-                if (!needs(sim, service, need) || other->passed_over || sim->has_skipped)
+                if (!needs(sim, service, need) || other->passed_over)
                         continue;
                 /* Apps that an aborted run never stopped, and a power cut did, are not the run's to restore.
                  */
@@ -74,12 +74,13 @@ static bool serves_on(const struct sim *sim, size_t service, size_t master)
  * policy passes that over. */
 static void check_before_down(struct sim *sim, size_t service)
 {
-        for (size_t i = 0; i < sim->plan->step_count && !sim->has_skipped; i++) {
+        for (size_t i = 0; i < sim->plan->step_count; i++) {
                 const struct step *step = &sim->plan->steps[i];
                 int need = fleet_service_find(&sim->fleet, step->service.name);
 
                 if (step->phase == PHASE_CHECK && step->batch == sim->batch &&
-                    needs(sim, service, (size_t)need) && sim->services[need].checked != step->batch)
+                    needs(sim, service, (size_t)need) && !sim->services[need].passed_over &&
+                    sim->services[need].checked != step->batch)
                         sim_fail(sim, "%s is stopped, and %s, which it needs, was not there to begin with",
                                  name(sim, service), name(sim, (size_t)need));
         }
@@ -90,7 +91,7 @@ void check_before_stop(struct sim *sim, size_t service)
 {
         for (size_t d = service + 1; d < sim->fleet.service_count; d++)
                 if (needs(sim, d, service) && is_untouched(sim, d) && !serves_on(sim, d, service) &&
-                    !sim->has_skipped && !sim->has_policy)
+                    !sim->services[d].passed_over)
                         sim_fail(sim, "%s is stopped, and %s, which needs it, is still up",
                                  name(sim, service), name(sim, d));
 }
@@ -101,8 +102,9 @@ static void check_batch(struct sim *sim, size_t host)
         if (sim->batch_of[host] != sim->batch)
                 sim_fail(sim, "h%zu of batch %u is rebooted in batch %u", host, sim->batch_of[host],
                          sim->batch);
-        for (size_t h = 0; h < sim->fleet.host_count && !sim->has_skipped && !sim->has_policy; h++)
-                if (sim->batch_of[h] < sim->batch && sim->hosts[h].boot == sim->hosts[h].first_boot)
+        for (size_t h = 0; h < sim->fleet.host_count; h++)
+                if (sim->batch_of[h] < sim->batch && !sim->hosts[h].passed_over &&
+                    sim->hosts[h].boot == sim->hosts[h].first_boot)
                         sim_fail(sim, "h%zu is rebooted before h%zu, of an earlier batch", host, h);
 }
 
@@ -114,7 +116,7 @@ static bool is_loader(const struct sim *sim, size_t service)
 }
 
 /* No more loads of a disk at a time than it bears, of those that the run begins. One that has been at it for
- * as long as a gate may wait at least, or whose gate has failed, is nothing that others wait for. */
+ * as long as a gate may wait at least is nothing that others wait for. */
 static void check_before_load(struct sim *sim, size_t service)
 {
         struct sim_service *s = &sim->services[service];
@@ -126,9 +128,9 @@ static void check_before_load(struct sim *sim, size_t service)
         for (size_t o = 0; o < sim->fleet.service_count; o++)
                 count += o != service && sim->services[o].host == s->host && is_loader(sim, o) &&
                          o % 2 == service % 2 && sim->services[o].by_run && sim->services[o].instance &&
-                         !sim->services[o].given_up &&
+                         !sim->services[o].passed_over &&
                          sim->now_us - sim->services[o].load_begun_us < 60 * USEC_PER_SEC;
-        if (most && count >= most && !sim->has_skipped)
+        if (most && count >= most)
                 sim_fail(sim, "%s is started while %u others load from its disk, %u at most are to",
                          name(sim, service), count, most);
 }
@@ -145,8 +147,7 @@ void check_batch_begins(struct sim *sim)
 
                 if (sim->fleet_services[s].spec.kind == SERVICE_PM2)
                         in_sight |= service->instance != 0;
-                if (!in_sight && sim->batch_of[service->host] < sim->batch && !sim->has_skipped &&
-                    !sim->has_policy)
+                if (!in_sight && sim->batch_of[service->host] < sim->batch && !service->passed_over)
                         sim_fail(sim, "batch %u begins and %s is not ready", sim->batch, name(sim, s));
                 service->batch_instance = service->instance;
                 service->batch_stopped = service->batch_ready = false;
@@ -159,35 +160,52 @@ void check_before_reboot(struct sim *sim, size_t host)
         for (size_t s = 0; s < sim->fleet.service_count; s++) {
                 const struct sim_service *service = &sim->services[s];
 
-                if (service->host != host || sim->has_skipped)
+                if (service->host != host || service->passed_over)
                         continue;
                 if (sim->fleet_services[s].spec.kind == SERVICE_PM2 && !service->saved)
                         sim_fail(sim, "h%zu is rebooted, and what ran in %s was never saved", host,
                                  name(sim, s));
-                if (is_untouched(sim, s) && !sim->has_policy)
+                if (is_untouched(sim, s))
                         sim_fail(sim, "h%zu is rebooted, and %s on it was never stopped", host, name(sim, s));
         }
 }
 
 /* An attempt's id has its step's number in the middle. */
-static bool is_same_step(const struct ledger_entry *a, const struct ledger_entry *b)
+static bool is_same_step(const char *a, const char *b)
 {
-        return strncmp(a->id + SEED_SIZE - 1, b->id + SEED_SIZE - 1, 8) == 0;
+        return strncmp(a + SEED_SIZE - 1, b + SEED_SIZE - 1, 8) == 0;
 }
 
-/* Never the same one, and none that was done on this boot; but to verify is to look once more. */
+/* None that was done on this boot, but to verify is to look once more; and none while one of before is at
+ * it. */
 static void check_once(struct sim *sim, const struct sim_host *host, const struct ledger_entry *entry)
 {
-        if (entry->executions > 1)
-                sim_fail(sim, "operation %s is executed twice", entry->id);
         for (size_t i = 0; i < host->ledger_count; i++) {
                 const struct ledger_entry *earlier = &host->ledger[i];
 
+                if (earlier != entry && earlier->state == OPERATION_ACCEPTED &&
+                    is_same_step(earlier->id, entry->id))
+                        sim_fail(sim, "%s is done by %s, and %s does it too",
+                                 operation_type(entry->kind)->name, earlier->id, entry->id);
                 if (earlier != entry && earlier->state == OPERATION_DONE && earlier->boot == entry->boot &&
-                    entry->kind != OPERATION_PM2_VERIFY && is_same_step(earlier, entry))
+                    entry->kind != OPERATION_PM2_VERIFY && is_same_step(earlier->id, entry->id))
                         sim_fail(sim, "%s was done by %s and is done again by %s",
                                  operation_type(entry->kind)->name, earlier->id, entry->id);
         }
+}
+
+/* An agent refuses it, but what runs is known to: only what was passed over may be at work still, or be a
+ * reboot that has been called failed. */
+void check_conflict(struct sim *sim, const struct ledger_entry *running,
+                    const struct operation_request *request)
+{
+        if (running->kind == OPERATION_HOST_REBOOT)
+                return;
+        if (is_same_step(running->id, request->id))
+                sim_fail(sim, "%s is sent while %s is at it", request->id, running->id);
+        if (!sim->services[running->service].passed_over)
+                sim_fail(sim, "%s is sent for %s while %s is at work on it", request->id,
+                         name(sim, (size_t)running->service), running->id);
 }
 
 void check_execution(struct sim *sim, size_t index, const struct ledger_entry *entry)
@@ -236,6 +254,15 @@ static void check_booted(struct sim *sim, const struct step *plan, const struct 
         sim_fail(sim, "h%d is called rebooted by a boot that was never", host);
 }
 
+/* What must hold need not hold of that service any more, or of the host and all that stands on it. */
+static void pass_over(struct sim *sim, int host, int service)
+{
+        for (size_t s = 0; s < sim->fleet.service_count; s++)
+                sim->services[s].passed_over |=
+                        service >= 0 ? (int)s == service : (int)sim->services[s].host == host;
+        sim->hosts[host].passed_over |= service < 0;
+}
+
 void check_event(struct sim *sim, const struct run_event *event)
 {
         const struct step *plan = event->step >= 0 ? &sim->plan->steps[event->step] : NULL;
@@ -245,13 +272,10 @@ void check_event(struct sim *sim, const struct run_event *event)
                 check_booted(sim, plan, event);
         if (event->kind == EVENT_DONE && plan->phase == PHASE_CHECK)
                 sim->services[service].checked = plan->batch;
-        if (plan && plan->kind == STEP_GATE)
-                sim->services[service].given_up = event->kind == EVENT_FAILED;
-        if (event->kind == EVENT_FAILED && plan->on_failure != ON_FAILURE_PAUSE) {
-                sim->has_policy = true;
-                if (service >= 0)
-                        sim->services[service].passed_over = true;
-        }
+        if (event->kind == EVENT_SKIPPED ||
+            (event->kind == EVENT_FAILED && plan->on_failure != ON_FAILURE_PAUSE))
+                pass_over(sim, fleet_host_find(&sim->fleet, plan->host), service);
+        sim->has_policy |= event->kind == EVENT_FAILED && plan->on_failure != ON_FAILURE_PAUSE;
 }
 
 static void check_all_up(struct sim *sim, bool only_what_was_stopped)
@@ -260,7 +284,7 @@ static void check_all_up(struct sim *sim, bool only_what_was_stopped)
                 const struct sim_service *service = &sim->services[s];
                 bool is_pm2 = sim->fleet_services[s].spec.kind == SERVICE_PM2;
 
-                if (only_what_was_stopped && !service->stopped_by_run)
+                if (service->passed_over || (only_what_was_stopped && !service->stopped_by_run))
                         continue;
                 if (!service->instance || (!is_pm2 && !service_is_ready(sim, s)))
                         sim_fail(sim, "the run has ended (%s) and %s is not up",
@@ -341,7 +365,7 @@ static int note_left(const struct step *step, size_t index, void *userdata)
 static void check_left(struct sim *sim)
 {
         for (size_t s = 0; s < sim->fleet.service_count; s++)
-                if (sim->services[s].left_down && !sim->has_left && !sim->has_skipped && !sim->has_policy)
+                if (sim->services[s].left_down && !sim->has_left && !sim->services[s].passed_over)
                         sim_fail(sim, "the run has ended (%s) and has not brought up %s, which it stopped",
                                  run_state_name(run_state(controller_run(sim))), name(sim, s));
         if (runner_left(sim->controller.runner, sim->controller.id, note_left, sim) < 0)
@@ -369,6 +393,6 @@ void check_end(struct sim *sim)
                         sim_fail(sim, "the run is done and h%zu was not rebooted", h);
         if (calm && state == RUN_DONE)
                 check_all_up(sim, false);
-        else if (calm && state == RUN_ABORTED && !sim->has_left && !sim->has_skipped && !sim->has_policy)
+        else if (calm && state == RUN_ABORTED && !sim->has_left)
                 check_all_up(sim, true);
 }

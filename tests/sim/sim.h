@@ -41,8 +41,7 @@ enum message_kind {
         FROM_AGENT_STATE,
         FROM_AGENT_REPORT,
         FROM_AGENT_PROGRESS,
-        FROM_AGENT_ENDED,   /* the stream, refused */
-        FROM_AGENT_NOT_NOW, /* the stream, for want of room */
+        FROM_AGENT_ENDED, /* the stream, without a result */
         FROM_AGENT_LEDGER,
 };
 
@@ -67,6 +66,8 @@ struct message {
         char ids[16][ID_SIZE];
         size_t id_count;
         char operation[ID_SIZE];
+        enum rpc_status code; /* ended: how, and why */
+        const char *why;
         uint64_t call;        /* a question's, and its answer's */
         uint64_t done, total; /* progress */
         unsigned boot;        /* state */
@@ -93,7 +94,7 @@ struct ledger_entry {
         int service; /* -1 the host */
         enum operation_state state;
         unsigned boot;
-        unsigned executions;
+        bool begun;
         bool noted; /* what was before the work is in the ledger: it can be settled by looking */
         bool over;  /* the work has ended, with or without its agent */
         bool took;  /* and did what it was to do */
@@ -109,8 +110,7 @@ struct sim_service {
         unsigned batch_instance;         /* at the beginning of the batch */
         bool batch_stopped, batch_ready; /* in this batch: stopped; ready since on another process */
         unsigned checked; /* the newest batch before which it was awaited, and was there; 0 none */
-        bool given_up;    /* the wait for it failed, and has not been taken up again */
-        bool passed_over; /* a step of it failed, and by its policy that need not stop the run */
+        bool passed_over; /* a step of it or of its host was skipped, or failed and need not stop the run */
         bool enabled;
         bool loading;
         bool by_run; /* the run has started it, and it has not been ready since */
@@ -139,7 +139,8 @@ struct sim_host {
         struct ledger_entry ledger[SIM_LEDGER];
         size_t ledger_count;
         unsigned reboots_asked; /* for by the run and by people */
-        bool lost;              /* down until a person comes */
+        bool passed_over; /* a step of the host itself was skipped, or failed and need not stop the run */
+        bool lost;        /* down until a person comes */
         uint64_t full_until_us; /* no room under the ledger */
         struct message view;    /* what its agent last looked at */
         uint64_t viewed_us;
@@ -313,6 +314,9 @@ void check_before_start(struct sim *sim, size_t service);
 void check_before_stop(struct sim *sim, size_t service);
 void check_before_reboot(struct sim *sim, size_t host);
 void check_execution(struct sim *sim, size_t host, const struct ledger_entry *entry);
+/* An operation came while that one runs. */
+void check_conflict(struct sim *sim, const struct ledger_entry *running,
+                    const struct operation_request *request);
 void check_event(struct sim *sim, const struct run_event *event);
 /* A further batch is durable. */
 void check_batch_begins(struct sim *sim);

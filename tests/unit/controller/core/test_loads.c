@@ -121,9 +121,8 @@ static void test_one_that_is_started_again_late(void **state)
 
         on_two_disks(&lab.in);
         lab.in.options.rollout = (struct rollout){.has_budget = true, .budget = 1};
-        lab.in.services[BULL00].policies[OPERATION_UNIT_START] =
-                (struct step_policy){.set = POLICY_RETRIES | POLICY_ON_FAILURE,
-                                     .on_failure = ON_FAILURE_CONTINUE};
+        lab.in.services[BULL00].policies[OPERATION_UNIT_START] = (struct step_policy){
+                .set = POLICY_RETRIES | POLICY_ON_FAILURE, .on_failure = ON_FAILURE_CONTINUE};
         lab.in.services[BULL01].policies[OPERATION_UNIT_START] = (struct step_policy){.set = POLICY_RETRIES};
         lab_start_plan(&lab, PLAN_RESTART);
         lab_take_down(&lab);
