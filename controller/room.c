@@ -7,11 +7,23 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/cleanup.h"
 
 #define LEAST ((off_t)1 << 20) /* a run of a hundred steps writes less */
+
+/* What an earlier life has not copied into the file is copied first of all: the file may grow by that. */
+static off_t log_size(const char *folder)
+{
+        char path[PATH_MAX];
+        struct stat log;
+
+        if (snprintf(path, sizeof(path), "%s/muster.db-wal", folder) >= (int)sizeof(path))
+                return 0;
+        return stat(path, &log) < 0 ? 0 : log.st_size;
+}
 
 int room_probe(const char *folder, struct error *error)
 {
@@ -22,7 +34,7 @@ int room_probe(const char *folder, struct error *error)
         if (snprintf(path, sizeof(path), "%s/room", folder) >= (int)sizeof(path))
                 return error_set(error, -ENAMETOOLONG, "path too long: %s", folder);
         fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-        r = fd < 0 ? -errno : -posix_fallocate(fd, 0, LEAST);
+        r = fd < 0 ? -errno : -posix_fallocate(fd, 0, LEAST + log_size(folder));
         if (fd >= 0)
                 (void)unlink(path);
         if (r == -ENOSPC || r == -EDQUOT)

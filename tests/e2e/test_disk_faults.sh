@@ -165,7 +165,7 @@ fleet_light df- 10.91.62
 "$control" stop
 state=$TESTBED_DIR/control/state
 cp -a "$state" "$work/kept"
-mount -t tmpfs -o size=4m,mode=700 journal "$state"
+mount -t tmpfs -o size=8m,mode=700 journal "$state"
 cp -a "$work/kept/." "$state"
 "$control" start
 until_true 60 connected
