@@ -194,8 +194,8 @@ static void check_once(struct sim *sim, const struct sim_host *host, const struc
         }
 }
 
-/* An agent refuses it, but what runs is known to: only what was passed over may be at work still, or be a
- * reboot that has been called failed. */
+/* An agent refuses it, but what runs is known: only what was passed over may be at work still, or what an abort
+ * lets end, or be a reboot that has been called failed. */
 void check_conflict(struct sim *sim, const struct ledger_entry *running,
                     const struct operation_request *request)
 {
@@ -203,7 +203,7 @@ void check_conflict(struct sim *sim, const struct ledger_entry *running,
                 return;
         if (is_same_step(running->id, request->id))
                 sim_fail(sim, "%s is sent while %s is at it", request->id, running->id);
-        if (!sim->services[running->service].passed_over)
+        if (!sim->services[running->service].passed_over && !sim->has_aborted && !sim->has_policy)
                 sim_fail(sim, "%s is sent for %s while %s is at work on it", request->id,
                          name(sim, (size_t)running->service), running->id);
 }
