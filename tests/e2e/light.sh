@@ -96,6 +96,12 @@ begin() {
         begun=$!
 }
 
+# What begin began has ended; its exit is in $work/exit.
+ended() { # SECONDS
+        until_true "$1" test -e "$work/exit"
+        wait "$begun"
+}
+
 # moved CASE [COMMAND...]: a run that pauses names what moves it: that is typed, as it stands, three times at most, and
 # before each the COMMAND.
 moved() {

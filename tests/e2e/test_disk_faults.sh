@@ -59,12 +59,12 @@ journal_full_at_rest() {
         equal "done with a full disk under the journal" "" "$(deeds_since)"
         rm "$state/ballast"
         until_true 30 connected
-        wait "$begun"
+        ended 90
         [[ $(cat "$work/exit") -ne 0 ]] || fail "a run that could not be written down is called done"
         equal "runs begun without room" "" "$(muster run ls --json | jq -r '.runs[].run')"
         equal "done by nobody's order" "" "$(deeds_since)"
         begin '!apps'
-        wait "$begun"
+        ended 120
         equal "exit once there was room" 0 "$(cat "$work/exit")"
         assert_deeds restart "${quick[@]}"
         echo "journal full at rest: fine"
@@ -93,12 +93,21 @@ journal_full_at() { # WRITE
 }
 
 finish_run() { # WHAT
-        until_true 120 test -e "$work/exit"
-        wait "$begun"
+        ended 120
         [[ $(cat "$work/exit") -eq 0 ]] || muster run watch >"$work/run" 2>&1 || { cat "$work/run"; fail "$1: the run ends with exit $?"; }
         assert_deeds restart "${quick[@]}"
         assert_ledgers
         echo "$1: fine"
+}
+
+# How many writes an undisturbed run makes: the last line.
+count_writes() {
+        agents_anew
+        deeds_remember
+        controller_fault muster.db-wal 1000000 before kill
+        begin '!apps'
+        finish_run "undisturbed"
+        cat "$order.count"
 }
 
 journal_fsync_fails_at() { # WRITE
@@ -114,7 +123,7 @@ journal_fsync_fails_at() { # WRITE
         log_since "$at" | grep -q 'error: .*the store cannot be written: disk I/O error' || fail "the log does not name the failing disk"
         "$control" start
         if ! muster run ls --json | jq -e '.runs[0].state == "running"' >/dev/null && [[ $1 -eq 1 ]]; then
-                wait "$begun"
+                ended 90
                 equal "done by a run that was never written down" "" "$(deeds_since)"
                 begin '!apps'
         fi
@@ -152,6 +161,16 @@ ledger_full() {
         finish_run "ledger full"
 }
 
+# Once, at the result: it is told when it has been written, and nothing is done again.
+ledger_full_at_result() {
+        agents_anew
+        deeds_remember
+        agent_fault db1 /ledger '~redis.rewrite,"done"' before ENOSPC
+        begin '!apps'
+        finish_run "ledger full at a result"
+        agent_hit db1 || fail "the fault was never met"
+}
+
 ledger_fsync_fails() { # WORDS
         agents_anew
         deeds_remember
@@ -171,12 +190,15 @@ cp -a "$work/kept/." "$state"
 until_true 60 connected
 
 journal_full_at_rest
+writes=$(count_writes | tail -n 1)
+echo "$writes writes of the journal in a run"
 cases() {
         local write
-        for write in $(seq 2 14); do echo "journal_full_at $write"; done | sample 2
-        for write in $(seq 1 14); do echo "journal_fsync_fails_at $write"; done | sample 2
+        for write in $(seq 2 $((writes - 1))); do echo "journal_full_at $write"; done | sample 2
+        for write in $(seq 1 $((writes - 1))); do echo "journal_fsync_fails_at $write"; done | sample 2
 }
 while read -r what write; do "$what" "$write" </dev/null; done < <(cases)
 agents_faulty
 ledger_full
+ledger_full_at_result
 for words in "accepted" "done"; do ledger_fsync_fails "redis.rewrite,$words"; done

@@ -117,8 +117,7 @@ case_of() { # FAULT KIND MOMENT
         begin "${scope[@]}"
         until_true 90 agent_hit "$host"
         strike "$1" "$host"
-        until_true 240 test -e "$work/exit"
-        wait "$begun"
+        ended 240
         decided "$@"
         assert_ledgers
         assert_once "$1" "$2" "${services[@]}"
@@ -155,8 +154,7 @@ working_case() { # KIND
         if [[ $1 == redis.rewrite ]]; then until_true 60 rewriting; else until_true 90 apps_started; fi
         "$testbed" run "$host" systemctl kill --kill-whom=main --signal=KILL muster-agent
         if [[ $1 == redis.rewrite ]]; then rewriting || fail "the rewrite had ended before its agent was killed"; fi
-        until_true 240 test -e "$work/exit"
-        wait "$begun"
+        ended 240
         equal "exit" 0 "$(cat "$work/exit")"
         assert_ledgers
         assert_once kill "$1" "${services[@]}"

@@ -46,7 +46,7 @@ count() { # KIND
         deeds_remember
         controller_fault muster.db-wal 1000000 before kill
         begin_kind "$1"
-        wait "$begun"
+        ended 120
         equal "exit of an undisturbed $1" 0 "$(cat "$work/exit")"
         assert_done "$1"
         cat "$order.count"
@@ -61,7 +61,10 @@ rise() { # WHEN
                 controller_fault muster.db-wal 1 before kill
                 "$control" start 2>/dev/null || true
                 until_true 60 over
-                [[ -e $work/exit ]] || until_true 10 "$control" gone
+                if [[ ! -e $work/exit ]]; then
+                        until_true 10 "$control" gone
+                        assert_announced
+                fi
                 rm -f "$order"
         fi
         "$control" start
@@ -75,8 +78,9 @@ case_of() { # KIND WRITE WHEN
         controller_fault muster.db-wal "$2" "$when" kill
         begin_kind "$1"
         until_true 120 over
-        if [[ ! -e $order.hit ]]; then
-                wait "$begun"
+        if [[ ! -e $order.hit ]]; then # two runs differ by a write or two
+                ended 10
+                [[ $2 -ge $((writes[$1] - 2)) ]] || fail "$*: the write was never made, in a run of ${writes[$1]}"
                 echo "$*: the run had ended before"
                 assert_done "$1"
                 return
@@ -85,13 +89,13 @@ case_of() { # KIND WRITE WHEN
         rise "$3"
         newest=$(runs | head -n 1)
         if [[ $newest == "$(head -n 1 <<<"$before")" ]]; then
-                wait "$begun" # with an error: nothing has begun
+                ended 90 # with an error: nothing has begun
                 [[ $(cat "$work/exit") -ne 0 ]] || fail "$*: no run is in the journal, and its command says that all is well"
                 equal "what was done by a run that was never begun" "" "$(deeds_since)"
                 until_true 60 connected
                 begin_kind "$1"
         fi
-        wait "$begun"
+        ended 240
         follow "$*"
         assert_done "$1"
         echo "$*: fine after $((SECONDS - started)) s"

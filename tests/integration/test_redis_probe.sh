@@ -31,6 +31,15 @@ start() {
 	started=$!
 }
 
+told() { # LINE of INFO, within 20 s
+	local left
+	for ((left = 400; left > 0; left--)); do
+		if redis-cli -p 17101 info persistence | grep -q "$1"; then return; fi
+		sleep 0.05
+	done
+	fail "the master does not come to say $1"
+}
+
 see() { "$driver" "$@" >"$work/seen" || { cat "$work/seen"; return 1; }; }
 
 start master 17101
@@ -41,8 +50,8 @@ echo "master and replica are ready, with their files' sizes"
 see redis:bds:17101:master redis:copy:17102:replica || fail "not ready"
 redis-cli -p 17101 debug populate 100000 k 100 >/dev/null
 redis-cli -p 17101 bgrewriteaof >/dev/null
-until redis-cli -p 17101 info persistence | grep -q 'aof_rewrites:1'; do sleep 0.05; done
-until redis-cli -p 17101 info persistence | grep -q 'aof_rewrite_in_progress:0'; do sleep 0.05; done
+told aof_rewrites:1
+told aof_rewrite_in_progress:0
 redis-cli -p 17101 eval 'for i=1,1000 do redis.call("set", "x"..i, string.rep("v", 1000)) end' 0 >/dev/null
 see redis:bds:17101:master
 grep -Eq '^bds ready .* base=[0-9]{6,} incremental=[0-9]{6,} ' "$work/seen" || fail "sizes: $(cat "$work/seen")"

@@ -15,6 +15,8 @@
 #include "common/base/time.h"
 #include "common/loop/aside.h"
 
+#define PATIENCE_MS 20000 /* with threads, a millisecond at a time */
+
 struct job {
         int fd; /* read from, unless it is -1 */
         int in, out;
@@ -95,8 +97,11 @@ static void test_hung(void **state)
         assert_int_equal(aside_run(aside, &job, sizeof(job), work, USEC_PER_SEC, on_done, NULL), -EBUSY);
         assert_int_equal(write(pipes[1], "x", 1), 1);
         /* It ends now, on its own; then there is room for the next. */
-        while ((r = aside_run(aside, &job, sizeof(job), work, 60 * USEC_PER_SEC, on_done, NULL)) == -EBUSY)
-                usleep(1000);
+        for (int i = 0; i < PATIENCE_MS; i++, usleep(1000)) {
+                r = aside_run(aside, &job, sizeof(job), work, 60 * USEC_PER_SEC, on_done, NULL);
+                if (r != -EBUSY)
+                        break;
+        }
         assert_int_equal(r, 0);
         seen.done = 0;
         wait_done(event);
@@ -167,7 +172,7 @@ static void on_filled(int result, void *data, void *userdata)
 
 static void wait_cleared(void)
 {
-        while (atomic_load(&cleared) == 0)
+        for (int i = 0; i < PATIENCE_MS && atomic_load(&cleared) == 0; i++)
                 usleep(1000);
         assert_int_equal(atomic_load(&cleared), 1);
 }
@@ -240,8 +245,11 @@ static void test_bound(void **state)
         close(pipes[1]);
         /* They end, and there is room again. */
         assert_int_equal(aside_new_once(&aside, event), 0);
-        while ((r = aside_run(aside, &job, sizeof(job), work, 60 * USEC_PER_SEC, on_done, NULL)) == -EAGAIN)
-                usleep(1000);
+        for (int i = 0; i < PATIENCE_MS; i++, usleep(1000)) {
+                r = aside_run(aside, &job, sizeof(job), work, 60 * USEC_PER_SEC, on_done, NULL);
+                if (r != -EAGAIN)
+                        break;
+        }
         assert_int_equal(r, 0);
         wait_done(event);
         aside_free(aside);
