@@ -194,8 +194,8 @@ static void check_once(struct sim *sim, const struct sim_host *host, const struc
         }
 }
 
-/* An agent refuses it, but what runs is known: only what was passed over may be at work still, or what an abort
- * lets end, or be a reboot that has been called failed. */
+/* An agent refuses it, but what runs is known: only what was passed over may be at work still, or what an
+ * abort lets end, or be a reboot that has been called failed. */
 void check_conflict(struct sim *sim, const struct ledger_entry *running,
                     const struct operation_request *request)
 {
