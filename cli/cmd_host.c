@@ -3,12 +3,10 @@
 
 #include "cli/answer.h"
 #include "cli/cmd_invitation.h"
-#include "cli/connect.h"
 #include "cli/options.h"
 #include "cli/subcommand.h"
 #include "cli/table.h"
 #include "common/base/cleanup.h"
-#include "common/model/service.h"
 #include "proto/fleet.pb-c.h"
 
 static void groups_text(const Muster__V1__HostStatus *host, char *out, size_t size)
@@ -64,45 +62,39 @@ static int list_hosts(const struct cli *cli, int argc, char **argv)
 
 static int invite_host(const struct cli *cli, int argc, char **argv)
 {
-        bool json = false;
-        const char *address = NULL;
-        const struct option list[] = {
-                {"address", NULL, &address, "HOST:PORT", "under which that host reaches the controller"},
-                {"json", &json, NULL, NULL, "as JSON"},
-        };
-        const struct options options = {"host invite", "HOST", list, ELEMENTS(list), 1, 1, false};
         Muster__V1__InviteRequest request = MUSTER__V1__INVITE_REQUEST__INIT;
-        struct arguments arguments;
-        char where[NAME_SIZE + 8];
-        int exit;
+        const struct invitation invitation = {
+                .command = "host invite",
+                .word = "HOST",
+                .reaches = "under which that host reaches the controller",
+                .method = "Invite",
+                .request = &request.base,
+                .name = &request.host,
+                .address = &request.address,
+                .role = RPC_AGENT,
+                .before = "on",
+                .behind = "",
+                .use = "muster-agent join LINE",
+        };
 
-        if (!options_read(&options, argc, argv, &arguments, &exit))
-                return exit;
-        request.host = (char *)arguments.words[0];
-        request.address = (char *)(address ? address : "");
-        snprintf(where, sizeof(where), "on %s", request.host);
-        return invitation_show(cli, "Invite", &request.base, json, RPC_AGENT, address, where,
-                               "muster-agent join LINE");
+        return invitation_command(cli, argc, argv, &invitation);
 }
 
 static int revoke_host(const struct cli *cli, int argc, char **argv)
 {
-        const struct options options = {"host revoke", "HOST", NULL, 0, 1, 1, false};
         Muster__V1__RevokeRequest request = MUSTER__V1__REVOKE_REQUEST__INIT;
-        cleanup_with(session_freep) session *session = NULL;
-        struct arguments arguments;
-        struct ending ending;
-        int exit;
+        const struct revocation revocation = {
+                .command = "host revoke",
+                .word = "HOST",
+                .method = "Revoke",
+                .request = &request.base,
+                .name = &request.host,
+                .done = "may no longer connect",
+                .again = "host invite",
+                .effect = "lets it join again",
+        };
 
-        if (!options_read(&options, argc, argv, &arguments, &exit) || !session_open(&session, cli, &exit))
-                return exit;
-        request.host = (char *)arguments.words[0];
-        session_call(session, "Revoke", &request.base, CALL_DEADLINE_US, NULL, NULL, &ending);
-        exit = ending_exit(&ending);
-        if (exit == CLI_DONE)
-                printf("%s may no longer connect; muster host invite %s lets it join again\n",
-                       arguments.words[0], arguments.words[0]);
-        return exit;
+        return revocation_command(cli, argc, argv, &revocation);
 }
 
 static int run(const struct cli *cli, int argc, char **argv)

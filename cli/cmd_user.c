@@ -6,7 +6,6 @@
 
 #include "cli/answer.h"
 #include "cli/cmd_invitation.h"
-#include "cli/connect.h"
 #include "cli/options.h"
 #include "cli/subcommand.h"
 #include "cli/table.h"
@@ -52,25 +51,22 @@ static int list_users(const struct cli *cli, int argc, char **argv)
 
 static int add_user(const struct cli *cli, int argc, char **argv)
 {
-        bool json = false;
-        const char *address = NULL;
-        const struct option list[] = {
-                {"address", NULL, &address, "HOST:PORT", "under which they reach the controller"},
-                {"json", &json, NULL, NULL, "as JSON"},
-        };
-        const struct options options = {"user add", "NAME", list, ELEMENTS(list), 1, 1, false};
         Muster__V1__AddUserRequest request = MUSTER__V1__ADD_USER_REQUEST__INIT;
-        struct arguments arguments;
-        char where[NAME_SIZE + 16];
-        int exit;
+        const struct invitation invitation = {
+                .command = "user add",
+                .word = "NAME",
+                .reaches = "under which they reach the controller",
+                .method = "AddUser",
+                .request = &request.base,
+                .name = &request.user,
+                .address = &request.address,
+                .role = RPC_USER,
+                .before = "where",
+                .behind = " sits",
+                .use = "muster user join LINE",
+        };
 
-        if (!options_read(&options, argc, argv, &arguments, &exit))
-                return exit;
-        request.user = (char *)arguments.words[0];
-        request.address = (char *)(address ? address : "");
-        snprintf(where, sizeof(where), "where %s sits", request.user);
-        return invitation_show(cli, "AddUser", &request.base, json, RPC_USER, address, where,
-                               "muster user join LINE");
+        return invitation_command(cli, argc, argv, &invitation);
 }
 
 /* Where the identity goes: --folder, else ~/.config/muster. One that is there is somebody: it stays. */
@@ -124,22 +120,19 @@ static int join_user(const struct cli *cli, int argc, char **argv)
 
 static int revoke_user(const struct cli *cli, int argc, char **argv)
 {
-        const struct options options = {"user revoke", "NAME", NULL, 0, 1, 1, false};
         Muster__V1__RevokeUserRequest request = MUSTER__V1__REVOKE_USER_REQUEST__INIT;
-        cleanup_with(session_freep) session *session = NULL;
-        struct arguments arguments;
-        struct ending ending;
-        int exit;
+        const struct revocation revocation = {
+                .command = "user revoke",
+                .word = "NAME",
+                .method = "RevokeUser",
+                .request = &request.base,
+                .name = &request.user,
+                .done = "may give no more commands",
+                .again = "user add",
+                .effect = "lets them in again",
+        };
 
-        if (!options_read(&options, argc, argv, &arguments, &exit) || !session_open(&session, cli, &exit))
-                return exit;
-        request.user = (char *)arguments.words[0];
-        session_call(session, "RevokeUser", &request.base, CALL_DEADLINE_US, NULL, NULL, &ending);
-        exit = ending_exit(&ending);
-        if (exit == CLI_DONE)
-                printf("%s may give no more commands; muster user add %s lets them in again\n",
-                       arguments.words[0], arguments.words[0]);
-        return exit;
+        return revocation_command(cli, argc, argv, &revocation);
 }
 
 static int run(const struct cli *cli, int argc, char **argv)
