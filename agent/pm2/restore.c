@@ -486,6 +486,11 @@ static int start_daemon(pm2_restore *self, struct error *error)
                               DAEMON_US, on_daemon, self, error);
 }
 
+static void on_clearing(void *userdata, uint64_t done, uint64_t total, const char *text)
+{
+        tell(userdata, done, total, "%s", text);
+}
+
 static void on_cleared(void *userdata, int r, const struct pm2_stop_result *result, const struct error *cause)
 {
         pm2_restore *self = userdata;
@@ -506,8 +511,8 @@ static int clear(pm2_restore *self, struct error *error)
 {
         struct pm2_stop_options options = {.end_daemon = true, .leave_stuck = true};
 
-        return pm2_stop_new(&self->clearing, self->event, &self->home, &options, NULL, on_cleared, self,
-                            error);
+        return pm2_stop_new(&self->clearing, self->event, &self->home, &options, on_clearing, on_cleared,
+                            self, error);
 }
 
 static void on_ending(void *userdata, int r, json_t *answer, const struct error *cause)

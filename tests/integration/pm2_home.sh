@@ -79,6 +79,7 @@ drive() {
 }
 # begin VERB...: the same beside what follows; $begun is its process, "$work/began" what it tells.
 begin() {
+        : >"$work/began"
         (cd / && exec env -i PATH=/usr/bin:/bin CALLER=driver "$driver" "$target" "$snapshots" "$@") >/dev/null 2>"$work/began" &
         begun=$!
 }

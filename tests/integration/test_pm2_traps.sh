@@ -1,6 +1,6 @@
 #!/bin/bash
 # What PM2 does and people do not expect, one case each (docs/traps.md), against a real PM2.
-# timeout: 240
+# timeout: 480
 # MUSTER_BUILD, PM2: see pm2_home.sh.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."

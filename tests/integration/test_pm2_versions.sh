@@ -1,6 +1,6 @@
 #!/bin/bash
 # test_pm2.sh and test_pm2_traps.sh with each major version that fleets run, from npm, whatever the one on PATH is.
-# timeout: 1200
+# timeout: 1500
 # MUSTER_BUILD keeps the packages (build/asan), so that the next run needs no registry; where it is in a home that other
 # users cannot enter, /var/cache/muster-tests does.
 set -euo pipefail
