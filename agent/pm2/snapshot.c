@@ -99,15 +99,15 @@ static int build(json_t **ret, const struct pm2_home *home, const char *name, co
         return 0;
 }
 
-/* Whether a file's name is a snapshot's; ret is the name without its suffix. */
-static bool is_snapshot(const char *file, char ret[NAME_SIZE])
+/* Whether a file is of that kind by its name; ret is the snapshot's name, without the suffix. */
+static bool is_named(const char *file, const char *suffix, char ret[NAME_SIZE])
 {
-        size_t length = strlen(file), suffix = strlen(SUFFIX);
+        size_t length = strlen(file), tail = strlen(suffix);
 
-        if (length <= suffix || length - suffix >= NAME_SIZE || !text_ends(file, SUFFIX))
+        if (length <= tail || length - tail >= NAME_SIZE || !text_ends(file, suffix))
                 return false;
-        memcpy(ret, file, length - suffix);
-        ret[length - suffix] = '\0';
+        memcpy(ret, file, length - tail);
+        ret[length - tail] = '\0';
         return text_is_name(ret);
 }
 
@@ -134,7 +134,7 @@ static int find_all(const char *path, struct pm2_snapshot_file **ret, size_t *re
                 struct pm2_snapshot_file one;
                 struct stat status;
 
-                if (!is_snapshot(entry->d_name, one.name) ||
+                if (!is_named(entry->d_name, SUFFIX, one.name) ||
                     fstatat(dirfd(folder), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) < 0)
                         continue;
                 one.written_ns =
@@ -158,7 +158,8 @@ static int find_all(const char *path, struct pm2_snapshot_file **ret, size_t *re
         return 0;
 }
 
-/* NAME.json.XXXXXX: one that was being written when the agent or its host ended. It holds secrets too. */
+/* NAME.json.XXXXXX, NAME.dump.XXXXXX: one that was being written when the agent or its host ended. It holds
+ * secrets too. */
 static bool is_leftover(const char *file)
 {
         char whole[NAME_SIZE + sizeof(SUFFIX)], name[NAME_SIZE];
@@ -168,7 +169,7 @@ static bool is_leftover(const char *file)
                 return false;
         memcpy(whole, file, (size_t)(dot - file));
         whole[dot - file] = '\0';
-        return is_snapshot(whole, name);
+        return is_named(whole, SUFFIX, name) || is_named(whole, DUMP_SUFFIX, name);
 }
 
 /* Not those that may still be written, beside the loop. */

@@ -298,7 +298,7 @@ static void test_start_locks_and_sends(void **state)
 
         assert_int_equal(incident_plan(&bench->in, PLAN_RESTART, &plan, NULL), 0);
         assert_int_equal(runner_start(bench->runner, &plan, "other", other, &bench->error), -EBUSY);
-        assert_non_null(strstr(bench->error.text, " (a restart, started by viktor); muster run watch "));
+        assert_non_null(strstr(bench->error.text, " (a reboot, started by viktor); muster run watch "));
         assert_non_null(strstr(bench->error.text, bench->run));
         assert_non_null(plan);
         plan_free(plan); /* still ours */

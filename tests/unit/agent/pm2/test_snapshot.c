@@ -106,23 +106,24 @@ static void test_keeps_the_newest(void **state)
 static void test_leftovers_go(void **state)
 {
         struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
-        static const char *const names[] = {"cut.json.a1B2c3", "cut.json.Z9y8x7", "other.txt.a1B2c3"};
+        static const char *const names[] = {"cut.json.a1B2c3", "cut.dump.d4E5f6", "cut.json.Z9y8x7",
+                                            "other.txt.a1B2c3"};
         char path[PATH_SIZE];
 
         assert_int_equal(save("cut", 0), 0);
-        for (size_t i = 0; i < 3; i++) {
+        for (size_t i = 0; i < 4; i++) {
                 path_of("cut", path);
                 strcpy(strrchr(path, '/') + 1, names[i]);
                 assert_int_equal(file_write_atomic(path, "{}", 2, 0600, NULL), 0);
-                if (i != 1)
+                if (i != 2)
                         assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
         }
         assert_int_equal(save("next", 0), 0);
-        for (size_t i = 0; i < 3; i++) {
+        for (size_t i = 0; i < 4; i++) {
                 path_of("cut", path);
                 strcpy(strrchr(path, '/') + 1, names[i]);
                 assert_int_equal(access(path, F_OK),
-                                 i == 0 ? -1 : 0); /* one may still be written, one is no snapshot */
+                                 i < 2 ? -1 : 0); /* one may still be written, one is no snapshot */
         }
         path_of("cut", path);
         assert_int_equal(access(path, F_OK), 0);
