@@ -173,7 +173,7 @@ static int show_state(const struct following *following)
 
 static int leave(const struct following *following)
 {
-        const char *run = following->run[0] ? following->run : following->options->run;
+        const char *run = following->run;
 
         fprintf(stderr, "left run %s, which goes on; back to it: muster run watch%s%s\n", run,
                 run[0] ? " " : "", run);
@@ -205,7 +205,7 @@ static int follow(struct following *following)
                 struct ending ending;
                 int exit;
 
-                request.run = following->run[0] ? following->run : (char *)following->options->run;
+                request.run = following->run;
                 request.from_event = following->next_event;
                 following->summaries = 0;
                 session_call(following->session, "WatchRun", &request.base, 0, on_update, following, &ending);
@@ -230,6 +230,9 @@ int follow_run(session *session, const struct follow_options *options)
         struct following following = {.session = session, .options = options};
         int exit;
 
+        /* Which run it is may be known before a word of it has come: the link may break first. */
+        text_copy_cut(following.run, sizeof(following.run), options->run);
+        clean_text(following.run);
         terminal_read(&following.live.terminal, stdout);
         exit = follow(&following);
         live_clear(&following.live);
