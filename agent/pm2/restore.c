@@ -18,6 +18,7 @@
 #include "agent/pm2/settle.h"
 #include "agent/pm2/start.h"
 #include "agent/pm2/stop.h"
+#include "agent/pm2/take_off.h"
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
@@ -25,12 +26,6 @@
 #define DAEMON_US      (60 * USEC_PER_SEC)
 #define ATTEMPTS       4 /* beginnings, after somebody else changed the list or killed the daemon */
 #define BEGIN_AGAIN_US (1 * USEC_PER_SEC)
-
-/* A removal or a stop under way. */
-struct taking_off {
-        pm2_restore *self;
-        int64_t pm_id;
-};
 
 struct pm2_restore {
         sd_event *event;
@@ -52,8 +47,7 @@ struct pm2_restore {
         unsigned attempts;
         struct pm2_refused refused; /* apps that are left as they are */
         size_t refused_before;      /* how many, when it began this time */
-        struct taking_off *taking_off;
-        size_t taking_off_count, removing; /* removals and stops, and those under way */
+        pm2_take_off *taking_off;
         pm2_register *registering;
         const enum pm2_entry *entries; /* of registering */
         pm2_place *placing;
@@ -75,6 +69,7 @@ static void drop_work(pm2_restore *self)
         self->client = pm2_client_free(self->client);
         self->clearing = pm2_stop_free(self->clearing);
         self->daemon = pm2_daemon_free(self->daemon);
+        self->taking_off = pm2_take_off_free(self->taking_off);
         self->registering = pm2_register_free(self->registering);
         self->placing = pm2_place_free(self->placing);
         self->parking = pm2_park_free(self->parking);
@@ -82,11 +77,10 @@ static void drop_work(pm2_restore *self)
         self->settling = pm2_settle_free(self->settling);
         pm2_plan_clear(&self->plan);
         pm2_list_clear(&self->live);
-        free(TAKE(self->taking_off));
         free(TAKE(self->chosen));
         free(TAKE(self->starts));
         free(TAKE(self->settles));
-        self->start_count = self->settle_count = self->taking_off_count = self->removing = 0;
+        self->start_count = self->settle_count = 0;
 }
 
 pm2_restore *pm2_restore_free(pm2_restore *self)
@@ -380,66 +374,29 @@ static int register_all(pm2_restore *self)
 
 /* --- taking off what does not belong ------------------------------------------------------------------ */
 
-static void on_taken_off(void *userdata, int r, json_t *answer, const struct error *cause)
+static void on_taken_off(void *userdata, int r, const struct error *cause)
 {
-        struct taking_off *taking_off = userdata;
-        pm2_restore *self = taking_off->self;
+        pm2_restore *self = userdata;
         struct error error = cause ? *cause : (struct error){0};
 
-        self->removing--;
-        if (pm2_refusal_of(r, cause) == PM2_REFUSAL_GONE)
-                r = 0; /* somebody was quicker */
-        else if (r == -EREMOTEIO)
-                r = pm2_refused_add(&self->refused, taking_off->pm_id, cause);
-        if (r == 0 && self->removing == 0)
+        if (r == 0)
                 r = is_refused_more(self) ? look_again(self, &error) : register_all(self);
         if (r < 0)
                 fail(self, r, &error);
 }
 
-static int take_off(pm2_restore *self, const char *method, int64_t id)
-{
-        const struct pm2_app *app = pm2_list_find(&self->live, id);
-        uint64_t timeout = self->options.call_timeout_us + (app ? app->kill_timeout_ms * USEC_PER_MSEC : 0);
-        struct taking_off *taking_off = &self->taking_off[self->taking_off_count++];
-        int r;
-
-        *taking_off = (struct taking_off){self, id};
-        r = pm2_client_call(self->client, method, json_pack("[I]", (json_int_t)id), timeout, on_taken_off,
-                            taking_off);
-        if (r == 0)
-                self->removing++;
-        return r;
-}
-
 static int carry_out(pm2_restore *self)
 {
         const struct pm2_list *wanted = &self->snapshot->list;
-        int r = 0;
 
         tell(self, 0, wanted->count,
              "%zu to register, %zu to start, %zu to stop, %zu to remove, %zu as they were",
              self->plan.add_count, self->plan.start_count, self->plan.stop_count, self->plan.removal_count,
              self->plan.keep_count);
-        self->taking_off =
-                calloc(self->plan.removal_count + self->plan.stop_count + 1, sizeof(*self->taking_off));
-        if (!self->taking_off)
-                return -ENOMEM;
-        for (size_t i = 0; i < self->plan.removal_count && r == 0; i++) {
-                json_int_t id = self->plan.removals[i];
-
-                /* As PM2's own client does it: first its watcher, then the app. What is only stopped is
-                 * watched on: to end that would take "watch" out of its settings. */
-                r = pm2_client_tell(self->client, "stopWatch", json_pack("[s, I]", "deleteProcessId", id));
-                if (r == 0)
-                        r = take_off(self, "deleteProcessId", id);
-        }
-        for (size_t i = 0; i < wanted->count && r == 0; i++)
-                if (self->plan.actions[i] == PM2_STOP)
-                        r = take_off(self, "stopProcessId", wanted->apps[i].pm_id);
-        if (r == 0 && self->removing == 0)
-                r = register_all(self);
-        return r;
+        if (!pm2_take_off_is_needed(&self->plan, wanted->count))
+                return register_all(self);
+        return pm2_take_off_new(&self->taking_off, self->client, &self->plan, wanted, &self->live,
+                                &self->refused, self->options.call_timeout_us, on_taken_off, self);
 }
 
 static void on_live(void *userdata, int r, json_t *answer, const struct error *cause)

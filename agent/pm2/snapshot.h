@@ -23,9 +23,9 @@ void pm2_snapshot_clear(struct pm2_snapshot *snapshot);
 #define cleanup_pm2_snapshot cleanup_with(pm2_snapshot_clear)
 
 /* Writes list and facts under folder (made with 0700 where missing) as name, then deletes the oldest beyond
- * keep (0: none is deleted; name itself never is), and what writes that a crash cut short have left. PM2's own
- * dump, where it can be read, is kept beside it: a daemon that is terminated in the middle of a restore writes
- * over it. -EEXIST: there is one of that name, untouched. */
+ * keep (0: none is deleted; name itself never is), and what writes that a crash cut short have left. PM2's
+ * own dump, where it can be read, is kept beside it: a daemon that is terminated in the middle of a restore
+ * writes over it. -EEXIST: there is one of that name, untouched. */
 int pm2_snapshot_write(const char *folder, const struct pm2_home *home, const char *name,
                        const struct pm2_list *list, const struct pm2_daemon_facts *facts, uint64_t saved_us,
                        size_t keep, struct error *error);
