@@ -22,12 +22,23 @@
 #define LEDGER_FILE_FULL (16 << 20) /* from here on it is written anew with the newest entries */
 #define CHECKSUM_DIGITS  16u
 
+/* A report, most of which is room for figures that few have: only what is used of it. */
+struct entry {
+        char id[ID_SIZE], boot_id[BOOT_ID_SIZE];
+        enum operation_kind kind;
+        enum operation_state state;
+        uint64_t accepted_us, finished_us;
+        size_t figure_count;
+        char *words; /* owned: the text, then each figure's name and value, each with its NUL */
+};
+
 struct ledger {
         char path[PATH_MAX];
         int fd, lock;
-        struct operation_report *entries; /* oldest first */
+        struct entry *entries; /* oldest first */
         size_t count, room;
-        off_t end; /* of the last whole line */
+        off_t end;                      /* of the last whole line */
+        struct operation_report *shown; /* owned: where an entry is laid out for who asks */
 };
 
 DEFINE_CLEANUP(ledger *, ledger_close);
@@ -40,7 +51,7 @@ static void checksum(char out[CHECKSUM_DIGITS + 1], const char *json, size_t siz
         text_hex(out, hash, CHECKSUM_DIGITS / 2);
 }
 
-static struct operation_report *find(const ledger *ledger, const char *id)
+static struct entry *find(const ledger *ledger, const char *id)
 {
         for (size_t i = ledger->count; i-- > 0;)
                 if (text_equal(ledger->entries[i].id, id))
@@ -48,26 +59,111 @@ static struct operation_report *find(const ledger *ledger, const char *id)
         return NULL;
 }
 
-/* Puts report in place of the entry of its id, or at the end. */
+/* --- entries and reports ------------------------------------------------------------------------------ */
+
+static int pack(struct entry *ret, const struct operation_report *report)
+{
+        cleanup_buffer struct buffer words = {0};
+        int r = buffer_append(&words, report->text, strlen(report->text) + 1);
+
+        for (size_t i = 0; i < report->figure_count && r == 0; i++) {
+                const struct figure *figure = &report->figures[i];
+
+                r = buffer_append(&words, figure->name, strlen(figure->name) + 1);
+                if (r == 0)
+                        r = buffer_append(&words, figure->value, strlen(figure->value) + 1);
+        }
+        if (r < 0)
+                return r;
+        *ret = (struct entry){.kind = report->kind,
+                              .state = report->state,
+                              .accepted_us = report->accepted_us,
+                              .finished_us = report->finished_us,
+                              .figure_count = report->figure_count,
+                              .words = malloc(words.size)};
+        if (!ret->words)
+                return -ENOMEM;
+        memcpy(ret->words, words.data, words.size);
+        TEXT_COPY(ret->id, report->id);
+        TEXT_COPY(ret->boot_id, report->boot_id);
+        return 0;
+}
+
+static const char *next_word(const char **at)
+{
+        const char *word = *at;
+
+        *at += strlen(word) + 1;
+        return word;
+}
+
+static void unpack(struct operation_report *ret, const struct entry *entry)
+{
+        const char *at = entry->words;
+
+        *ret = (struct operation_report){.kind = entry->kind,
+                                         .state = entry->state,
+                                         .accepted_us = entry->accepted_us,
+                                         .finished_us = entry->finished_us,
+                                         .figure_count = entry->figure_count};
+        TEXT_COPY(ret->id, entry->id);
+        TEXT_COPY(ret->boot_id, entry->boot_id);
+        TEXT_COPY(ret->text, next_word(&at));
+        for (size_t i = 0; i < entry->figure_count; i++) {
+                TEXT_COPY(ret->figures[i].name, next_word(&at));
+                TEXT_COPY(ret->figures[i].value, next_word(&at));
+        }
+}
+
+static void drop_oldest(ledger *ledger)
+{
+        size_t drop = ledger->count > LEDGER_KEPT ? ledger->count - LEDGER_KEPT : 0;
+
+        if (!drop)
+                return;
+        for (size_t i = 0; i < drop; i++)
+                free(ledger->entries[i].words);
+        ledger->count -= drop;
+        memmove(ledger->entries, ledger->entries + drop, ledger->count * sizeof(*ledger->entries));
+}
+
+static int reserve(ledger *ledger)
+{
+        size_t room = ledger->room ? ledger->room * 2 : 64;
+        struct entry *larger;
+
+        if (ledger->count < ledger->room)
+                return 0;
+        larger = reallocarray(ledger->entries, room, sizeof(*larger));
+        if (!larger)
+                return -ENOMEM;
+        ledger->entries = larger;
+        ledger->room = room;
+        return 0;
+}
+
+/* In place of the entry of its id, or at the end, where there is room. Takes the entry. */
+static void put(ledger *ledger, const struct entry *entry)
+{
+        struct entry *known = find(ledger, entry->id);
+
+        if (known)
+                free(known->words);
+        else
+                known = &ledger->entries[ledger->count++];
+        *known = *entry;
+}
+
 static int remember(ledger *ledger, const struct operation_report *report)
 {
-        struct operation_report *known = find(ledger, report->id);
+        struct entry entry;
+        int r = reserve(ledger);
 
-        if (known) {
-                *known = *report;
-                return 0;
-        }
-        if (ledger->count == ledger->room) {
-                size_t room = ledger->room ? ledger->room * 2 : 64;
-                struct operation_report *larger = reallocarray(ledger->entries, room, sizeof(*larger));
-
-                if (!larger)
-                        return -ENOMEM;
-                ledger->entries = larger;
-                ledger->room = room;
-        }
-        ledger->entries[ledger->count++] = *report;
-        return 0;
+        if (r == 0)
+                r = pack(&entry, report);
+        if (r == 0)
+                put(ledger, &entry);
+        return r;
 }
 
 /* One line without its newline. Returns 0, -EBADMSG or -ENOMEM. */
@@ -97,7 +193,7 @@ static int remember_damage(ledger *ledger, const char *line, size_t size)
         return remember(ledger, &damage);
 }
 
-static bool is_damage(const struct operation_report *entry)
+static bool is_damage(const struct entry *entry)
 {
         return entry->kind == OPERATION_NONE && entry->state == OPERATION_FAILED;
 }
@@ -134,22 +230,27 @@ static bool is_rebooted(const struct operation_report *entry, const char *boot_i
 }
 
 /* What was under way when an earlier life ended is in doubt; a reboot is settled by the boot id. */
-static void settle(ledger *ledger, const char *boot_id)
+static int settle(ledger *ledger, const char *boot_id)
 {
-        for (size_t i = 0; i < ledger->count; i++) {
-                struct operation_report *entry = &ledger->entries[i];
-                const struct operation_type *type = operation_type(entry->kind);
+        struct operation_report *report = ledger->shown;
+        int r = 0;
 
-                if (entry->state != OPERATION_ACCEPTED)
+        for (size_t i = 0; i < ledger->count && r == 0; i++) {
+                const struct operation_type *type = operation_type(ledger->entries[i].kind);
+
+                if (ledger->entries[i].state != OPERATION_ACCEPTED)
                         continue;
-                entry->state = OPERATION_INTERRUPTED;
-                text_copy_cut(entry->text, sizeof(entry->text), "the agent ended while it was under way");
-                if (type && type->settle == SETTLE_BOOT_ID && is_rebooted(entry, boot_id)) {
-                        entry->state = OPERATION_DONE;
-                        snprintf(entry->text, sizeof(entry->text), "boot id changed from %s to %s",
-                                 entry->boot_id, boot_id);
+                unpack(report, &ledger->entries[i]);
+                report->state = OPERATION_INTERRUPTED;
+                TEXT_COPY(report->text, "the agent ended while it was under way");
+                if (type && type->settle == SETTLE_BOOT_ID && is_rebooted(report, boot_id)) {
+                        report->state = OPERATION_DONE;
+                        snprintf(report->text, sizeof(report->text), "boot id changed from %s to %s",
+                                 report->boot_id, boot_id);
                 }
+                r = remember(ledger, report);
         }
+        return r;
 }
 
 static int append_line(struct buffer *buffer, const struct operation_report *report)
@@ -174,15 +275,11 @@ static int append_line(struct buffer *buffer, const struct operation_report *rep
 static int compact(ledger *ledger, struct error *error)
 {
         cleanup_buffer struct buffer buffer = {0};
-        size_t drop = ledger->count > LEDGER_KEPT ? ledger->count - LEDGER_KEPT : 0;
         int r;
 
-        if (drop) {
-                ledger->count -= drop;
-                memmove(ledger->entries, ledger->entries + drop, ledger->count * sizeof(*ledger->entries));
-        }
+        drop_oldest(ledger);
         for (size_t i = 0; i < ledger->count; i++) {
-                r = append_line(&buffer, &ledger->entries[i]);
+                r = append_line(&buffer, ledger_entry(ledger, i));
                 if (r < 0)
                         return r;
         }
@@ -238,6 +335,9 @@ int ledger_open(ledger **ret, const char *folder, const char *boot_id, struct er
         if (!opened)
                 return -ENOMEM;
         opened->fd = opened->lock = -1;
+        opened->shown = calloc(1, sizeof(*opened->shown));
+        if (!opened->shown)
+                return -ENOMEM;
         if (snprintf(opened->path, sizeof(opened->path), "%s/ledger", folder) >= (int)sizeof(opened->path))
                 return error_set(error, -ENAMETOOLONG, "path too long: %s", folder);
         r = lock_folder(opened, folder, error);
@@ -249,7 +349,9 @@ int ledger_open(ledger **ret, const char *folder, const char *boot_id, struct er
         r = data ? read_all(opened, data, size) : 0;
         if (r < 0)
                 return r;
-        settle(opened, boot_id);
+        r = settle(opened, boot_id);
+        if (r < 0)
+                return r;
         /* A full disk is the moment in which somebody wants to see this host: what is there can still be
          * told. */
         r = compact(opened, error);
@@ -269,7 +371,10 @@ ledger *ledger_close(ledger *ledger)
                 close(ledger->fd);
         if (ledger->lock >= 0)
                 close(ledger->lock);
+        for (size_t i = 0; i < ledger->count; i++)
+                free(ledger->entries[i].words);
         free(ledger->entries);
+        free(ledger->shown);
         free(ledger);
         return NULL;
 }
@@ -300,36 +405,29 @@ static int write_line(ledger *ledger, const struct buffer *line)
 static int record(ledger *ledger, const struct operation_report *report, struct error *error)
 {
         cleanup_buffer struct buffer line = {0};
-        struct operation_report *known = find(ledger, report->id);
-        struct operation_report before;
+        struct entry entry;
         int r;
 
-        if (!known && ledger->count >= LEDGER_MOST) {
-                size_t drop = ledger->count - LEDGER_KEPT;
-
-                ledger->count = LEDGER_KEPT;
-                memmove(ledger->entries, ledger->entries + drop, ledger->count * sizeof(*ledger->entries));
-        }
-        if (known)
-                before = *known;
+        if (!find(ledger, report->id) && ledger->count >= LEDGER_MOST)
+                drop_oldest(ledger);
         r = append_line(&line, report);
         if (r == 0)
-                r = remember(ledger, report);
+                r = reserve(ledger);
+        if (r == 0)
+                r = pack(&entry, report);
         if (r < 0)
                 return r;
         r = write_line(ledger, &line);
-        if (r == 0) {
-                /* It is recorded; writing the file anew may fail and is tried again with the next record. */
-                if (ledger->end > LEDGER_FILE_FULL && compact(ledger, NULL) == 0)
-                        close(take_fd(&ledger->fd));
-                return 0;
+        if (r < 0) {
+                free(entry.words);
+                return error_set(error, r, "cannot write %s: %s; free space or repair the disk", ledger->path,
+                                 strerror(-r));
         }
-        if (known)
-                *known = before;
-        else
-                ledger->count--;
-        return error_set(error, r, "cannot write %s: %s; free space or repair the disk", ledger->path,
-                         strerror(-r));
+        put(ledger, &entry);
+        /* It is recorded; writing the file anew may fail and is tried again with the next record. */
+        if (ledger->end > LEDGER_FILE_FULL && compact(ledger, NULL) == 0)
+                close(take_fd(&ledger->fd));
+        return 0;
 }
 
 int ledger_record(ledger *ledger, const struct operation_report *report, struct error *error)
@@ -341,16 +439,23 @@ int ledger_record(ledger *ledger, const struct operation_report *report, struct 
 
 int ledger_note(ledger *ledger, const struct operation_report *report, struct error *error)
 {
-        const struct operation_report *known = find(ledger, report->id);
+        const struct entry *known = find(ledger, report->id);
 
         if (!known || known->state != OPERATION_ACCEPTED || report->state != OPERATION_ACCEPTED)
                 return error_set(error, -EINVAL, "operation %s is not under way", report->id);
         return record(ledger, report, error);
 }
 
+static const struct operation_report *show(const ledger *ledger, const struct entry *entry)
+{
+        if (entry)
+                unpack(ledger->shown, entry);
+        return entry ? ledger->shown : NULL;
+}
+
 const struct operation_report *ledger_find(const ledger *ledger, const char *id)
 {
-        return find(ledger, id);
+        return show(ledger, find(ledger, id));
 }
 
 int ledger_account(ledger *ledger, const char *id, const struct operation_report **ret, struct error *error)
@@ -365,7 +470,7 @@ int ledger_account(ledger *ledger, const char *id, const struct operation_report
         if (!find(ledger, id) && ledger_damaged(ledger) && text_unhex(binary, sizeof(binary), id) == 0 &&
             TEXT_COPY(doubt.id, id) == 0)
                 r = record(ledger, &doubt, error);
-        *ret = find(ledger, id);
+        *ret = ledger_find(ledger, id);
         return r;
 }
 
@@ -376,7 +481,7 @@ size_t ledger_count(const ledger *ledger)
 
 const struct operation_report *ledger_entry(const ledger *ledger, size_t index)
 {
-        return &ledger->entries[index];
+        return show(ledger, &ledger->entries[index]);
 }
 
 size_t ledger_damaged(const ledger *ledger)

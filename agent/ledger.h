@@ -27,14 +27,14 @@ int ledger_record(ledger *ledger, const struct operation_report *report, struct 
 int ledger_note(ledger *ledger, const struct operation_report *report, struct error *error);
 
 /* NULL if that id was never accepted (or is older than the thousand entries that are kept). Valid until the
- * next ledger_record. */
+ * next call for this ledger. */
 const struct operation_report *ledger_find(const ledger *ledger, const char *id);
 /* The same for who is asked whether an operation was ever accepted: where lines are damaged, an id that is
  * not there is INTERRUPTED from now on, written down, so that nobody begins it any more. *ret NULL: it was
  * never accepted. Negative: that cannot be told now. */
 int ledger_account(ledger *ledger, const char *id, const struct operation_report **ret, struct error *error);
 size_t ledger_count(const ledger *ledger);
-/* Oldest first. */
+/* Oldest first. Valid until the next call for this ledger. */
 const struct operation_report *ledger_entry(const ledger *ledger, size_t index);
 /* Damaged lines that are still kept; the torn last one is not counted. */
 size_t ledger_damaged(const ledger *ledger);
