@@ -11,6 +11,7 @@
 struct operate_call {
         struct agent_service *service;
         rpc_call *call;
+        char name[NAME_SIZE]; /* of the service that it is done to; "" */
 };
 
 static void send_report(rpc_call *call, const struct operation_report *report)
@@ -49,8 +50,8 @@ static void on_report(const struct operation_report *report, void *userdata)
         struct operate_call *follower = userdata;
 
         send_report(follower->call, report);
-        /* What comes next may depend on how the host is after it. */
-        probe_set_look_at_host(follower->service->probes);
+        /* What comes next may depend on how things are after it. */
+        probe_set_look_at_service(follower->service->probes, follower->name);
         free(follower);
 }
 
@@ -102,6 +103,7 @@ void service_operate(rpc_call *call, const ProtobufCMessage *request, void *user
                 return;
         }
         *follower = (struct operate_call){.service = service, .call = call};
+        TEXT_COPY(follower->name, operation.service.name);
         rpc_call_watch(call, on_cancelled, NULL, follower);
         r = operations_submit(service->operations, &operation,
                               &(struct operations_watcher){

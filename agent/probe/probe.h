@@ -30,6 +30,8 @@ void probe_set_refresh(probe_set *set);
 
 /* Read the host again now, not its services; changed is called soon after. For when something was done. */
 void probe_set_look_at_host(probe_set *set);
+/* The same, and that service too, if it is watched. For when something was done to it. */
+void probe_set_look_at_service(probe_set *set, const char *name);
 
 /* The newest state; valid until the next turn of the loop. */
 const struct agent_state *probe_set_state(const probe_set *set);

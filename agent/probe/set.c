@@ -21,6 +21,7 @@
 #define EVERY_FRESH     (500 * USEC_PER_MSEC)
 #define EVERY_NOT_READY (1 * USEC_PER_SEC)
 #define EVERY_AT_REST   (5 * USEC_PER_SEC)
+#define EVERY_LIST      (15 * USEC_PER_SEC) /* PM2's at rest: a megabyte, and its daemon's work more than ours */
 #define EVERY_FACTS     (30 * USEC_PER_SEC) /* of units at rest; systemd says when they change */
 
 struct entry {
@@ -202,14 +203,21 @@ static void read_soon(struct entry *entry)
                 read_later(entry, SOON_USEC);
 }
 
+static bool is_at_rest(const struct entry *entry)
+{
+        return entry->state.phase == PHASE_READY && time_monotonic_us() - entry->ready_since_us >= FRESH_USEC;
+}
+
 static uint64_t pause_after(const struct entry *entry)
 {
+        if (is_at_rest(entry))
+                return entry->probe.spec.kind == SERVICE_PM2 ? EVERY_LIST : EVERY_AT_REST;
         switch (entry->state.phase) {
         case PHASE_LOADING:
         case PHASE_STARTING:
                 return EVERY_MOVING;
         case PHASE_READY:
-                return time_monotonic_us() - entry->ready_since_us < FRESH_USEC ? EVERY_FRESH : EVERY_AT_REST;
+                return EVERY_FRESH;
         default:
                 return EVERY_NOT_READY;
         }
@@ -294,7 +302,7 @@ static bool wants_facts(const struct entry *entry)
 {
         return entry->probe.bus && entry->probe.spec.unit[0] &&
                (!entry->facts_us || entry->refresh == AWAITED_READING || !entry->probe.unit.load_state[0] ||
-                pause_after(entry) != EVERY_AT_REST || time_monotonic_us() - entry->facts_us >= EVERY_FACTS);
+                !is_at_rest(entry) || time_monotonic_us() - entry->facts_us >= EVERY_FACTS);
 }
 
 static int on_due(sd_event_source *source, uint64_t now_us, void *userdata)
@@ -317,6 +325,14 @@ static int on_due(sd_event_source *source, uint64_t now_us, void *userdata)
         }
         read_service(entry);
         return 0;
+}
+
+void probe_set_look_at_service(probe_set *set, const char *name)
+{
+        for (size_t i = 0; i < set->count; i++)
+                if (text_equal(set->entries[i]->probe.spec.name, name))
+                        read_soon(set->entries[i]);
+        probe_set_look_at_host(set);
 }
 
 /* systemd finished a job: whoever has that unit is read again at once. */
