@@ -37,7 +37,8 @@ static void find_backup(struct checking *checking)
 {
         const struct tile38_state *tile38 = &checking->state->tile38;
         const char *name = checking->service->spec.name, *unit = checking->service->spec.unit;
-        const char *backup = check_plain(tile38->leftover, "FILE-bak");
+        const char *backup = check_plain(tile38->leftover, "ITS_FOLDER/FILE-bak");
+        const char *slash = strrchr(backup, '/'), *file = slash ? slash + 1 : backup;
         struct finding *finding = finding_add(checking, SEVERITY_BLOCKS);
 
         finding_evidence(finding,
@@ -47,11 +48,11 @@ static void find_backup(struct checking *checking)
                          CHECK_BYTES(tile38->aof_size));
         finding_advice(
                 finding,
-                "do not shrink %s, that would overwrite it; compare objects and sizes. If the AOF is "
-                "the one that was begun empty, on %s: stop tile38%s%s; mv %s %.*s; start it. If %s has "
-                "all of its data: rm %s",
-                name, checking->host->name, unit[0] ? ": systemctl stop " : "", unit, backup,
-                (int)(strlen(backup) - strlen("-bak")), backup, name, backup);
+                "do not shrink %s, that would overwrite it; compare objects and sizes. If %s has all of its "
+                "data, remove that file. If its AOF is the one that was begun empty, on %s: stop tile38%s%s; "
+                "cd %.*s; mv %s %.*s; start it",
+                name, name, checking->host->name, unit[0] ? ": systemctl stop " : "", unit,
+                (int)(file - backup), backup, file, (int)(strlen(file) - strlen("-bak")), file);
 }
 
 void check_tile38_leftover(struct checking *checking)

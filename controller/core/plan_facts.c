@@ -110,13 +110,14 @@ static int check_soft(const struct builder *b)
                 const struct agent_state *state = b->facts->hosts[h].state;
                 unsigned version = 0;
 
-                if (state)
-                        (void)sscanf(state->host.systemd, "%u", &version);
-                if (!b->scope->hosts[h] || (version >= SOFT_SINCE && state->host.tells_soft))
+                if (!b->scope->hosts[h] || !state)
+                        continue; /* that it was never seen is said of any reboot */
+                (void)sscanf(state->host.systemd, "%u", &version);
+                if (version >= SOFT_SINCE && state->host.tells_soft)
                         continue;
                 used += (size_t)snprintf(
                         lines + used, sizeof(lines) - used, "%s%s has systemd %s, %s", used ? "; " : "",
-                        b->fleet->hosts[h].name, state && state->host.systemd[0] ? state->host.systemd : "?",
+                        b->fleet->hosts[h].name, state->host.systemd[0] ? state->host.systemd : "?",
                         version >= SOFT_SINCE ? "which offers it, but its agent could not prove it"
                                               : "soft reboots came with 254");
         }

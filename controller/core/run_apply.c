@@ -38,6 +38,8 @@ static int ask_again(struct turn *turn, size_t host)
         run *run = turn->run;
         int r = 0;
 
+        if (!run->hosts[host].boot_now[0])
+                return 0; /* what was done on which boot could not be told */
         for (size_t i = 0; i < run->plan->step_count && r >= 0; i++) {
                 const struct step *plan = &run->plan->steps[i];
                 struct run_event event = turn_event(EVENT_RETRIED, (int)i);

@@ -167,7 +167,8 @@ static void fold_step(run *run, const struct run_event *event)
                 to = step->state == STEP_FAILED && step->unknown && plan->kind == STEP_OPERATION
                              ? STEP_RUNNING
                              : STEP_WAITING;
-                step->failures = step->interruptions = 0;
+                if (event->user[0]) /* a person gives it all its tries anew */
+                        step->failures = step->interruptions = 0;
                 break;
         default:
                 break;

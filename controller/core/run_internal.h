@@ -236,11 +236,11 @@ bool turn_is_due(struct turn *turn, uint64_t time_us);
 /* Whether steps of this kind may begin now: not while a person holds the run; nothing more is taken down
  * while a failed step waits for a person or after an abort, but what is down may go on coming up. */
 bool step_may_begin(const run *run, size_t step);
+/* When a step whose attempt failed is tried again (monotonic), from the turn after that on. */
+uint64_t step_retry_us(const run *run, size_t step);
 /* Everything that stands before a step, however far up, has to hold at the moment when it begins: a service
  * may answer, and then go back to loading. To bring something up, all that it needs; no more. Gates that do
  * not are closed again. why: if a host is out of sight. */
-/* When a step whose attempt failed is tried again (monotonic), from the turn after that on. */
-uint64_t step_retry_us(const run *run, size_t step);
 #define WHY_SIZE (2 * TEXT_SIZE)
 int check_above(struct turn *turn, size_t step, bool *ret_open, char why[WHY_SIZE]);
 /* The same for one gate. */

@@ -111,7 +111,7 @@ static void tell_restores(struct telling *telling)
         }
         if (count)
                 tell(telling, "a unit that starts PM2 at boot, and that was disabled for the run, is enabled "
-                              "again by that");
+                              "again once the run is over");
 }
 
 int run_way_up(const run *run, run_line each, void *userdata)

@@ -234,5 +234,9 @@ const char *report_figure(const struct report_event *event, const char *name)
 
 const char *report_killed(const struct report_event *event)
 {
-        return event->kind == EVENT_DONE ? report_figure(event, "killed") : NULL;
+        const char *how = event->kind == EVENT_DONE ? report_figure(event, "killed") : NULL;
+        uint64_t count;
+
+        /* A stop of PM2 counts there what it had to kill. */
+        return how && text_to_u64(how, &count) < 0 ? how : NULL;
 }

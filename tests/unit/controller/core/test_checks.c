@@ -305,13 +305,13 @@ static void test_tile38_backup(void **state)
                 "/var/lib/t/appendonly.aof-bak is there, 5.0 GB: an AOFSHRINK was interrupted while it "
                 "swapped the files, and this may be the only whole one; geo has 0 objects, and an "
                 "AOF of 0 B",
-                "stop tile38: systemctl stop u@geo.service; mv /var/lib/t/appendonly.aof-bak "
-                "/var/lib/t/appendonly.aof; start it. If geo has all of its data: rm");
+                "stop tile38: systemctl stop u@geo.service; cd /var/lib/t/; mv appendonly.aof-bak "
+                "appendonly.aof; start it");
         assert_int_equal(finding->fix, OPERATION_NONE);
         tile38->aof_size = 100 * MB; /* worth a shrink, which is not offered */
         (void)expect("tile38-leftover", SEVERITY_BLOCKS, "AOF of 100.0 MB", "do not shrink geo");
         strcpy(tile38->leftover, "/var/lib/a b/appendonly.aof-bak");
-        (void)expect("tile38-leftover", SEVERITY_BLOCKS, "", "mv FILE-bak FILE;");
+        (void)expect("tile38-leftover", SEVERITY_BLOCKS, "", "cd ITS_FOLDER/; mv FILE-bak FILE;");
 }
 
 static void test_tile38(void **state)

@@ -262,7 +262,7 @@ static void test_killed_stop(void **state)
 
         lab_done(&lab, "app1/apps pm2.save");
         lab_done(&lab, "db1/bds redis.rewrite");
-        take_down_to("db1/bds unit.stop", NULL);
+        take_down_to("db1/bds unit.stop", (const char *const[]){"killed", "2", NULL}); /* processes */
         done_with("db1/bds unit.stop", OPERATION_DONE,
                   (const char *const[]){"unit-result", "timeout", "killed", "timeout", NULL});
         bring_up();
