@@ -11,7 +11,7 @@
 
 #include "common/base/text.h"
 #include "controller/core/load_eta.h"
-#include "controller/core/plan_internal.h"
+#include "controller/core/plan_estimate.h"
 
 #define RATE_NUMBERS (3 + LOAD_COURSE)
 #define SHARE        1e6

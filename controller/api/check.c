@@ -1,12 +1,12 @@
 /* Check: what stands in the way of a restart. All hosts in scope look anew first, and compare what their PM2
- * homes run with what was saved; then the checks, which are in controller/core, judge what they saw. */
+ * homes run with what was saved; then the checks, which are in controller/checks, judge what they saw. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/cleanup.h"
 #include "common/base/time.h"
 #include "controller/api/handlers.h"
-#include "controller/core/checks.h"
+#include "controller/checks/checks.h"
 
 int api_check_run(const struct api_context *context, const struct scope *scope, const bool *late,
                   const struct plan_pm2_look *pm2, struct finding **ret, size_t *ret_count)

@@ -2,7 +2,7 @@
 #include "controller/core/load_saving.h"
 
 #include "common/base/text.h"
-#include "controller/core/plan_internal.h"
+#include "controller/core/plan_estimate.h"
 
 static bool find(const struct figure *figures, size_t count, const char *name, uint64_t *ret)
 {

@@ -21,6 +21,7 @@
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
+#include "controller/core/plan_estimate.h"
 #include "controller/core/plan_internal.h"
 
 #define EDGES_MAX     4000000u

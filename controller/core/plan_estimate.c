@@ -1,12 +1,13 @@
 /* How long a step will take: always a range, with what it rests on. A load is base bytes / base rate +
  * incremental bytes / incremental rate; rates are learned from the loads that were watched, and until the
  * first one the range is as wide as what has been seen anywhere. Reboots likewise, a host. */
+#include "controller/core/plan_estimate.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "common/base/text.h"
 #include "common/base/time.h"
-#include "controller/core/plan_internal.h"
 
 #define MB 1000000.0
 

@@ -11,17 +11,6 @@ bool plan_phase_is_known(enum plan_phase phase);
 /* 0 or -ENOMEM; the text is cut at TEXT_SIZE. */
 int plan_add_warning(struct plan *plan, const char *text);
 
-/* Fill in low_us, high_us and basis of a step. state is what the agent said of its service (NULL: nothing).
- * compacted: the plan rewrites this service's AOF before it is stopped. */
-void plan_estimate_operation(struct step *step, const struct service_state *state);
-/* Of a reboot: by what was learned of the host, if anything. */
-void plan_estimate_reboot(struct step *step, const struct plan_host_fact *fact);
-/* What a replica's full sync may take beside its own load: while its master saves, nothing moves. 0: it is no
- * replica. state NULL: its size is not known. */
-uint64_t plan_estimate_resync(const struct service_spec *spec, const struct service_state *state);
-void plan_estimate_gate(struct step *step, const struct service_state *state, const struct plan_rate *rate,
-                        bool compacted);
-
 #define BACKOFF_USUAL_US (2 * USEC_PER_SEC)
 
 /* As many steps as the largest fleet has in one batch; more are not taken. */

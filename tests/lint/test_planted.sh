@@ -8,7 +8,7 @@ failed=0
 
 clean_tree() {
         rm -rf "${tree:?}"/*
-        mkdir -p "$tree"/{common/{base,model,noise,rpc},agent,cli,controller/{core,api},proto,deploy,docs}
+        mkdir -p "$tree"/{common/{base,model,noise,rpc},agent,cli,controller/{core,checks,api},proto,deploy,docs}
         cp "$here/../../.clang-format" "$tree/"
         echo 'syntax = "proto3";' >"$tree/proto/agent.proto"
         printf '#include <errno.h>\nint error_set(int why);\n' >"$tree/common/base/error.h"
@@ -18,7 +18,8 @@ clean_tree() {
         printf '#include "proto/agent.pb-c.h"\n' >"$tree/cli/cmd_status.c"
         printf '#include "proto/agent.pb-c.h"\n' >"$tree/agent/service.c"
         printf '#!/bin/bash\nset -e\necho "$1"\n' >"$tree/deploy/demo"
-        printf 'static const struct check checks[] = {\n        {"disk", 0, false, check_disk},\n};\n' >"$tree/controller/core/checks.c"
+        printf 'static const struct check checks[] = {\n        {"disk", 0, false, check_disk},\n};\n' >"$tree/controller/checks/checks.c"
+        printf 'void check_disk(struct checking *checking)\n{\n}\n' >"$tree/controller/checks/disk.c"
         printf '| `disk` | a full disk | warns | |\n\nwarns    db1 disk\n' >"$tree/docs/checks.md"
 }
 
@@ -52,6 +53,7 @@ planted includes common/base/error.h '#include "common/model/state.h"' 'common/b
 planted includes common/model/state.h '#include "common/rpc/link.c"' 'may not include common/rpc'
 planted includes agent/service.c '#include "controller/core/plan.c"' 'agent may not include controller/core'
 planted includes controller/core/plan.c '#include "agent/service.c"' 'may not include agent'
+planted includes controller/core/plan.c '#include "controller/checks/checks.c"' 'controller/core may not include controller/checks'
 planted includes cli/cmd_status.c '#include "agent/service.c"' 'cli may not include agent'
 planted includes agent/ledger.c '#include "proto/agent.pb-c.h"' 'generated proto types stop'
 planted includes cli/table.c '#include "proto/agent.pb-c.h"' 'generated proto types stop'
@@ -67,6 +69,7 @@ planted includes common/noise/noise.c '#include <systemd/sd-bus.h>' 'takes no <s
 planted includes common/noise/noise.c 'void f(void) { randombytes_buf(0, 0); }' 'a pure room does no I/O'
 planted includes controller/core/plan.c 'void f(void) { fopen("x", "r"); }' 'a pure room does no I/O'
 planted includes controller/core/plan.c 'long f(void) { return time(0); }' 'a pure room does no I/O'
+planted includes controller/checks/disk.c 'long f(void) { return time(0); }' 'a pure room does no I/O'
 planted includes agent/service.c '#include "service.h"' 'is not a path from the root'
 planted includes agent/service.c '#include "../common/base/error.h"' 'is not a path from the root'
 planted includes common/unknown/x.c '#include "common/base/error.h"' 'no line in tests/lint/rooms'
@@ -79,8 +82,9 @@ planted words agent/long.c "$(printf 'int a;\\n%.0s' {1..601})" '602 lines'
 planted traps docs/traps.md '| `tests/e2e/test_absent.sh` |' 'there is no tests/e2e/test_absent.sh'
 planted traps docs/traps.md '| a trap | a defence | a test | |' "'a trap' has no break"
 planted traps docs/traps.md '| a trap | a defence | a test | `absent` |' 'there is no tests/breaks/absent.patch'
-planted checks controller/core/checks.c '        {"new-one", PM2 | UNIT, true, check_new_one},' "no row for the check 'new-one'"
-planted checks controller/core/checks.c '        {"new-one", PM2 | UNIT, true, check_new_one},' "no example finding of the check 'new-one'"
+planted checks controller/checks/checks.c '        {"new-one", PM2 | UNIT, true, check_new_one},' "no row for the check 'new-one'"
+planted checks controller/checks/checks.c '        {"new-one", PM2 | UNIT, true, check_new_one},' "no example finding of the check 'new-one'"
+planted checks controller/checks/checks.c '        {"new-one", PM2 | UNIT, true, check_new_one},' "the check 'new-one' is not there"
 planted checks docs/checks.md '| `gone` | nothing | informs | |' "there is no check 'gone'"
 planted checks docs/checks.md 'blocks   app1/apps gone' "there is no check 'gone'"
 # A break of a line that the clean tree has in agent/service.c; a row of that trap; and what may be wrong with them.

@@ -1,5 +1,5 @@
 /* What the check of replicas asks the master for. */
-#include "tests/unit/controller/core/sound.h"
+#include "tests/unit/controller/checks/sound.h"
 
 /* The replica has applied all that it received, and received little: only its master knows. */
 static void test_replica_of_its_master(void **state)

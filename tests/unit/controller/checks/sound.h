@@ -13,7 +13,7 @@
 
 #include "common/base/text.h"
 #include "common/base/time.h"
-#include "controller/core/checks.h"
+#include "controller/checks/checks.h"
 
 #define GB  1000000000ull
 #define MB  1000000ull

@@ -1,9 +1,8 @@
-/* Checks of what would be in the way of a reboot itself. */
-#include "controller/core/check.h"
-
+/* inhibitors: what would be in the way of a reboot itself. logind would wait for a delay, some seconds; a
+ * block is respected by the agent until it has ended. */
 #include "common/base/text.h"
+#include "controller/checks/check.h"
 
-/* logind would wait for a delay, some seconds; a block is respected by the agent until it has ended. */
 void check_inhibitors(struct checking *checking)
 {
         const struct host_facts *facts = &checking->agent->host.facts;
@@ -26,22 +25,4 @@ void check_inhibitors(struct checking *checking)
                                        "on %s: systemd-inhibit --list; let what it protects end, or end it",
                                        checking->host->name);
         }
-}
-
-/* Which of them is the host, a person knows. */
-void check_two_machines(struct checking *checking)
-{
-        const char *another = checking->fact->another, *name = checking->host->name;
-        struct finding *finding;
-
-        if (!another || !another[0])
-                return;
-        finding = finding_add(checking, SEVERITY_BLOCKS);
-        finding_evidence(finding, "%.230s", another);
-        finding_advice(
-                finding,
-                "on the copy: systemctl disable --now muster-agent; rm -r /var/lib/muster-agent; it may join "
-                "as "
-                "a host of its own. If the copy is what %s is to be: muster host revoke %s, and join it anew",
-                name, name);
 }

@@ -1,5 +1,5 @@
 /* Every check of a host, seen silent on a sound fleet and speaking where its fact is wrong. */
-#include "tests/unit/controller/core/sound.h"
+#include "tests/unit/controller/checks/sound.h"
 
 static void test_connected(void **state)
 {

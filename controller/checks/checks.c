@@ -1,5 +1,5 @@
 /* See checks.h. The table of checks, and what they share. */
-#include "controller/core/checks.h"
+#include "controller/checks/checks.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,8 +9,8 @@
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
-#include "controller/core/check.h"
-#include "controller/core/plan_internal.h"
+#include "controller/checks/check.h"
+#include "controller/core/plan_estimate.h"
 
 #define UNIT   (1u << SERVICE_UNIT)
 #define REDIS  (1u << SERVICE_REDIS)

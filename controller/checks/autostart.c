@@ -1,45 +1,8 @@
-/* Checks of a service's systemd unit: is it there, would it start by itself, does it run now. */
-#include <stdio.h>
+/* autostart: would the service's systemd unit start by itself. */
 #include <string.h>
 
 #include "common/base/text.h"
-#include "controller/core/check.h"
-
-void check_reported(struct checking *checking)
-{
-        struct finding *finding;
-
-        if (checking->state)
-                return;
-        finding = finding_add(checking, SEVERITY_BLOCKS);
-        finding_evidence(finding, "the agent of %s says nothing of %s: it could not be checked",
-                         checking->host->name, checking->service->spec.name);
-        finding_advice(finding,
-                       "try again in a few seconds; if that does not help, on %s: systemctl restart "
-                       "muster-agent",
-                       checking->host->name);
-}
-
-void check_unit(struct checking *checking)
-{
-        const struct unit_state *unit = &checking->state->unit;
-        const char *name = checking->service->spec.unit;
-        struct finding *finding;
-
-        if (!name[0] || (unit->present &&
-                         (text_equal(unit->load_state, "loaded") || text_equal(unit->load_state, "masked"))))
-                return;
-        finding = finding_add(checking, SEVERITY_BLOCKS);
-        if (unit->present)
-                finding_evidence(finding, "systemd on %s cannot load %s: %s", checking->host->name, name,
-                                 unit->load_state[0] ? unit->load_state : "no state");
-        else
-                finding_evidence(finding, "systemd on %s does not know %s", checking->host->name, name);
-        finding_advice(finding,
-                       "on %s: systemctl cat %s; correct the unit, or its name in the fleet file (line "
-                       "%u)",
-                       checking->host->name, name, checking->service->line);
-}
+#include "controller/checks/check.h"
 
 /* What each UnitFileState (systemctl(1), is-enabled) means for the next boot. */
 static const struct autostart {
@@ -130,25 +93,4 @@ void check_autostart(struct checking *checking)
                 finding_fix(finding, checking, OPERATION_UNIT_ENABLE);
                 TEXT_COPY(finding->fix_service.unit, name);
         }
-}
-
-void check_ready(struct checking *checking)
-{
-        const struct service_state *state = checking->state;
-        const char *host = checking->host->name, *unit = checking->service->spec.unit;
-        struct finding *finding;
-
-        if (state->phase == PHASE_READY)
-                return;
-        finding = finding_add(checking, state->phase == PHASE_LOADING ? SEVERITY_INFORMS : SEVERITY_WARNS);
-        finding_evidence(finding, "%s on %s is %s now%s%s", checking->service->spec.name, host,
-                         service_phase_name(state->phase), state->detail[0] ? ": " : "", state->detail);
-        if (state->phase == PHASE_LOADING)
-                finding_advice(finding, "wait until it is loaded: muster status %s --watch",
-                               checking->service->spec.name);
-        else if (unit[0])
-                finding_advice(finding, "on %s: systemctl status %s; journalctl -u %s", host, unit, unit);
-        else
-                finding_advice(finding, "look on %s why it does not answer at %s port %u", host,
-                               checking->service->spec.address, checking->service->spec.port);
 }

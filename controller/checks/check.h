@@ -1,8 +1,8 @@
-/* What a check is made of; for check_*.c only. A check looks at one host or one service at a time, and adds
- * findings. It never decides what others do with them. */
+/* What a check is made of; for the files of this folder only. A check looks at one host or one service at a
+ * time, and adds findings. It never decides what others do with them. */
 #pragma once
 
-#include "controller/core/checks.h"
+#include "controller/checks/checks.h"
 
 struct checking {
         const struct fleet *fleet;
