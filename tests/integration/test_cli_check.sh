@@ -165,8 +165,8 @@ main() {
         test_read_live
         test_late
         test_repair_fails
-        test_config_refused
         test_fix_shown
+        test_config_refused
         ends_well muster-agent "$agent_pid" "$work/one.log"
         ends_well muster-controller "$controller_pid" "$work/controller.log"
         conclude

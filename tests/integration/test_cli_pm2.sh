@@ -272,7 +272,8 @@ test_restore_in_part() {
         # PM2 drops what a process says in its last moment.
         echo 'console.error("no Redis at 6379"); setTimeout(() => process.exit(1), 500);' >"$work/fragile.js"
         EXPECT_SECONDS=90 expect 3 "^FAILED +one/apps $saved: 2 of 3 apps as saved, 1 of 2 online" "$muster" pm2 restore apps "$saved" --yes
-        has '^  failed  fragile \(2\): errored.*; log: no Redis at 6379'
+        has '^  failed  fragile \(2\): errored'
+        has '^  log  fragile \(2\): no Redis at 6379$'
         has '^one/apps: 1 app differs between snapshot'
         has '^  fragile +2 +status +online +errored$'
 }
