@@ -239,8 +239,10 @@ int pm2_snapshot_write(const char *folder, const struct pm2_home *home, const ch
                 return -ENOMEM;
         (void)pm2_dump_keep(home, dump, NULL); /* that it cannot be read is said by the checks */
         r = file_write_atomic(path, text, strlen(text), 0600, error);
-        if (r < 0)
+        if (r < 0) {
+                unlink(dump); /* nothing else would: it goes with its snapshot */
                 return r;
+        }
         prune(inner, name, keep);
         return 0;
 }

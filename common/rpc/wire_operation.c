@@ -101,6 +101,7 @@ int wire_read_report(struct operation_report *ret, const Muster__V1__OperationRe
                 return -EBADMSG;
         if (text_unhex(id, sizeof(id), message->operation_id) < 0 ||
             TEXT_COPY(report.id, message->operation_id) < 0 ||
+            (message->boot_id[0] && !boot_id_is_sound(message->boot_id)) ||
             TEXT_COPY(report.boot_id, message->boot_id) < 0)
                 return -EBADMSG;
         report.kind = (enum operation_kind)message->kind;

@@ -241,7 +241,8 @@ Muster__V1__ServiceState *wire_service(struct wire_arena *arena, const struct se
 
 static int read_host_fields(struct host_state *ret, const Muster__V1__HostState *message)
 {
-        if (TEXT_COPY(ret->boot_id, message->boot_id) < 0 ||
+        if ((message->boot_id[0] && !boot_id_is_sound(message->boot_id)) ||
+            TEXT_COPY(ret->boot_id, message->boot_id) < 0 ||
             TEXT_COPY(ret->boot_error, message->boot_error) < 0 ||
             TEXT_COPY(ret->kernel, message->kernel) < 0 || TEXT_COPY(ret->hostname, message->hostname) < 0 ||
             TEXT_COPY(ret->agent_version, message->agent_version) < 0 ||
