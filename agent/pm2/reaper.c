@@ -17,14 +17,14 @@ struct victim {
         reaper *self;
         int fd;
         sd_event_source *end, *timer;
-        bool killed;
+        bool killed, stuck;
 };
 
 struct reaper {
         sd_event *event;
         sd_event_source *later;
         struct victim *victims;
-        size_t total, left, killed;
+        size_t total, left, killed, stuck; /* stuck of left */
         reaper_progress progress;
         reaper_done done;
         void *userdata;
@@ -88,8 +88,11 @@ static int on_later(sd_event_source *source, uint64_t now, void *userdata)
         return 0;
 }
 
-static int finish_soon(reaper *self)
+/* Once nothing is left that may still end: those that are stuck are told together, after the others. */
+static int finish_when_over(reaper *self)
 {
+        if (!self->waiting || self->later || self->left > self->stuck)
+                return 0;
         return sd_event_add_time_relative(self->event, &self->later, CLOCK_BOOTTIME, 0, 1, on_later, self);
 }
 
@@ -99,12 +102,11 @@ static int on_end(sd_event_source *source, int fd, uint32_t events, void *userda
         reaper *self = victim->self;
 
         self->killed += victim->killed;
+        self->stuck -= victim->stuck;
         remove_victim(victim);
         if (self->progress)
                 self->progress(self->userdata, self->total - self->left, self->total);
-        if (self->waiting && self->left == 0)
-                return finish_soon(self);
-        return 0;
+        return finish_when_over(self);
 }
 
 static int on_time(sd_event_source *source, uint64_t now, void *userdata)
@@ -113,9 +115,10 @@ static int on_time(sd_event_source *source, uint64_t now, void *userdata)
         reaper *self = victim->self;
         int r;
 
-        if (victim->killed) {
-                /* Not even SIGKILL: stuck in the kernel. Said once, for all that are. */
-                return self->waiting && !self->later ? finish_soon(self) : 0;
+        if (victim->killed) { /* not even SIGKILL: stuck in the kernel */
+                victim->stuck = true;
+                self->stuck++;
+                return finish_when_over(self);
         }
         victim->killed = true;
         process_signal(victim->fd, SIGKILL);
@@ -156,5 +159,5 @@ int reaper_add(reaper *self, const struct process_fact *fact, int signal, uint64
 int reaper_wait(reaper *self)
 {
         self->waiting = true;
-        return self->left == 0 ? finish_soon(self) : 0;
+        return finish_when_over(self);
 }

@@ -7,8 +7,8 @@
 
 typedef struct reaper reaper;
 
-/* Called when the last process has ended: killed is how many needed SIGKILL. Also when something outlived
- * that by ten seconds: left is how many. */
+/* Called when the last process has ended: killed is how many needed SIGKILL. Also when each of those that are
+ * left has outlived that by ten seconds: left is how many. */
 typedef void (*reaper_done)(void *userdata, size_t killed, size_t left);
 /* One less. */
 typedef void (*reaper_progress)(void *userdata, size_t ended, size_t total);
