@@ -156,8 +156,8 @@ static void prepare(struct op *op)
         int r = check(seen, &error);
 
         if (r == 0 && (seen->info.aof_rewrite_in_progress || seen->info.aof_rewrite_scheduled)) {
-                op_progress(op, seen->keys_done, seen->keys_total,
-                            "waiting for a rewrite that was under way already");
+                /* Not ours, and no progress: Redis may begin one that fails anew, again and again. */
+                op_progress(op, 0, 0, "waiting for a rewrite that was under way already");
                 look_again(op);
                 return;
         }
@@ -187,24 +187,34 @@ static void tell_figures(struct op *op, const struct redis_seen *before, const s
                 op_figure(op, "base-file", "%s -> %s", before->base_name, after->base_name);
 }
 
+static bool last_is_ok(const struct redis_seen *seen)
+{
+        return text_equal(seen->info.aof_last_rewrite_status, "ok");
+}
+
+static int tell_failed(const struct redis_seen *after, struct error *error)
+{
+        char status[NAME_SIZE];
+
+        printable_copy(status, sizeof(status), after->info.aof_last_rewrite_status);
+        return error_set(error, -EREMOTEIO,
+                         "the rewrite failed: aof_last_bgrewrite_status is '%s'; see Redis's log", status);
+}
+
 /* 0 if what is seen now proves a rewrite since before. */
 static int prove(const struct redis_seen *before, const struct redis_seen *after, struct error *error)
 {
         const struct redis_state *info = &after->info;
         bool files = before->files && after->files;
-        char status[NAME_SIZE], folder[PATH_SIZE];
+        char folder[PATH_SIZE];
 
         if (after->counted && info->aof_rewrites == before->info.aof_rewrites)
                 return error_set(error, -EREMOTEIO,
                                  "Redis accepted the rewrite and dropped it: its count of rewrites is still "
                                  "%" PRIu64 "; see its log",
                                  info->aof_rewrites);
-        if (!text_equal(info->aof_last_rewrite_status, "ok")) {
-                printable_copy(status, sizeof(status), info->aof_last_rewrite_status);
-                return error_set(error, -EREMOTEIO,
-                                 "the rewrite failed: aof_last_bgrewrite_status is '%s'; see Redis's log",
-                                 status);
-        }
+        if (!last_is_ok(after))
+                return tell_failed(after, error);
         if (files && before->base_inode == after->base_inode &&
             text_equal(before->base_name, after->base_name)) {
                 printable_copy(folder, sizeof(folder), after->folder);
@@ -259,6 +269,11 @@ static void judge(struct op *op)
                 return;
         }
         if (seen->info.aof_rewrite_in_progress || seen->info.aof_rewrite_scheduled) {
+                /* One that failed may be followed by others of Redis's own, without end. */
+                if (last_is_ok(&self->before) && !last_is_ok(seen)) {
+                        fail(op, tell_failed(seen, &error), &error);
+                        return;
+                }
                 op_progress(op, seen->keys_done, seen->keys_total, "%s for %s",
                             seen->info.aof_rewrite_in_progress ? "rewriting" : "rewrite scheduled", took);
                 look_again(op);
