@@ -122,12 +122,32 @@ static void test_soft_reboots_without_a_record(void **state)
         expect_boot(ONE, 7000, true, ONE "+7000");
 }
 
+/* A record that cannot be read now is not taken for none: the soft boot's id would change with it. A link to
+ * itself cannot be read, and could be replaced. */
+static void test_unreadable(void **state)
+{
+        struct boot boot = boot_of(ONE, 100, 7000);
+        char aside[sizeof(path) + 8];
+
+        snprintf(aside, sizeof(aside), "%s.aside", path);
+        expect_boot(ONE, 5000, false, ONE);
+        expect_boot(ONE, 7000, true, ONE "+7000");
+        assert_int_equal(rename(path, aside), 0);
+        assert_int_equal(symlink("boot", path), 0);
+        assert_int_equal(probe_boot_check(folder, &boot, NULL), -ELOOP);
+        assert_string_equal(boot.id, ONE);
+        assert_false(boot.tells_soft);
+        assert_int_equal(rename(aside, path), 0);
+        expect_boot(ONE, 7000, true, ONE "+7000");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_check, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_soft_reboots, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_soft_reboots_without_a_record, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_unreadable, set_up, tear_down),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
