@@ -45,7 +45,10 @@ static void on_released(void *userdata, int r, const char *units, const struct e
                 return;
         }
         op->state = releasing_free(op->state);
-        op_finish(op, 0, "%s is enabled again", names);
+        if (names[0])
+                op_finish(op, 0, "%s is enabled again", names);
+        else
+                op_finish(op, 0, "what was held back is gone: nothing to enable again");
 }
 
 static int begin(struct op *op, struct error *error)

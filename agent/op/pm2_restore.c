@@ -72,8 +72,10 @@ static void on_released(void *userdata, int r, const char *units, const struct e
         if (r < 0)
                 op_figure(op, "boot-unit", "%.100s could not be enabled again: %.100s", units,
                           error_text(cause, r));
-        else
+        else if (units[0])
                 op_figure(op, "boot-unit", "%.120s is enabled again", units);
+        else
+                op_figure(op, "boot-unit", "what was held back is gone: nothing to enable again");
         tell(op);
 }
 

@@ -166,14 +166,21 @@ static int refused(sd_bus_message *answer, const char *what, struct error *error
                          cause->message ? cause->message : cause->name);
 }
 
+static int remove_record(const pm2_boot *self, struct error *error)
+{
+        if (unlink(self->record) < 0 && errno != ENOENT)
+                return error_set(error, -errno, "cannot remove %s: %s", self->record, strerror(errno));
+        return 0;
+}
+
 static int on_reloaded(sd_bus_message *answer, void *userdata, sd_bus_error *ignored)
 {
         pm2_boot *self = userdata;
         struct error error = {0};
         int r = refused(answer, "reading its units again", &error);
 
-        if (r == 0 && self->release && unlink(self->record) < 0 && errno != ENOENT)
-                r = error_set(&error, -errno, "cannot remove %s: %s", self->record, strerror(errno));
+        if (r == 0 && self->release)
+                r = remove_record(self, &error);
         finish(self, r, &error);
         return 0;
 }
@@ -246,6 +253,47 @@ static int take_units(pm2_boot *self, sd_bus_message *answer)
         return r;
 }
 
+/* Leaves those of the record that have unit files: for one that is gone (`pm2 unstartup`, a package that was
+ * removed) systemd would enable none. */
+static int keep_known(pm2_boot *self, sd_bus_message *answer)
+{
+        bool known[UNITS_MOST] = {false};
+        const char *path, *state;
+        size_t kept = 0;
+        int r = sd_bus_message_enter_container(answer, 'a', "(ss)");
+
+        while (r >= 0 && (r = sd_bus_message_read(answer, "(ss)", &path, &state)) > 0) {
+                const char *slash = strrchr(path, '/');
+
+                for (size_t i = 0; slash && i < self->unit_count; i++)
+                        known[i] = known[i] || text_equal(self->units[i], slash + 1);
+        }
+        for (size_t i = 0; r >= 0 && i < self->unit_count; i++)
+                if (known[i])
+                        memmove(self->units[kept++], self->units[i], UNIT_SIZE);
+        self->unit_count = r < 0 ? self->unit_count : kept;
+        return r;
+}
+
+static int on_known(sd_bus_message *answer, void *userdata, sd_bus_error *ignored)
+{
+        pm2_boot *self = userdata;
+        struct error error = {0};
+        int r = refused(answer, "listing its unit files", &error);
+
+        if (r == 0)
+                r = keep_known(self, answer);
+        if (r >= 0 && self->unit_count > 0) {
+                r = change(self);
+                if (r >= 0)
+                        return 0;
+        } else if (r >= 0) {
+                r = remove_record(self, &error);
+        }
+        finish(self, r, &error);
+        return 0;
+}
+
 static int on_listed(sd_bus_message *answer, void *userdata, sd_bus_error *ignored)
 {
         pm2_boot *self = userdata;
@@ -283,8 +331,9 @@ static int list(pm2_boot *self)
         int r = new_call(self, &call, "ListUnitFilesByPatterns");
 
         if (r >= 0)
-                r = sd_bus_message_append(call, "asas", 1, "enabled", 1, "pm2-*.service");
-        return r < 0 ? r : send_call(self, call, on_listed);
+                r = self->release ? sd_bus_message_append(call, "asas", 0, 1, "pm2-*.service")
+                                  : sd_bus_message_append(call, "asas", 1, "enabled", 1, "pm2-*.service");
+        return r < 0 ? r : send_call(self, call, self->release ? on_known : on_listed);
 }
 
 /* folder NULL: only looks. */
@@ -333,7 +382,7 @@ int pm2_boot_release(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, c
         if (r < 0)
                 return r;
         self->release = true;
-        r = change(self);
+        r = list(self);
         if (r < 0)
                 return r;
         *ret = TAKE(self);

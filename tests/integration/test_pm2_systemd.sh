@@ -157,4 +157,20 @@ agent op release held
 has '^done: nothing is held back$'
 agent op restore held
 ! grep -q boot-unit "$out" || fail "a unit is enabled that was not held back"
+
+# One whose file has gone meanwhile (pm2 unstartup) keeps no other held back, nor itself for ever.
+on cp /etc/systemd/system/pm2-beam.service /etc/systemd/system/pm2-more.service
+on systemctl enable pm2-more.service
+agent op stop held
+has '^boot-unit=pm2-beam.service pm2-more.service is disabled until the restore$|^boot-unit=pm2-more.service pm2-beam.service is disabled until the restore$'
+on rm /etc/systemd/system/pm2-more.service
+agent op release held
+has '^done: pm2-beam.service is enabled again$'
+is_enabled enabled
+agent op stop held
+on rm /etc/systemd/system/pm2-beam.service
+agent op release held
+has '^done: what was held back is gone: nothing to enable again$'
+agent op release held
+has '^done: nothing is held back$'
 echo "test_pm2_systemd: all passed"
