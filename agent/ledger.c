@@ -193,9 +193,9 @@ static int remember_damage(ledger *ledger, const char *line, size_t size)
         return remember(ledger, &damage);
 }
 
-static bool is_damage(const struct entry *entry)
+static bool is_damage(enum operation_kind kind, enum operation_state state)
 {
-        return entry->kind == OPERATION_NONE && entry->state == OPERATION_FAILED;
+        return kind == OPERATION_NONE && state == OPERATION_FAILED;
 }
 
 static int read_all(ledger *ledger, const char *data, size_t size)
@@ -484,11 +484,16 @@ const struct operation_report *ledger_entry(const ledger *ledger, size_t index)
         return show(ledger, &ledger->entries[index]);
 }
 
+bool ledger_is_damage(const struct operation_report *entry)
+{
+        return is_damage(entry->kind, entry->state);
+}
+
 size_t ledger_damaged(const ledger *ledger)
 {
         size_t damaged = 0;
 
         for (size_t i = 0; i < ledger->count; i++)
-                damaged += is_damage(&ledger->entries[i]);
+                damaged += is_damage(ledger->entries[i].kind, ledger->entries[i].state);
         return damaged;
 }

@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "common/base/error.h"
 #include "common/model/operation.h"
 
@@ -36,5 +38,7 @@ int ledger_account(ledger *ledger, const char *id, const struct operation_report
 size_t ledger_count(const ledger *ledger);
 /* Oldest first. Valid until the next call for this ledger. */
 const struct operation_report *ledger_entry(const ledger *ledger, size_t index);
+/* Whether the entry stands for a damaged line: it reports no operation. */
+bool ledger_is_damage(const struct operation_report *entry);
 /* Damaged lines that are still kept; the torn last one is not counted. */
 size_t ledger_damaged(const ledger *ledger);

@@ -131,6 +131,14 @@ static int add_accounted(struct agent_service *service, const char *id, struct w
         return r;
 }
 
+/* What is no operation is left out: whoever asked would take the whole reply for unsound. */
+static void add_entry(const struct operation_report *entry, struct wire_arena *arena,
+                      Muster__V1__OperationsReply *reply)
+{
+        if (!ledger_is_damage(entry))
+                reply->operations[reply->n_operations++] = wire_report(arena, entry);
+}
+
 void service_operations(rpc_call *call, const ProtobufCMessage *request, void *userdata)
 {
         const Muster__V1__OperationsRequest *wanted = (const Muster__V1__OperationsRequest *)request;
@@ -146,8 +154,7 @@ void service_operations(rpc_call *call, const ProtobufCMessage *request, void *u
                 if (wanted->n_operation_ids)
                         r = add_accounted(service, wanted->operation_ids[i], &arena, &reply, &error);
                 else
-                        reply.operations[reply.n_operations++] =
-                                wire_report(&arena, ledger_entry(service->ledger, i));
+                        add_entry(ledger_entry(service->ledger, i), &arena, &reply);
         }
         if (r < 0)
                 rpc_call_end(call, RPC_RESOURCE_EXHAUSTED, "%s", error_text(&error, r));

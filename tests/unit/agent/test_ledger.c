@@ -227,10 +227,16 @@ static void test_damage(void **state)
         free(data);
         append(f, "no checksum at all\n\n");
         for (int life = 0; life < 2; life++) {
+                size_t damaged = 0;
+
                 reopen(f, BOOT_A);
                 assert_null(entry(f, 1));
                 assert_non_null(entry(f, 2));
                 assert_int_equal(ledger_damaged(f->ledger), 3);
+                assert_false(ledger_is_damage(entry(f, 2)));
+                for (size_t i = 0; i < ledger_count(f->ledger); i++)
+                        damaged += ledger_is_damage(ledger_entry(f->ledger, i));
+                assert_int_equal(damaged, 3);
         }
 }
 
