@@ -44,6 +44,7 @@ struct pm2_restore {
         pm2_client *client;
         struct pm2_list live;
         struct pm2_plan plan;
+        bool planned; /* at this daemon */
         unsigned attempts;
         struct pm2_refused refused; /* apps that are left as they are */
         size_t refused_before;      /* how many, when it began this time */
@@ -117,6 +118,7 @@ static bool begin_again(pm2_restore *self, int r)
         drop_work(self);
         pm2_refused_clear(&self->refused); /* by the other daemon */
         self->result.daemon_started = false;
+        self->planned = false;
         return begin_later(self, BEGIN_AGAIN_US) >= 0;
 }
 
@@ -399,6 +401,18 @@ static int carry_out(pm2_restore *self)
                                 &self->refused, self->options.call_timeout_us, on_taken_off, self);
 }
 
+/* A plan that is made anew counts as kept what the first one has brought. */
+static void note_plan(pm2_restore *self)
+{
+        if (!self->planned) {
+                self->result.kept = self->plan.keep_count;
+                self->result.added = self->plan.add_count;
+        }
+        self->planned = true;
+        self->result.removed += self->plan.removal_count;
+        self->refused_before = self->refused.count;
+}
+
 static void on_live(void *userdata, int r, json_t *answer, const struct error *cause)
 {
         pm2_restore *self = userdata;
@@ -409,10 +423,7 @@ static void on_live(void *userdata, int r, json_t *answer, const struct error *c
         if (r == 0)
                 r = pm2_plan_make(&self->plan, &self->snapshot->list, &self->live, &self->plan_options);
         if (r == 0) {
-                self->result.kept = self->plan.keep_count;
-                self->result.added = self->plan.add_count;
-                self->result.removed += self->plan.removal_count;
-                self->refused_before = self->refused.count;
+                note_plan(self);
                 r = carry_out(self);
         }
         if (r < 0)
@@ -482,6 +493,7 @@ static void on_ending(void *userdata, int r, json_t *answer, const struct error 
                 tell(self, 0, 0,
                      "PM2 was told that it is being killed, and was not: another daemon is needed");
                 drop_work(self);
+                self->planned = false;
                 r = clear(self, &error);
         } else if (r == 0 || (refusal != PM2_REFUSAL_NONE && refusal != PM2_REFUSAL_ENDS)) {
                 r = pm2_client_call(self->client, "getMonitorData", json_pack("[{}]"),

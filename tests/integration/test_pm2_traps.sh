@@ -268,7 +268,7 @@ pm2 ping
 also=()
 printf '%s\n' 'prepare none' 'startWatch placed' >"$home/faults"
 drive 3 restore faulty "$settle"
-has 'expected=5 as-saved=3 wanted=5 online=3 '
+has 'expected=5 as-saved=3 wanted=5 online=3 .* kept=0 added=5 '
 has '^failed none \(2\): PM2 refused prepare: no room for none'
 has '^failed placed \(3\): PM2 refused startWatch: no room for placed'
 # One that cannot be parked.
@@ -279,7 +279,7 @@ drive 0 save parked
 pm2 delete gone none
 echo 'prepare none' >"$home/faults"
 drive 4 restore parked "$settle"
-has 'expected=5 as-saved=4 wanted=3 online=3 stopped=1 '
+has 'expected=5 as-saved=4 wanted=3 online=3 stopped=1 kept=3 added=2 '
 has '^none \(2\): missing$'
 rm "$home/faults"
 
