@@ -110,8 +110,7 @@ int probe_boot_check(const char *folder, struct boot *boot, struct error *error)
         r = file_read(path, 256, &text, NULL, NULL);
         if (r < 0 && r != -ENOENT && r != -E2BIG) /* what is there may be read the next time */
                 return error_set(error, r, "cannot read %s: %s", path, strerror(-r));
-        if (r == 0 &&
-            sscanf(text, "%32[0-9a-f] %" SCNu64 " %" SCNu64, known, &start, &first_us) >= 2 &&
+        if (r == 0 && sscanf(text, "%32[0-9a-f] %" SCNu64 " %" SCNu64, known, &start, &first_us) >= 2 &&
             text_equal(known, boot->id) &&
             (start != boot->pid1_start_ticks || first_us || !boot->userspace_us))
                 return check_known(boot, start, first_us, error);

@@ -1,5 +1,5 @@
-/* Processes that outlive SIGKILL are told once nothing else is left that may still end. The kernel has none to
- * offer at will: this process may not send SIGKILL through a pidfd, which to the reaper looks the same. */
+/* Processes that outlive SIGKILL are told once nothing else is left that may still end. The kernel has none
+ * to offer at will: this process may not send SIGKILL through a pidfd, which to the reaper looks the same. */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <setjmp.h>
