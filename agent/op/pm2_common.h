@@ -18,7 +18,7 @@ struct pm2_target {
         struct op *op;
         int (*begin)(struct op *op, struct error *error);
         void (*fail)(struct op *op, int r, const struct error *error);
-        aside *aside; /* that a snapshot is written in */
+        aside *aside; /* for files that are written, or compared */
         pm2_written written;
 };
 

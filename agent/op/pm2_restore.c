@@ -12,6 +12,8 @@
 #include "common/base/cleanup.h"
 #include "common/base/time.h"
 
+#define COMPARE_US (5 * USEC_PER_SEC)
+
 struct restoring {
         struct pm2_target target;
         struct pm2_snapshot snapshot;
@@ -41,28 +43,66 @@ static void on_progress(void *userdata, uint64_t done, uint64_t total, const cha
         op_progress(userdata, done, total, "%s", text);
 }
 
-/* A daemon that is terminated writes what it has at that moment over its dump, and a restore begins with
- * little. */
-static void name_dump(struct op *op, const struct restoring *self)
-{
-        char copy[PATH_SIZE];
-
-        if (pm2_snapshot_dump(copy, self->target.folder, &self->target.home, self->snapshot.name) == 0 &&
-            pm2_dump_is_kept(&self->target.home, copy) == 0)
-                op_figure(op, "dump", "PM2's own is not what it was at the save; that is kept in %s", copy);
-}
-
-static void tell(struct op *op)
+static void end(struct op *op)
 {
         struct restoring *self = op->state;
 
         op->state = NULL;
-        name_dump(op, self);
         if (self->result)
                 pm2_outcome_finish(op, &self->result->outcome, self->result->settled_us);
         else
                 op_finish(op, self->failure, "%s", error_text(&self->error, self->failure));
         restoring_free(self);
+}
+
+/* --- what has become of PM2's own dump, beside the loop --------------------------------------------------
+ */
+
+struct comparing {
+        struct pm2_home home;
+        char copy[PATH_SIZE];
+        int kept; /* as pm2_dump_is_kept says */
+};
+
+static void compare(void *data)
+{
+        struct comparing *comparing = data;
+
+        comparing->kept = pm2_dump_is_kept(&comparing->home, comparing->copy);
+}
+
+/* Not told in time, it is not said: the restore is done all the same. */
+static void on_compared(int result, void *data, void *userdata)
+{
+        const struct comparing *comparing = data;
+        struct op *op = userdata;
+
+        if (comparing && comparing->kept == 0)
+                op_figure(op, "dump", "PM2's own is not what it was at the save; that is kept in %s",
+                          comparing->copy);
+        end(op);
+}
+
+/* A daemon that is terminated writes what it has at that moment over its dump, and a restore begins with
+ * little. */
+static int begin_to_compare(struct op *op)
+{
+        struct restoring *self = op->state;
+        struct comparing comparing = {.home = self->target.home};
+        int r = pm2_snapshot_dump(comparing.copy, self->target.folder, &self->target.home,
+                                  self->snapshot.name);
+
+        if (r == 0)
+                r = aside_new_once(&self->target.aside, op->event);
+        return r < 0 ? r
+                     : aside_run(self->target.aside, &comparing, sizeof(comparing), compare, COMPARE_US,
+                                 on_compared, op);
+}
+
+static void tell(struct op *op)
+{
+        if (begin_to_compare(op) < 0)
+                end(op);
 }
 
 static void on_released(void *userdata, int r, const char *units, const struct error *cause)

@@ -25,6 +25,9 @@ heal() {
 
 before_end() {
         heal
+        if [[ -s $work/home/.pm2/pm2.pid ]]; then
+                kill -KILL "$(cat "$work/home/.pm2/pm2.pid")" 2>/dev/null || true
+        fi
 }
 
 hang() { # DESCRIPTOR FOLDER
@@ -147,6 +150,27 @@ test_hung_dump() {
         heal
 }
 
+pm2() {
+        env -i "PATH=$PATH" "HOME=$work/home" "PM2_HOME=$work/home/.pm2" PM2_DISABLE_VERSION_CHECK=1 pm2 "$@" >"$work/pm2.out" 2>&1 ||
+                fail "pm2 $*: $(tail -n 3 "$work/pm2.out")"
+}
+
+# A restore looks at that dump last, for a figure, and does without.
+test_hung_restore() {
+        local drive=("$build/tests/integration/pm2_agent" root "$work/home/.pm2" "$work/restored" op)
+        echo 'setInterval(() => {}, 1000);' >"$work/home/app.js"
+        pm2 start "$work/home/app.js"
+        pm2 save
+        expect 0 '^done: saved: 1 apps' "${drive[@]}" save one
+        exec 8<>/dev/fuse
+        mount -t fuse -o "fd=8,rootmode=100000,user_id=0,group_id=0" hung "$work/home/.pm2/dump.pm2"
+        hung+=("$work/home/.pm2/dump.pm2")
+        begin restore "${drive[@]}" restore one
+        ended restore 0 '^done: 1 of 1 apps as saved'
+        heal
+        pm2 kill
+}
+
 # The disk hangs while the child writes.
 test_hung_on_the_way() {
         heal
@@ -168,6 +192,9 @@ main() {
         set_up
         test_hung
         test_hung_dump
+        if command -v pm2 >/dev/null; then
+                test_hung_restore
+        fi
         test_hung_on_the_way
         ends_well muster-agent "$agent_pid" "$work/one.log"
         ends_well muster-controller "$controller_pid" "$work/controller.log"
