@@ -119,6 +119,9 @@ equal "commands" 2 "$(wc -l <"$work/commands")"
 muster run show | sed -n 's/^  \(to bring them up\|then\): muster //p' | diff "$work/commands" - || fail "run show names other commands"
 down() { muster status --json | jq -e '[.hosts[].services[].phase | select(. == "ready")] | length <= 1'; }
 until_true 60 down
+# What the run had begun again loads, and is not restarted before it has.
+none_loads() { muster status --json | jq -e '[.hosts[].services[].phase] | all(. != "loading" and . != "starting")'; }
+until_true 60 none_loads
 while read -r command; do
         echo "muster $command"
         # shellcheck disable=SC2086 # as it would be typed

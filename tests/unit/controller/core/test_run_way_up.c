@@ -31,7 +31,7 @@ static void assert_way_up(const struct lab *lab, const char *expected)
 }
 
 #define RELEASES                                                                                             \
-        "a unit that starts PM2 at boot, and that was disabled for the run, is enabled again " \
+        "a unit that starts PM2 at boot, and that was disabled for the run, is enabled again "               \
         "once the run is over\n"
 
 /* PM2's daemon is gone: a restart would be refused, and what is brought back is what the run saved. */
