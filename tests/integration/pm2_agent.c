@@ -15,6 +15,9 @@
 #include "agent/probe/probe.h"
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
+#include "common/base/time.h"
+
+#define SETTLE_US (3 * USEC_PER_SEC) /* the apps of the tests that fail do so at once */
 
 struct run {
         sd_event *event;
@@ -60,6 +63,7 @@ static int run_op(struct run *run, const struct service_spec *spec, const char *
         if (!type || TEXT_COPY(op.request.snapshot, snapshot) < 0)
                 return 2;
         op.request.kind = type->kind;
+        op.request.settle_us = SETTLE_US;
         op.type = op_type_find(type->kind);
         /* As the agent has it: none where there is no systemd. */
         if (access("/run/systemd/system", F_OK) == 0 && sd_bus_open_system(&bus) >= 0 &&

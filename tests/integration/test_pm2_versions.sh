@@ -1,5 +1,6 @@
 #!/bin/bash
-# test_pm2.sh and test_pm2_traps.sh with each major version that fleets run, from npm, whatever the one on PATH is.
+# test_pm2.sh and test_pm2_traps.sh with each major version that fleets run, from npm; but for the one on PATH, with
+# which those run by themselves.
 # timeout: 1500
 # MUSTER_BUILD keeps the packages (build/asan), so that the next run needs no registry; where it is in a home that other
 # users cannot enter, /var/cache/muster-tests does.
@@ -19,7 +20,12 @@ version_of() { # PM2
         rm -rf "$home"
 }
 
+present=$(version_of pm2)
 for major in 5 6 7; do
+        if [[ $present == "$major".* ]]; then
+                echo "PM2 $present: the one on PATH"
+                continue
+        fi
         prefix=$packages/pm2-$major
         if [[ ! -x $prefix/node_modules/.bin/pm2 ]]; then
                 mkdir -p "$prefix"
