@@ -180,6 +180,11 @@ class Script:
         except OSError:
             return ""
 
+    def tile38_is_loaded(self):
+        """Older ones know no HEALTHZ, and do not listen before they have loaded."""
+        answer = ask(self.address["db1"], 9851, "HEALTHZ").lower()
+        return "ok" in answer or ("unknown command" in answer and "aof_size" in ask(self.address["db1"], 9851, "SERVER"))
+
     def served(self):
         try:
             boot = self.boot("app1").strip()
@@ -201,7 +206,7 @@ class Script:
             together((self.reboot, "db1", [MASTER]), (self.reboot, "db2", list(REDIS["db2"])), (self.reboot, "app1", []))
             for host, port in (("db2", 6377), ("db2", 6378), ("db2", 6376), ("db1", 6379), ("app1", 6400)):
                 wait(f"PONG from {host}", lambda: ask(self.address[host], port, "PING").startswith("+PONG"))
-            wait("tile38", lambda: "ok" in ask(self.address["db1"], 9851, "HEALTHZ").lower())
+            wait("tile38", self.tile38_is_loaded)
             self.pm2("resurrect")
             wait("the apps", lambda: self.served() >= self.apps)
             wait("the replica", lambda: "master_link_status:up" in ask(self.address["db1"], 6381, "INFO", "replication"))
