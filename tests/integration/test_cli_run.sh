@@ -144,6 +144,7 @@ test_done() {
 
 test_steered() {
         local run
+        touch "$work/hold" # the stop goes on until there has been a look at it
         expect 0 "follow it: muster run watch" "$muster" restart --yes --detach
         run=$(newest run)
         expect 0 "is paused" "$muster" run pause "$run" --why "a look around"
@@ -174,6 +175,7 @@ test_steered() {
         run_is running || fail "a look has aborted the run: $(newest state)"
         # What the run took down is brought up, and named; told twice, it says how to leave it.
         expect 0 "aborted|is " "$muster" run abort "$run"
+        rm "$work/hold"
         expect 1 ": aborted$" "$muster" run watch "$run"
         [[ $("$muster" audit ls --json | jq -r '[.entries[].action] | .[:3] | join(" ")') == "abort resume pause" ]] ||
                 fail "what steered the run is not in the audit trail"
