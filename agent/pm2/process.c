@@ -15,6 +15,7 @@
 #include "common/base/time.h"
 
 #define CALM_SAMPLES 2
+#define MOST_THREADS 64 /* of one process, that are looked at */
 
 static int parse_stat(const char *text, struct process_fact *ret)
 {
@@ -36,14 +37,12 @@ static int parse_stat(const char *text, struct process_fact *ret)
         return 0;
 }
 
-int process_read(pid_t pid, struct process_fact *ret)
+static int read_stat(const char *path, pid_t pid, struct process_fact *ret)
 {
-        cleanup_close int fd = -1;
-        char path[64], text[1024];
+        cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+        char text[1024];
         ssize_t n;
 
-        snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-        fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
                 return errno == ENOENT ? -ESRCH : -errno;
         n = read(fd, text, sizeof(text) - 1);
@@ -52,6 +51,39 @@ int process_read(pid_t pid, struct process_fact *ret)
         text[n] = '\0';
         *ret = (struct process_fact){.pid = pid};
         return parse_stat(text, ret);
+}
+
+int process_read(pid_t pid, struct process_fact *ret)
+{
+        char path[64];
+
+        snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+        return read_stat(path, pid, ret);
+}
+
+int process_read_busiest(pid_t pid, struct process_fact *ret)
+{
+        cleanup_dir DIR *folder = NULL;
+        struct process_fact thread;
+        struct dirent *entry;
+        char path[64];
+        int r = process_read(pid, ret);
+
+        if (r < 0)
+                return r;
+        snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+        folder = opendir(path);
+        if (!folder)
+                return errno == ENOENT ? -ESRCH : -errno;
+        for (size_t i = 0; i < MOST_THREADS && ret->state != 'R' && (entry = readdir(folder));) {
+                if (!isdigit((unsigned char)entry->d_name[0]))
+                        continue;
+                i++;
+                snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)pid, atoi(entry->d_name));
+                if (read_stat(path, pid, &thread) == 0 && (thread.state == 'R' || thread.state == 'D'))
+                        ret->state = thread.state;
+        }
+        return 0;
 }
 
 uint64_t process_age_us(const struct process_fact *fact)

@@ -163,7 +163,7 @@ static void look(struct start *start, uint64_t now)
 {
         struct process_fact fact;
 
-        if (start->pid == 0 || process_read(start->pid, &fact) < 0 || fact.state == 'Z')
+        if (start->pid == 0 || process_read_busiest(start->pid, &fact) < 0 || fact.state == 'Z')
                 start_ended(start, false);
         else if (now - start->answered > COMING_UP_US || process_rest_sample(&start->rest, &fact))
                 start_ended(start, true);
