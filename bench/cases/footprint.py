@@ -2,13 +2,16 @@
 import getpass
 import json
 import os
+import shutil
 import statistics
 import subprocess
+import threading
 import time
+import urllib.request
 from pathlib import Path
 
 import harness
-from cases import _pm2, _redis
+from cases import _fleet, _pm2, _redis
 
 REDIS = 5
 SECONDS = 60
@@ -18,6 +21,12 @@ ABOUT = f"the agent at rest beside {_pm2.APPS} PM2 apps and {REDIS} Redis, for {
 OURS = "muster-agent"
 CONTROLLER = "muster-controller"
 PM2 = "PM2's daemon"
+FLOOR = "the link alone"  # an agent without probes
+MONIT = "monit"
+EXPORTERS = "exporters of host and Redis"
+LOOK_SECONDS = 15  # how often the peers look, which is how often the agent reports what has not changed
+PEERS = {"monit": "monit", "prometheus-node-exporter": "prometheus-node-exporter",
+         "prometheus-redis-exporter": "prometheus-redis-exporter"}
 
 
 class Fleet:
@@ -78,9 +87,67 @@ class Fleet:
             program.wait()
 
 
+class Peers:
+    """What people run on a host to know of it: monit, which looks by itself, and exporters, which are asked."""
+
+    def __init__(self, root, home, ports):
+        self.root, self.home, self.ports, self.programs, self.over = Path(root), home, ports, [], threading.Event()
+
+    def start(self, *arguments):
+        with open(self.root / "peers.log", "a") as log:
+            self.programs.append(subprocess.Popen(list(map(str, arguments)), stdin=subprocess.DEVNULL, stdout=log,
+                                                  stderr=log, preexec_fn=harness.die_with_parent))
+        return self.programs[-1].pid
+
+    def scrape(self):
+        while not self.over.wait(LOOK_SECONDS):
+            for url in self.urls:
+                with urllib.request.urlopen(url, timeout=10) as answer:
+                    if "redis_up 0" in answer.read().decode():
+                        return
+
+    def check(self):
+        if not self.scraper.is_alive() or any(program.poll() is not None for program in self.programs):
+            raise harness.Failed(f"a peer has ended, or does not reach Redis: {(self.root / 'peers.log').read_text()[-1000:]}")
+
+    def __enter__(self):
+        settings = self.root / "monitrc"
+        settings.write_text("\n".join([
+            f"set daemon {LOOK_SECONDS}", *(f"set {name} {self.root}/monit.{name}" for name in ("log", "pidfile", "idfile",
+                                                                                         "statefile")),
+            "check system here", f"check process pm2 with pidfile {self.home.path}/pm2.pid",
+            *(f"check host redis{i} with address 127.0.0.1 if failed port {port} protocol redis then alert"
+              for i, port in enumerate(self.ports)), ""]))
+        settings.chmod(0o600)
+        host, redis = harness.free_port(), harness.free_port()
+        self.urls = [f"http://127.0.0.1:{host}/metrics",
+                     *(f"http://127.0.0.1:{redis}/scrape?target=redis://127.0.0.1:{port}" for port in self.ports)]
+        try:
+            self.monit = self.start("monit", "-I", "-c", settings)
+            self.exporters = [self.start("prometheus-node-exporter", f"--web.listen-address=127.0.0.1:{host}"),
+                              self.start("prometheus-redis-exporter", "-web.listen-address", f"127.0.0.1:{redis}",
+                                         "-redis.addr", "")]
+            self.scraper = threading.Thread(target=self.scrape, daemon=True)
+            self.scraper.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for program in self.programs:
+            program.kill()
+            program.wait()
+
+
 def run(_options):
-    harness.build_release("pm2_driver", "muster-agent", "muster-controller", "muster")
-    values, shares = {OURS: [], CONTROLLER: [], PM2: []}, {OURS: [], CONTROLLER: [], PM2: []}
+    missing = [package for program, package in PEERS.items() if not shutil.which(program)]
+    if missing:
+        raise harness.Failed("the peers need packages: apt-get install " + " ".join(missing))
+    harness.build_release("pm2_driver", "bench_light", "muster-agent", "muster-controller", "muster")
+    names = (OURS, CONTROLLER, PM2, FLOOR, MONIT, EXPORTERS)
+    values, shares = {name: [] for name in names}, {name: [] for name in names}
 
     with harness.temporary_folder() as root, _pm2.Home() as home:
         servers = []
@@ -89,25 +156,38 @@ def run(_options):
                 folder = Path(root, f"redis{i}")
                 folder.mkdir()
                 servers.append(_redis.Redis(folder).__enter__())
-            with Fleet(root, home, [server.port for server in servers]) as fleet:
+            ports = [server.port for server in servers]
+            Path(root, "light").mkdir()
+            with Fleet(root, home, ports) as fleet, Peers(root, home, ports) as peers, \
+                    _fleet.Fleet(Path(root, "light"), 1, light=True) as light:
                 time.sleep(CLOSE_SECONDS)
                 harness.busy_samples.append(harness.busy_cores())
                 daemon = int((home.path / "pm2.pid").read_text())
-                pids = {OURS: fleet.agent, CONTROLLER: fleet.controller, PM2: daemon}
+                pids = {OURS: [fleet.agent], CONTROLLER: [fleet.controller], PM2: [daemon],
+                        FLOOR: [light.agents.pid], MONIT: [peers.monit], EXPORTERS: peers.exporters}
+
+                def spent():
+                    return {name: sum(map(harness.cpu_s, of_it)) for name, of_it in pids.items()}
+
                 for _ in range(SECONDS // SAMPLE_SECONDS):
-                    before, began = {name: harness.cpu_s(pid) for name, pid in pids.items()}, time.monotonic()
+                    before, began = spent(), time.monotonic()
                     time.sleep(SAMPLE_SECONDS)
-                    for name, pid in pids.items():
-                        shares[name].append(100 * (harness.cpu_s(pid) - before[name]) / (time.monotonic() - began))
-                        values[name].append(harness.memory_mib(pid))
+                    after, took = spent(), time.monotonic() - began
+                    for name, of_it in pids.items():
+                        shares[name].append(100 * (after[name] - before[name]) / took)
+                        values[name].append(sum(map(harness.memory_mib, of_it)))
+                peers.check()
                 own = harness.memory_mib(fleet.agent, "RssAnon")
                 most = harness.memory_mib(fleet.agent, "VmHWM")
         finally:
             for server in servers:
                 server.__exit__()
-    spent = "; ".join(f"{name} {statistics.median(share):.3f} ({min(share):.3f} to {max(share):.3f})"
+    each = "; ".join(f"{name} {statistics.median(share):.3f} ({min(share):.3f} to {max(share):.3f})"
                       for name, share in shares.items())
-    return harness.Result(unit="resident, MiB", ours=OURS, floor="", values=values, beside=(CONTROLLER, PM2), digits=2,
+    return harness.Result(unit="resident, MiB", ours=OURS, floor=FLOOR, values=values, beside=(CONTROLLER, PM2), digits=2,
                           reach="at most 8 MiB resident, at most 0.1 % of a core",
-                          note=f"Share of a core in %: {spent}. Of the agent's memory {own:.2f} MiB is its own, the "
-                               f"rest is files, most of them libraries that others share; its peak was {most:.2f} MiB.")
+                          note=f"Share of a core in %: {each}. Of the agent's memory {own:.2f} MiB is its own, the "
+                               f"rest is files, most of them libraries that others share; its peak was {most:.2f} MiB. The peers look every "
+                               f"{LOOK_SECONDS} s, and at less: monit at the host, PM2's daemon as a process, and whether "
+                               "each Redis answers; the exporters, asked for all they have, at the host and at Redis. The "
+                               "floor is an agent that has the link and no probes.")
