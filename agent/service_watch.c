@@ -6,6 +6,7 @@
 
 #include "agent/service.h"
 #include "common/base/cleanup.h"
+#include "common/base/time.h"
 #include "common/rpc/wire.h"
 
 #define SERVICES_MOST 512u
@@ -15,8 +16,9 @@
 struct watch_call {
         struct agent_service *service;
         rpc_call *call;
-        bool stale; /* something changed while the reader was slow */
-        bool once;  /* a Describe: ends with the first state that was read after it came */
+        bool stale;        /* something changed while the reader was slow */
+        bool once;         /* a Describe: ends with its first state */
+        uint64_t since_us; /* monotonic: its first state is all read after it came; 0: it has had that */
         struct watch_call *next;
 };
 
@@ -87,11 +89,15 @@ static void answer_once(struct watch_call *watch)
                 rpc_call_end(call, RPC_OK, "%s", "");
 }
 
-/* Everything that was to be read anew has been, whenever this is called. */
 void agent_service_changed(struct agent_service *service)
 {
+        uint64_t seen_us = probe_set_seen_us(service->probes);
+
         for (struct watch_call *watch = service->watches, *next; watch; watch = next) {
                 next = watch->next;
+                if (seen_us < watch->since_us)
+                        continue;
+                watch->since_us = 0;
                 if (watch->once)
                         answer_once(watch);
                 else
@@ -106,8 +112,13 @@ static int add(struct agent_service *service, rpc_call *call, bool once)
 
         if (!watch)
                 return -ENOMEM;
-        *watch =
-                (struct watch_call){.service = service, .call = call, .once = once, .next = service->watches};
+        *watch = (struct watch_call){
+                .service = service,
+                .call = call,
+                .once = once,
+                .since_us = time_monotonic_us(),
+                .next = service->watches,
+        };
         service->watches = watch;
         rpc_call_watch(call, on_cancelled, on_writable, watch);
         probe_set_refresh(service->probes);

@@ -36,7 +36,8 @@ struct entry {
         uint64_t ready_since_us; /* monotonic; 0 not ready */
         uint64_t moved_us;       /* monotonic: when its progress last moved */
         bool reading, again, known;
-        enum { NOT_AWAITED, AWAITED, AWAITED_READING } refresh; /* by whoever asked for a refresh */
+        uint64_t begun_us,
+                seen_us; /* when the newest reading began, and the one that state is of; monotonic */
 };
 
 struct probe_set {
@@ -47,8 +48,9 @@ struct probe_set {
         void *userdata;
         host_reader *host;
         bool host_known, host_wanted;
-        uint64_t host_awaited_us; /* a reading that begins from then on is awaited; 0: none is */
-        uint64_t host_print;      /* of what host_fingerprint looks at */
+        uint64_t host_seen_us; /* when the reading that is known began; monotonic */
+        uint64_t host_print;   /* of what host_fingerprint looks at */
+        uint64_t awaited_us; /* readings that begin from then on are awaited by whoever asked for a refresh */
         sd_event_source *host_timer, *tell_timer;
         sd_bus_slot *jobs, *files, *reloads;
         uint64_t told_us;
@@ -71,15 +73,21 @@ static const struct probe_reader *reader_of(enum service_kind kind)
 /* --- telling ----------------------------------------------------------------------------------------------
  */
 
-/* Whether there is something to tell: every service was read, and none is being read for a refresh. */
-static bool all_known(const probe_set *set)
+uint64_t probe_set_seen_us(const probe_set *set)
 {
-        if (!set->host_known || set->host_awaited_us)
-                return false;
-        for (size_t i = 0; i < set->count; i++)
-                if (!set->entries[i]->known || set->entries[i]->refresh != NOT_AWAITED)
-                        return false;
-        return true;
+        uint64_t seen_us = set->host_seen_us;
+
+        if (!set->host_known)
+                return 0;
+        for (size_t i = 0; i < set->count; i++) {
+                const struct entry *entry = set->entries[i];
+
+                if (!entry->known)
+                        return 0;
+                if (entry->seen_us < seen_us)
+                        seen_us = entry->seen_us;
+        }
+        return seen_us;
 }
 
 static int on_tell(sd_event_source *source, uint64_t now_us, void *userdata)
@@ -89,7 +97,7 @@ static int on_tell(sd_event_source *source, uint64_t now_us, void *userdata)
         set->told_us = time_monotonic_us();
         sd_event_source_set_time_relative(set->tell_timer, TELL_EVERY_USEC);
         sd_event_source_set_enabled(set->tell_timer, SD_EVENT_ONESHOT);
-        if (all_known(set))
+        if (probe_set_seen_us(set))
                 set->changed(set, set->userdata);
         return 0;
 }
@@ -102,6 +110,13 @@ static void tell_soon(probe_set *set)
         sd_event_source_set_time_relative(set->tell_timer,
                                           since >= TELL_AFTER_USEC ? 0 : TELL_AFTER_USEC - since);
         sd_event_source_set_enabled(set->tell_timer, SD_EVENT_ONESHOT);
+}
+
+/* Whether a reading that began at seen_us is the first to answer the newest refresh. One that was under way
+ * when that was asked for may have seen what was before. */
+static bool is_awaited(const probe_set *set, uint64_t before_us, uint64_t seen_us)
+{
+        return before_us < set->awaited_us && seen_us >= set->awaited_us;
 }
 
 static uint64_t print_bytes(uint64_t print, const void *bytes, size_t size)
@@ -150,16 +165,15 @@ static void on_host_read(bool urgent, void *userdata)
 {
         probe_set *set = userdata;
         uint64_t print = host_fingerprint(host_reader_state(set->host));
-        /* One that was under way when it was asked for may have seen what was before. */
-        bool awaited = set->host_awaited_us && host_reader_looked_us(set->host) >= set->host_awaited_us;
+        uint64_t seen_us = host_reader_looked_us(set->host);
+        bool awaited = is_awaited(set, set->host_seen_us, seen_us);
 
         if (!set->host_known || awaited || set->host_wanted || urgent || print != set->host_print ||
             is_moving(set))
                 tell_soon(set);
         set->host_print = print;
         set->host_known = true;
-        if (awaited)
-                set->host_awaited_us = 0;
+        set->host_seen_us = seen_us;
         if (!urgent)
                 set->host_wanted = false;
 }
@@ -261,9 +275,8 @@ void probe_done(struct probe *probe, struct service_state *state)
         if (!entry->known || state->progress_done != entry->state.progress_done ||
             state->progress_total != entry->state.progress_total)
                 entry->moved_us = time_monotonic_us();
-        news = is_news(entry, state) || entry->refresh == AWAITED_READING;
-        if (entry->refresh == AWAITED_READING)
-                entry->refresh = NOT_AWAITED;
+        news = is_news(entry, state) || is_awaited(probe->set, entry->seen_us, entry->begun_us);
+        entry->seen_us = entry->begun_us;
         service_state_clear(&entry->state);
         entry->state = *state;
         *state = (struct service_state){0};
@@ -301,8 +314,9 @@ static void on_unit(int result, const struct unit_state *unit, void *userdata)
 static bool wants_facts(const struct entry *entry)
 {
         return entry->probe.bus && entry->probe.spec.unit[0] &&
-               (!entry->facts_us || entry->refresh == AWAITED_READING || !entry->probe.unit.load_state[0] ||
-                !is_at_rest(entry) || time_monotonic_us() - entry->facts_us >= EVERY_FACTS);
+               (!entry->facts_us || is_awaited(entry->probe.set, entry->seen_us, entry->begun_us) ||
+                !entry->probe.unit.load_state[0] || !is_at_rest(entry) ||
+                time_monotonic_us() - entry->facts_us >= EVERY_FACTS);
 }
 
 static int on_due(sd_event_source *source, uint64_t now_us, void *userdata)
@@ -314,8 +328,7 @@ static int on_due(sd_event_source *source, uint64_t now_us, void *userdata)
                 return 0;
         }
         entry->reading = true;
-        if (entry->refresh == AWAITED)
-                entry->refresh = AWAITED_READING;
+        entry->begun_us = time_monotonic_us();
         if (wants_facts(entry)) {
                 entry->facts_us = time_monotonic_us();
                 if (unit_facts_ask(&entry->facts, entry->probe.bus, entry->probe.spec.unit, on_unit, entry) >=
@@ -555,14 +568,12 @@ int probe_set_configure(probe_set *set, const struct service_spec *services, siz
 
 void probe_set_refresh(probe_set *set)
 {
-        set->host_awaited_us = time_monotonic_us();
+        set->awaited_us = time_monotonic_us();
         sd_event_source_set_time_relative(set->host_timer, 0);
         sd_event_source_set_enabled(set->host_timer, SD_EVENT_ONESHOT);
-        for (size_t i = 0; i < set->count; i++) {
-                /* A reading that is under way may have seen what was before: on_due has it done again. */
-                set->entries[i]->refresh = AWAITED;
-                read_later(set->entries[i], 0);
-        }
+        for (size_t i = 0; i < set->count; i++)
+                read_later(set->entries[i],
+                           0); /* once more where a reading is under way: on_due sees to it */
 }
 
 const struct agent_state *probe_set_state(const probe_set *set)

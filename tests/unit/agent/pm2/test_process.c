@@ -1,4 +1,5 @@
-/* A process that was just started has come to rest when none of its threads works, or waits to be let work. */
+/* A process that was just started has come to rest when none of its threads works, or waits to be let work.
+ */
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>

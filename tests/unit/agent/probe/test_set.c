@@ -30,7 +30,9 @@ struct bench {
         uint64_t delay_us;
         char heard[2048];
         probe_set *set;
-        unsigned told, answered;
+        unsigned told, answered; /* told: with all that was to be read anew */
+        unsigned halves;         /* told while some of that was still being read */
+        uint64_t asked_us;       /* of the last refresh; 0: none */
         uint64_t looked_us; /* when what was told of the host last was read; to the millisecond, rounded up */
 };
 
@@ -116,7 +118,11 @@ static void on_changed(probe_set *set, void *userdata)
         struct bench *bench = userdata;
         const struct agent_state *state = probe_set_state(set);
 
-        bench->told++;
+        assert_true(probe_set_seen_us(set) > 0);
+        if (probe_set_seen_us(set) >= bench->asked_us)
+                bench->told++;
+        else
+                bench->halves++;
         bench->looked_us = time_monotonic_us() - state->host.facts.looked_ms * USEC_PER_MSEC;
         assert_string_not_equal(state->host.boot_id, "");
         for (size_t i = 0; i < state->service_count; i++)
@@ -192,6 +198,12 @@ static const struct service_state *seen(const struct bench *bench, size_t index)
         return &probe_set_state(bench->set)->services[index];
 }
 
+static void ask_anew(struct bench *bench)
+{
+        bench->asked_us = time_monotonic_us();
+        probe_set_refresh(bench->set);
+}
+
 /* --- telling -------------------------------------------------------------------------------------------- */
 
 static void test_tells_when_all_are_known(void **state)
@@ -214,7 +226,7 @@ static void test_nothing_to_watch(void **state)
         struct bench *bench = *state;
 
         watch(bench, NULL, 0);
-        probe_set_refresh(bench->set);
+        ask_anew(bench);
         RUN_UNTIL(bench, bench->told);
         assert_int_equal(probe_set_state(bench->set)->service_count, 0);
 }
@@ -230,7 +242,7 @@ static void test_host_after_the_question(void **state)
         assert_int_equal(bench->told, 0);
         usleep(20000);
         asked_us = time_monotonic_us();
-        probe_set_refresh(bench->set);
+        ask_anew(bench);
         RUN_UNTIL(bench, bench->told);
         assert_true(bench->looked_us >= asked_us);
 }
@@ -250,7 +262,7 @@ static void test_refresh(void **state)
                 /* Also when a reading is under way, which sees what was before. */
                 bench->delay_us = 150 * USEC_PER_MSEC;
                 if (keys == 3) {
-                        probe_set_refresh(bench->set);
+                        ask_anew(bench);
                         RUN_UNTIL(bench, bench->heard[0]);
                         answer(bench);
                 }
@@ -258,11 +270,34 @@ static void test_refresh(void **state)
                 snprintf(wanted, sizeof(wanted), "master, %u keys", keys);
                 bench->info = info;
                 told = bench->told;
-                probe_set_refresh(bench->set);
+                ask_anew(bench);
                 RUN_UNTIL(bench, bench->told > told);
                 assert_true(text_starts(seen(bench, 0)->detail, wanted));
                 bench->info = INFO_READY;
         }
+}
+
+/* Asked again and again while one server takes its time, the set still tells what it sees elsewhere, and no
+ * question waits for those that came after it. */
+static void test_refresh_again_and_again(void **state)
+{
+        struct bench *bench = *state;
+        struct service_spec spec = spec_of(bench, "redis", SERVICE_REDIS);
+        uint64_t first_us;
+
+        watch(bench, &spec, 1);
+        RUN_UNTIL(bench, bench->told);
+        bench->delay_us = 300 * USEC_PER_MSEC;
+        first_us = time_monotonic_us();
+        for (unsigned i = 0; i < 20; i++) {
+                uint64_t now_us = time_monotonic_us();
+
+                ask_anew(bench);
+                while (time_monotonic_us() < now_us + 100 * USEC_PER_MSEC)
+                        assert_true(sd_event_run(bench->event, 20 * USEC_PER_MSEC) >= 0);
+        }
+        assert_true(bench->halves > 0);
+        assert_true(probe_set_seen_us(bench->set) >= first_us);
 }
 
 /* What stays as it is is read, not told. */
@@ -330,7 +365,7 @@ static void refresh(struct bench *bench)
 {
         unsigned told = bench->told;
 
-        probe_set_refresh(bench->set);
+        ask_anew(bench);
         RUN_UNTIL(bench, bench->told > told);
 }
 
@@ -499,6 +534,7 @@ int main(void)
                 TEST(test_nothing_to_watch),
                 TEST(test_host_after_the_question),
                 TEST(test_refresh),
+                TEST(test_refresh_again_and_again),
                 TEST(test_no_news),
                 TEST(test_freed_while_reading),
                 TEST(test_configure_keeps),
