@@ -1,7 +1,9 @@
 /* Plan and Start. The plan that was shown is the plan that runs: Plan gives out a digest, Start builds the
- * plan anew and goes on only if it is still the same in all that matters. */
+ * plan anew and goes on only if it is still the same in all that matters. For both, all hosts in scope look
+ * anew first: what was done a moment ago counts. */
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/cleanup.h"
@@ -92,16 +94,13 @@ static bool is_blocker(const struct finding *finding, enum plan_kind kind)
 }
 
 /* 0 or a negative errno. */
-static int find_blockers(const struct api_context *context, const char *scope_text, enum plan_kind kind,
+static int find_blockers(const struct api_context *context, const struct scope *scope, enum plan_kind kind,
                          struct blockers *ret)
 {
-        cleanup_scope struct scope scope = {0};
         cleanup_free struct finding *findings = NULL;
         size_t count = 0;
-        int r = scope_parse(&scope, context->fleet, scope_text, NULL);
+        int r = api_check_run(context, scope, NULL, NULL, &findings, &count);
 
-        if (r == 0)
-                r = api_check_run(context, &scope, NULL, NULL, &findings, &count);
         for (size_t i = 0; i < count && r == 0; i++) {
                 const struct finding *finding = &findings[i];
 
@@ -117,11 +116,11 @@ static int find_blockers(const struct api_context *context, const char *scope_te
 }
 
 /* False: the call has been ended. */
-static bool nothing_blocks(const struct api_context *context, rpc_call *call, const char *scope_text,
+static bool nothing_blocks(const struct api_context *context, rpc_call *call, const struct scope *scope,
                            enum plan_kind kind)
 {
         struct blockers blockers = {0};
-        int r = find_blockers(context, scope_text, kind, &blockers);
+        int r = find_blockers(context, scope, kind, &blockers);
 
         if (r < 0) {
                 api_fail(call, "the checks cannot be run", r);
@@ -223,10 +222,9 @@ static bool read_options(const struct api_context *context, rpc_call *call, unsi
 }
 
 /* NULL: the call has been ended. */
-static struct plan *build(const struct api_context *context, rpc_call *call, unsigned kind, const char *text,
-                          const Muster__V1__PlanOptions *asked)
+static struct plan *build(const struct api_context *context, rpc_call *call, unsigned kind,
+                          const struct scope *scope, const char *text, const Muster__V1__PlanOptions *asked)
 {
-        cleanup_scope struct scope scope = {0};
         struct plan_options options;
         struct api_facts facts = {0};
         struct error error = {0};
@@ -237,11 +235,10 @@ static struct plan *build(const struct api_context *context, rpc_call *call, uns
                 rpc_call_end(call, RPC_INVALID_ARGUMENT, "a plan is of a reboot or of a restart");
                 return NULL;
         }
-        if (!read_options(context, call, kind, asked, &options) || !api_scope(context, call, text, &scope) ||
-            !all_connected(context, call, &scope))
+        if (!read_options(context, call, kind, asked, &options) || !all_connected(context, call, scope))
                 return NULL;
         /* A reboot takes all of a host down: one that is only there through a service was not asked for. */
-        r = kind == PLAN_REBOOT ? scope_check_whole_hosts(&scope, context->fleet, &error) : 0;
+        r = kind == PLAN_REBOOT ? scope_check_whole_hosts(scope, context->fleet, &error) : 0;
         if (r < 0) {
                 rpc_call_end(call, RPC_INVALID_ARGUMENT, "%s", error_text(&error, r));
                 return NULL;
@@ -251,11 +248,11 @@ static struct plan *build(const struct api_context *context, rpc_call *call, uns
                 api_fail(call, "what is known of the fleet cannot be read", r);
                 return NULL;
         }
-        r = plan_build(&plan, (enum plan_kind)kind, context->fleet, &scope, text, &options, &facts.facts,
+        r = plan_build(&plan, (enum plan_kind)kind, context->fleet, scope, text, &options, &facts.facts,
                        &error);
         api_facts_clear(&facts);
         if (r < 0) {
-                refuse(context, call, &scope, r, &error);
+                refuse(context, call, scope, r, &error);
                 return NULL;
         }
         return plan;
@@ -349,12 +346,105 @@ static Muster__V1__PlanReply *plan_message(struct wire_arena *arena, const struc
         return message;
 }
 
-void api_plan(rpc_call *call, const ProtobufCMessage *request, void *userdata)
+/* --- the two calls --- */
+
+/* One of them, while the hosts look. */
+struct planning {
+        struct api_context *context;
+        rpc_call *call;
+        struct scope scope;        /* owned */
+        struct api_look *look;     /* NULL: it has come */
+        ProtobufCMessage *request; /* owned: a copy */
+        void (*go_on)(const struct planning *planning, const bool *late);
+};
+
+static struct planning *planning_free(struct planning *planning)
 {
-        const Muster__V1__PlanRequest *wanted = (const Muster__V1__PlanRequest *)request;
-        const struct api_context *context = userdata;
-        cleanup_with(plan_freep) struct plan *plan =
-                build(context, call, (unsigned)wanted->kind, wanted->scope, wanted->options);
+        if (!planning)
+                return NULL;
+        api_look_leave(planning->look);
+        scope_clear(&planning->scope);
+        if (planning->request)
+                protobuf_c_message_free_unpacked(planning->request, NULL);
+        free(planning);
+        return NULL;
+}
+
+static ProtobufCMessage *copy_of(const ProtobufCMessage *message)
+{
+        size_t size = protobuf_c_message_get_packed_size(message);
+        cleanup_free uint8_t *bytes = malloc(size + 1);
+
+        if (!bytes)
+                return NULL;
+        protobuf_c_message_pack(message, bytes);
+        return protobuf_c_message_unpack(message->descriptor, NULL, size, bytes);
+}
+
+static void on_cancelled(rpc_call *call, void *userdata)
+{
+        planning_free(userdata);
+}
+
+static void on_looked(const bool *late, void *userdata)
+{
+        struct planning *planning = userdata;
+
+        planning->look = NULL;
+        rpc_call_watch(planning->call, NULL, NULL, NULL);
+        planning->go_on(planning, late);
+        planning_free(planning);
+}
+
+/* Has the hosts look anew; then go_on ends the call. */
+static void begin(struct api_context *context, rpc_call *call, const ProtobufCMessage *request,
+                  const char *scope, void (*go_on)(const struct planning *planning, const bool *late))
+{
+        struct planning *planning = calloc(1, sizeof(*planning));
+        struct api_look *look = NULL;
+        int r = -ENOMEM;
+
+        if (planning) {
+                *planning = (struct planning){.context = context, .call = call, .go_on = go_on};
+                planning->request = copy_of(request);
+        }
+        if (planning && planning->request) {
+                if (!api_scope(context, call, scope, &planning->scope)) {
+                        planning_free(planning);
+                        return;
+                }
+                rpc_call_watch(call, on_cancelled, NULL, planning);
+                r = api_look(&look, context, &planning->scope, on_looked, planning);
+                if (r == 0) {
+                        if (look) /* else it came, and planning is gone */
+                                planning->look = look;
+                        return;
+                }
+                rpc_call_watch(call, NULL, NULL, NULL);
+        }
+        planning_free(planning);
+        api_fail(call, "no plan can be made", r);
+}
+
+/* Whoever did not look in time is planned by what was known of it. */
+static void name_late(const struct api_context *context, const bool *late, struct blockers *ret)
+{
+        for (size_t i = 0; i < context->fleet->host_count; i++) {
+                if (!late[i] || ret->count >= BLOCKERS_SHOWN)
+                        continue;
+                snprintf(ret->lines[ret->count++], sizeof(ret->lines[0]),
+                         "%s did not look anew in time: the plan rests on what it said last",
+                         context->fleet->hosts[i].name);
+        }
+}
+
+static void answer_plan(const struct planning *planning, const bool *late)
+{
+        const Muster__V1__PlanRequest *wanted = (const Muster__V1__PlanRequest *)planning->request;
+        const struct api_context *context = planning->context;
+        rpc_call *call = planning->call;
+        cleanup_with(plan_freep) struct plan *plan = build(context, call, (unsigned)wanted->kind,
+                                                           &planning->scope, wanted->scope, wanted->options);
         struct blockers blockers = {0};
         struct wire_arena arena = {0};
         Muster__V1__PlanReply *message;
@@ -367,19 +457,26 @@ void api_plan(rpc_call *call, const ProtobufCMessage *request, void *userdata)
                 snprintf(blockers.lines[blockers.count++], sizeof(blockers.lines[0]), "blocks: %s", why);
         r = find_holders(context, plan, &blockers);
         if (r == 0)
-                r = find_blockers(context, wanted->scope, plan->kind, &blockers);
+                r = find_blockers(context, &planning->scope, plan->kind, &blockers);
         if (r < 0) {
                 api_fail(call, "the checks cannot be run", r);
                 return;
         }
+        name_late(context, late, &blockers);
         message = plan_message(&arena, plan, &blockers);
         api_reply(call, &arena, message ? &message->base : NULL);
 }
 
-void api_start_run(rpc_call *call, const ProtobufCMessage *request, void *userdata)
+void api_plan(rpc_call *call, const ProtobufCMessage *request, void *userdata)
 {
-        const Muster__V1__StartRequest *wanted = (const Muster__V1__StartRequest *)request;
-        const struct api_context *context = userdata;
+        begin(userdata, call, request, ((const Muster__V1__PlanRequest *)request)->scope, answer_plan);
+}
+
+static void answer_start(const struct planning *planning, const bool *late)
+{
+        const Muster__V1__StartRequest *wanted = (const Muster__V1__StartRequest *)planning->request;
+        const struct api_context *context = planning->context;
+        rpc_call *call = planning->call;
         const char *user = rpc_peer_name(rpc_call_peer(call));
         Muster__V1__StartReply reply = MUSTER__V1__START_REPLY__INIT;
         cleanup_with(plan_freep) struct plan *plan = NULL;
@@ -389,7 +486,7 @@ void api_start_run(rpc_call *call, const ProtobufCMessage *request, void *userda
         const char *kind;
         int r;
 
-        plan = build(context, call, (unsigned)wanted->kind, wanted->scope, wanted->options);
+        plan = build(context, call, (unsigned)wanted->kind, &planning->scope, wanted->scope, wanted->options);
         if (!plan)
                 return;
         kind = plan_kind_name(plan->kind);
@@ -404,7 +501,7 @@ void api_start_run(rpc_call *call, const ProtobufCMessage *request, void *userda
                              "%s; make the scope smaller, or give it more time with --finish-by", why);
                 return;
         }
-        if (!wanted->force && !nothing_blocks(context, call, wanted->scope, plan->kind))
+        if (!wanted->force && !nothing_blocks(context, call, &planning->scope, plan->kind))
                 return;
         r = runner_start(context->runner, &plan, user, run, &error);
         if (r < 0) {
@@ -418,4 +515,9 @@ void api_start_run(rpc_call *call, const ProtobufCMessage *request, void *userda
                 return;
         reply.run = run;
         rpc_call_reply(call, &reply.base);
+}
+
+void api_start_run(rpc_call *call, const ProtobufCMessage *request, void *userdata)
+{
+        begin(userdata, call, request, ((const Muster__V1__StartRequest *)request)->scope, answer_start);
 }

@@ -68,10 +68,6 @@ apps_ready() {
         "$muster" status --json | jq -e '.hosts[0].services[0].phase == "ready"'
 }
 
-apps_down() {
-        "$muster" status --json | jq -e '.hosts[0].services[0].phase != "ready"'
-}
-
 newest() { # FIELD of the newest run
         "$muster" run ls --limit 1 --json | jq -r ".runs[0].$1"
 }
@@ -196,14 +192,20 @@ test_left() {
         command=$(sed -n 's/^to bring them up: muster //p' "$work/out")
         expect 1 ": aborted$" "$muster" run watch "$run"
         grep -qF "  to bring them up: muster $command" "$work/out" || fail "run watch does not name the way up: $(cat "$work/out")"
-        until_true 30 apps_down || fail "the apps are not down"
         expect 1 "PM2 of service 'apps' on 'one' does not answer" "$muster" restart apps --yes
         expect 0 "^  to bring them up: muster $command$" "$muster" run show "$run"
         expect 0 "^- to bring them up: muster $command$" "$muster" report "$run"
         # shellcheck disable=SC2086 # as it would be typed
         expect 0 "" "$muster" $command --yes
+        expect 0 "^restart: 4 steps, " "$muster" plan restart apps
         until_true 60 apps_ready || fail "the apps are not up again"
         diff <(echo "$before") <(pm2_states) || fail "PM2 does not hold what it held"
+        # Planned by what is so now, not by what was heard last.
+        "$pm2" kill >/dev/null
+        expect 1 "PM2 of service 'apps' on 'one' does not answer" "$muster" plan restart apps
+        # shellcheck disable=SC2086
+        expect 0 "" "$muster" $command --yes
+        until_true 60 apps_ready || fail "the apps are not up again"
 }
 
 # The controller is killed in the middle; whoever follows sees the rest, and nothing is done twice.
@@ -266,10 +268,12 @@ test_asked() {
         grep -q "^exit 0" "$work/asked" || fail "'yes' does not run it: $(tail -c 500 "$work/asked")"
         grep -q $'\033\\[32mrun .*: done' "$work/asked" || fail "no colour on a terminal"
         # An abort says first what it would bring up.
+        touch "$work/hold"
         expect 0 "follow it" "$muster" restart --yes --detach
         run=$(newest run)
         until_true 30 begun "one/apps pm2.stop" || fail "the stop is not begun"
         expect 0 "is paused" "$muster" run pause "$run"
+        rm "$work/hold"
         on_terminal "Type yes" no "$muster run abort $run"
         grep -q "what it took down would be brought up, in " "$work/asked" || fail "it is not said before: $(cat "$work/asked")"
         grep -q "nothing was changed" "$work/asked" || fail "'no' does not say that nothing was changed"
