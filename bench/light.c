@@ -1,9 +1,13 @@
-/* For the benches fanout, fanout-1000 and reconnect: a fleet's keys, light agents, and the floor.
+/* For the benches footprint, fanout, fanout-1000 and reconnect: a fleet's keys, light agents, and the floor.
  *
- *     bench_light keys STATE ADDRESS COUNT FOLDER   the controller's key and store in STATE know COUNT
- * agents; FOLDER/hostN/identity is the Nth's, with ADDRESS to dial bench_light agents COUNT FOLDER so many
- * light agents, until it is killed bench_light spawn COUNT PROGRAM               starts PROGRAM so often at
- * once and waits for all of them
+ *     bench_light keys STATE ADDRESS COUNT FOLDER
+ *             COUNT agents are known to the store in STATE, to dial ADDRESS; the Nth key is in FOLDER/hostN
+ *
+ *     bench_light agents COUNT FOLDER
+ *             so many light agents, until it is killed
+ *
+ *     bench_light spawn COUNT PROGRAM
+ *             starts PROGRAM so often at once and waits for all of them
  *
  * A light agent has what a real one has of the link: a key and a node of its own, heartbeats, backoff, the
  * Agent service's calls. It has no probes, and a command is answered as done without a process being started.
