@@ -127,8 +127,17 @@ appears() { # FILE: waits for it, bounded
 }
 # No process of the home but those in PM2's list and its daemon.
 alone() {
-        drive 0 state
-        { sed -nE 's/.* pid=([1-9][0-9]*) .*/\1/p' "$work/out"; daemon_pid; echo; } | grep . | sort >"$work/known"
-        processes_of "$(dirname "$home")" | sort >"$work/there"
-        diff -u "$work/known" "$work/there" >&2 || fail "processes that PM2 does not know"
+        local pid
+        for _ in $(seq 50); do
+                drive 0 state
+                { sed -nE 's/.* pid=([1-9][0-9]*) .*/\1/p' "$work/out"; daemon_pid; echo; } | grep . | sort >"$work/known"
+                processes_of "$(dirname "$home")" | sort >"$work/there"
+                ! cmp -s "$work/known" "$work/there" || return 0
+                sleep 0.1 # PM2 itself starts git for an app that is new
+        done
+        for pid in $(comm -13 "$work/known" "$work/there"); do
+                echo "$pid: $(tr '\0' ' ' <"/proc/$pid/cmdline")" >&2
+        done
+        diff -u "$work/known" "$work/there" >&2
+        fail "processes that PM2 does not know"
 }
