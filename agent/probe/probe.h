@@ -13,7 +13,8 @@
 
 typedef struct probe_set probe_set;
 
-/* Something in the state changed, or ten seconds passed; all of it was read at least once. Called from the loop, at most every 100 ms. */
+/* Something in the state changed, or ten seconds passed; all of it was read at least once. Called from the
+ * loop, at most every 100 ms. */
 typedef void (*probe_changed)(probe_set *set, void *userdata);
 
 /* bus may be NULL where there is no systemd (unit facts are then absent and say so). userspace_us: see
@@ -28,8 +29,8 @@ int probe_set_configure(probe_set *set, const struct service_spec *services, siz
 /* Read everything again now; changed is called when all readers have answered or timed out, and before for
  * those that have: a reader that takes its time holds up nobody but who waits for it. */
 void probe_set_refresh(probe_set *set);
-/* All that probe_set_state shows was read by readings that began then or later, monotonic. 0: something has not
- * been read yet. */
+/* All that probe_set_state shows was read by readings that began then or later, monotonic. 0: something has
+ * not been read yet. */
 uint64_t probe_set_seen_us(const probe_set *set);
 
 /* Read the host again now, not its services; changed is called soon after. For when something was done. */

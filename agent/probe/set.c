@@ -36,8 +36,7 @@ struct entry {
         uint64_t ready_since_us; /* monotonic; 0 not ready */
         uint64_t moved_us;       /* monotonic: when its progress last moved */
         bool reading, again, known;
-        uint64_t begun_us,
-                seen_us; /* when the newest reading began, and the one that state is of; monotonic */
+        uint64_t begun_us, seen_us; /* monotonic: the newest reading's begin, and state's own */
 };
 
 struct probe_set {

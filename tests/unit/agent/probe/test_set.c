@@ -26,7 +26,7 @@ struct bench {
         char folder[64], path[96];
         int listener, peer;
         sd_event_source *accepting, *serving, *later;
-        const char *info, *ping;
+        const char *info, *ping, *server;
         uint64_t delay_us;
         char heard[2048];
         probe_set *set;
@@ -64,6 +64,10 @@ static void answer(struct bench *bench)
                         at += sprintf(at, "$%zu\r\n%s\r\n", strlen(bench->info), bench->info);
                 else if (text_equal(word, "PING"))
                         at += sprintf(at, "%s\r\n", bench->ping);
+                else if (text_equal(word, "HEALTHZ"))
+                        at += sprintf(at, "-ERR unknown command 'HEALTHZ'\r\n");
+                else if (text_equal(word, "SERVER"))
+                        at += sprintf(at, "%s", bench->server);
                 else if (text_equal(word, "CONFIG"))
                         at += sprintf(at, "*0\r\n");
                 else if (text_equal(word, "AUTH"))
@@ -489,6 +493,29 @@ static void write_logins(const struct bench *bench, const char *text, mode_t mod
         assert_int_equal(chmod(path, mode), 0);
 }
 
+/* Of a tile38 from before HEALTHZ, which cannot be had any more: what SERVER says of its leader decides. */
+static void test_old_tile38(void **state)
+{
+#define SERVER(caught_up)                                                                                    \
+        "*6\r\n$2\r\nid\r\n$2\r\nab\r\n$9\r\nfollowing\r\n$9\r\ndb1:9851x\r\n$9\r\ncaught_up\r\n" caught_up
+        struct bench *bench = *state;
+        struct service_spec spec = spec_of(bench, "geo", SERVICE_TILE38);
+
+        bench->info = "aof_rewrite_in_progress:0\r\n";
+        bench->server = SERVER("$5\r\nfalse\r\n");
+        watch(bench, &spec, 1);
+        RUN_UNTIL(bench, bench->told);
+        assert_int_equal(seen(bench, 0)->phase, PHASE_DEGRADED);
+        assert_string_equal(seen(bench, 0)->detail, "follower, not caught up");
+        bench->server = SERVER("$4\r\ntrue\r\n");
+        refresh(bench);
+        assert_int_equal(seen(bench, 0)->phase, PHASE_READY);
+        bench->server = "*0\r\n";
+        refresh(bench);
+        assert_int_equal(seen(bench, 0)->phase, PHASE_DEGRADED);
+#undef SERVER
+}
+
 static void test_logins(void **state)
 {
         static const struct {
@@ -542,6 +569,7 @@ int main(void)
                 TEST(test_ready_ends_and_begins),
                 TEST(test_ready_is_of_one_run),
                 TEST(test_meanings),
+                TEST(test_old_tile38),
                 TEST(test_logins),
         };
 
