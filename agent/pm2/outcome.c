@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/text.h"
+
+#define REASONS_FIRST 16 /* more than anybody tells */
 
 int pm2_outcome_items(const struct pm2_snapshot *snapshot, const struct pm2_plan_options *options,
                       struct pm2_settle_item **ret, size_t *ret_count)
@@ -101,6 +104,26 @@ static void judge(struct pm2_outcome *outcome, const struct pm2_home *home,
         }
 }
 
+/* Those that failed as nobody before them did come first, otherwise all stay in order: one Redis that is
+ * missing takes a hundred apps with it, and of what is told with reasons and logs the first few are. */
+static void put_new_reasons_first(struct pm2_failure *failed, size_t count)
+{
+        size_t first = 0;
+
+        for (size_t i = 0; i < count && first < REASONS_FIRST; i++) {
+                struct pm2_failure failure = failed[i];
+                bool known = false;
+
+                for (size_t k = 0; k < first && !known; k++)
+                        known = text_equal(failed[k].reason, failure.reason) &&
+                                text_equal(failed[k].log, failure.log);
+                if (known)
+                        continue;
+                memmove(&failed[first + 1], &failed[first], (i - first) * sizeof(*failed));
+                failed[first++] = failure;
+        }
+}
+
 int pm2_outcome_make(struct pm2_outcome *ret, const struct pm2_home *home,
                      const struct pm2_snapshot *snapshot, const struct pm2_list *live,
                      const struct pm2_settle_item *items, const struct pm2_plan_options *options,
@@ -118,6 +141,7 @@ int pm2_outcome_make(struct pm2_outcome *ret, const struct pm2_home *home,
                 return r;
         leave_out_promised(&outcome.diff, options);
         judge(&outcome, home, snapshot, live, items, options, since_us);
+        put_new_reasons_first(outcome.failed, outcome.failed_count);
         *ret = outcome;
         outcome = (struct pm2_outcome){0};
         return 0;

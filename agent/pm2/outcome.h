@@ -19,7 +19,7 @@ struct pm2_outcome {
         size_t wanted;   /* apps that are to run: those that ran; with start_errored the errored ones too */
         size_t online;   /* of these, online and settled */
         size_t stopped;  /* apps that are not to run, and are stopped */
-        struct pm2_failure *failed; /* those of wanted that are not online; owned */
+        struct pm2_failure *failed; /* those of wanted that are not online, new reasons first; owned */
         size_t failed_count;
         struct pm2_failure *held; /* were errored, are stopped, as long as nobody starts them; owned */
         size_t held_count;

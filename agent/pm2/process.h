@@ -17,8 +17,9 @@ struct process_fact {
 /* One process, from /proc/PID/stat. -ESRCH: there is none. */
 int process_read(pid_t pid, struct process_fact *ret);
 
-/* The same, but for the state, which is that of its busiest thread (R, then D, then the first's own): a process may
- * wait for a thread of its own that the kernel has not let run, or whose file is still being read. */
+/* The same, but for the state, which is that of its busiest thread (R, then D, then the first's own): a
+ * process may wait for a thread of its own that the kernel has not let run, or whose file is still being
+ * read. */
 int process_read_busiest(pid_t pid, struct process_fact *ret);
 
 /* How long ago it was started, by the kernel's clock, which nobody sets. */
@@ -34,8 +35,9 @@ bool process_is_below(const struct process_fact *all, size_t count, pid_t pid, p
 int process_open(const struct process_fact *fact);
 int process_signal(int pidfd, int signal);
 
-/* Watches one start: fed with samples of process_read_busiest, says when the process has come to rest (all of it
- * asleep, no processor time used since the last samples), which for an app means that it is up as far as the kernel can tell. */
+/* Watches one start: fed with samples of process_read_busiest, says when the process has come to rest (all of
+ * it asleep, no processor time used since the last samples), which for an app means that it is up as far as
+ * the kernel can tell. */
 struct process_rest {
         uint64_t ticks;
         unsigned calm;
