@@ -426,16 +426,16 @@ static void begin(struct api_context *context, rpc_call *call, const ProtobufCMe
         api_fail(call, "no plan can be made", r);
 }
 
-/* Whoever did not look in time is planned by what was known of it. */
-static void name_late(const struct api_context *context, const bool *late, struct blockers *ret)
+/* The names of those who did not look in time: they are planned by what was known of them. */
+static void name_late(const struct api_context *context, const bool *late, char *ret, size_t size)
 {
-        for (size_t i = 0; i < context->fleet->host_count; i++) {
-                if (!late[i] || ret->count >= BLOCKERS_SHOWN)
-                        continue;
-                snprintf(ret->lines[ret->count++], sizeof(ret->lines[0]),
-                         "%s did not look anew in time: the plan rests on what it said last",
-                         context->fleet->hosts[i].name);
-        }
+        size_t used = 0;
+
+        ret[0] = '\0';
+        for (size_t i = 0; i < context->fleet->host_count && used < size; i++)
+                if (late[i])
+                        used += (size_t)snprintf(ret + used, size - used, "%s%s", used ? ", " : "",
+                                                 context->fleet->hosts[i].name);
 }
 
 static void answer_plan(const struct planning *planning, const bool *late)
@@ -448,11 +448,15 @@ static void answer_plan(const struct planning *planning, const bool *late)
         struct blockers blockers = {0};
         struct wire_arena arena = {0};
         Muster__V1__PlanReply *message;
-        char why[TEXT_SIZE];
+        char why[TEXT_SIZE], names[TEXT_SIZE];
         int r;
 
         if (!plan)
                 return;
+        name_late(context, late, names, sizeof(names));
+        if (names[0])
+                snprintf(blockers.lines[blockers.count++], sizeof(blockers.lines[0]),
+                         "%s did not look anew in time: the plan rests on what was said last", names);
         if (!is_in_time(plan, why, sizeof(why)))
                 snprintf(blockers.lines[blockers.count++], sizeof(blockers.lines[0]), "blocks: %s", why);
         r = find_holders(context, plan, &blockers);
@@ -462,7 +466,6 @@ static void answer_plan(const struct planning *planning, const bool *late)
                 api_fail(call, "the checks cannot be run", r);
                 return;
         }
-        name_late(context, late, &blockers);
         message = plan_message(&arena, plan, &blockers);
         api_reply(call, &arena, message ? &message->base : NULL);
 }
@@ -481,7 +484,7 @@ static void answer_start(const struct planning *planning, const bool *late)
         Muster__V1__StartReply reply = MUSTER__V1__START_REPLY__INIT;
         cleanup_with(plan_freep) struct plan *plan = NULL;
         uint8_t digest[DIGEST_SIZE];
-        char run[NAME_SIZE], why[TEXT_SIZE];
+        char run[NAME_SIZE], why[TEXT_SIZE], names[TEXT_SIZE];
         struct error error = {0};
         const char *kind;
         int r;
@@ -510,8 +513,10 @@ static void answer_start(const struct planning *planning, const bool *late)
                 return;
         }
         log_info("run %s: %s of %s, started by %s", run, kind, api_scope_name(wanted->scope), user);
-        if (!api_record(context, call, "start", "run %s: %s of %s%s", run, kind,
-                        api_scope_name(wanted->scope), wanted->force ? ", forced" : ""))
+        name_late(context, late, names, sizeof(names));
+        if (!api_record(context, call, "start", "run %s: %s of %s%s%s%s", run, kind,
+                        api_scope_name(wanted->scope), wanted->force ? ", forced" : "",
+                        names[0] ? ", not looked at anew: " : "", names))
                 return;
         reply.run = run;
         rpc_call_reply(call, &reply.base);
