@@ -52,6 +52,7 @@ YAML
         # It stops when it is told to, but not while there is a file in the way.
         cat >"$work/good.js" <<JS
 process.on('SIGINT', () => setInterval(() => require('fs').existsSync('$work/hold') || process.exit(0), 20));
+require('fs').writeFileSync('$work/up.' + process.pid, '');
 setInterval(() => {}, 1000);
 JS
         echo 'setInterval(() => {}, 1000);' >"$work/fragile.js"
@@ -66,6 +67,16 @@ JS
 
 apps_ready() {
         "$muster" status --json | jq -e '.hosts[0].services[0].phase == "ready"'
+}
+
+# From now on a stop goes on until the file is gone: the app has come to where it hears of it.
+hold() {
+        until_true 60 is_up || fail "the app that holds up a stop is not up"
+        touch "$work/hold"
+}
+
+is_up() {
+        [[ -e $work/up.$("$pm2" pid good 2>/dev/null) ]]
 }
 
 newest() { # FIELD of the newest run
@@ -89,6 +100,10 @@ test_plan() {
         [[ $("$muster" plan restart --json | jq -r '[.steps[].phase] | join(" ")') == "save stop restore verify" ]] ||
                 fail "plan --json: the phases are not save stop restore verify"
         expect 0 "no runs yet" "$muster" run ls
+        # What cannot be looked at anew is planned by what was known of it, and that is said.
+        kill -STOP "$agent_pid"
+        expect 0 "^.*: one did not look anew in time: the plan rests on what was said last$" "$muster" plan restart
+        kill -CONT "$agent_pid"
 }
 
 # What cannot be meant is refused in one line that says what can be; nothing runs, nothing is planned.
@@ -140,7 +155,7 @@ test_done() {
 
 test_steered() {
         local run
-        touch "$work/hold" # the stop goes on until there has been a look at it
+        hold
         expect 0 "follow it: muster run watch" "$muster" restart --yes --detach
         run=$(newest run)
         expect 0 "is paused" "$muster" run pause "$run" --why "a look around"
@@ -182,7 +197,7 @@ test_left() {
         local before run command
         until_true 60 apps_ready || fail "the apps do not become ready again"
         before=$(pm2_states)
-        touch "$work/hold"
+        hold
         expect 0 "follow it" "$muster" restart --yes --detach
         run=$(newest run)
         until_true 30 begun "one/apps pm2.stop" || fail "the stop is not begun"
@@ -224,6 +239,25 @@ test_controller_killed() {
         run_is "done" || fail "the run is $(newest state)"
         [[ $("$muster" run show --json | jq -s '[.[] | select(.event > 0) | .event] | . == (sort | unique)') == true ]] ||
                 fail "the journal's events are not in order"
+}
+
+# Away for longer than a command waits for it: that says how to come back, and the run has gone on.
+test_away() {
+        local run status=0 follower
+        until_true 30 apps_ready || fail "the apps do not become ready again"
+        hold
+        start "$work/away.out" "$muster" restart --yes
+        follower=${started[-1]}
+        until_true 30 grep -q "one/apps pm2.stop$" "$work/away.out" || fail "the stop is not begun: $(cat "$work/away.out")"
+        run=$(newest run)
+        kill -KILL "$controller_pid"
+        wait "$follower" || status=$?
+        [[ $status -eq 5 ]] || fail "exit $status of the one who lost the controller: $(cat "$work/away.out")"
+        grep -qE "back to the run: muster run watch $run$" "$work/away.out" || fail "it is not said how to come back: $(cat "$work/away.out")"
+        rm "$work/hold"
+        start_controller "$port"
+        expect 0 "^run $run: done$" "$muster" run watch "$run"
+        until_true 60 apps_ready || fail "the apps are not ready"
 }
 
 # A run that makes no sense any more holds its host, and says so, until a person lets go of it.
@@ -268,7 +302,7 @@ test_asked() {
         grep -q "^exit 0" "$work/asked" || fail "'yes' does not run it: $(tail -c 500 "$work/asked")"
         grep -q $'\033\\[32mrun .*: done' "$work/asked" || fail "no colour on a terminal"
         # An abort says first what it would bring up.
-        touch "$work/hold"
+        hold
         expect 0 "follow it" "$muster" restart --yes --detach
         run=$(newest run)
         until_true 30 begun "one/apps pm2.stop" || fail "the stop is not begun"
@@ -320,6 +354,7 @@ main() {
         test_steered
         test_left
         test_controller_killed
+        test_away
         test_asked
         test_failed
         test_unreadable
