@@ -198,6 +198,7 @@ enable_case() { # FAULT MOMENT
         until_true 60 agent_hit db1
         strike "$1" db1
         wait "$fixing" || true
+        grep -q 'whether it was done is not known' "$work/run" || fail "$1 unit.enable $2: what is not known is not said: $(cat "$work/run")"
         until_true 60 connected
         [[ $1 != power ]] || "$testbed" run db1 systemctl start cache # which nothing does at boot, perhaps
         until_true 60 ready

@@ -49,7 +49,12 @@ begin_and_pause() {
         until_true 60 apps_online 0
 }
 
+is_released() {
+        connected && ! { muster check apps || true; } | grep -q pm2-boot-unit-held
+}
+
 fleet_light pu- 10.95.7
+agents_faulty
 as_light() {
         on runuser -u light -- env HOME=/var/lib/light PM2_HOME=/var/lib/light/.pm2 "$@"
 }
@@ -103,6 +108,19 @@ until_true 60 apps_online 0
 muster audit ls | grep -q "controller.*release.*pm2.release of app1/apps, for run $run" || fail "the release is not on record: $(muster audit ls)"
 muster pm2 restore apps --yes >"$work/restore" || fail "not restored: $(cat "$work/restore")"
 echo "left: enabled, with nothing started"
+
+# The agent dies as it is told to: asked again, it looks first.
+while read -r when moment; do
+        begin_and_pause
+        agent_fault app1 /ledger "~pm2.release$moment" "$when" 'kill'
+        muster run abort "$run" --leave --yes
+        wait "$begun"
+        until_true 60 agent_hit app1
+        until_true 90 is_enabled enabled
+        until_true 60 is_released
+        muster pm2 restore apps --yes >"$work/restore" || fail "not restored: $(cat "$work/restore")"
+        echo "left, and its agent killed $when pm2.release$moment: enabled"
+done < <(printf '%s\n' before after 'before ,"done"' 'after ,"done"' | sample 2)
 
 begin_and_pause
 for phase in restore verify; do
