@@ -26,7 +26,7 @@ struct bench {
         char folder[64], path[96];
         int listener, peer;
         sd_event_source *accepting, *serving, *later;
-        const char *info, *ping, *server;
+        const char *info, *ping, *health, *server;
         uint64_t delay_us;
         char heard[2048];
         probe_set *set;
@@ -65,7 +65,7 @@ static void answer(struct bench *bench)
                 else if (text_equal(word, "PING"))
                         at += sprintf(at, "%s\r\n", bench->ping);
                 else if (text_equal(word, "HEALTHZ"))
-                        at += sprintf(at, "-ERR unknown command 'HEALTHZ'\r\n");
+                        at += sprintf(at, "%s\r\n", bench->health);
                 else if (text_equal(word, "SERVER"))
                         at += sprintf(at, "%s", bench->server);
                 else if (text_equal(word, "CONFIG"))
@@ -502,6 +502,7 @@ static void test_old_tile38(void **state)
         struct service_spec spec = spec_of(bench, "geo", SERVICE_TILE38);
 
         bench->info = "aof_rewrite_in_progress:0\r\n";
+        bench->health = "-ERR unknown command 'HEALTHZ'";
         bench->server = SERVER("$5\r\nfalse\r\n");
         watch(bench, &spec, 1);
         RUN_UNTIL(bench, bench->told);
@@ -514,6 +515,26 @@ static void test_old_tile38(void **state)
         refresh(bench);
         assert_int_equal(seen(bench, 0)->phase, PHASE_DEGRADED);
 #undef SERVER
+}
+
+/* One that listens first answers PING while it loads; an old one in its place refuses connections. */
+static void test_tile38_that_loads(void **state)
+{
+        struct bench *bench = *state;
+        struct service_spec spec = spec_of(bench, "geo", SERVICE_TILE38);
+
+        bench->info = "aof_rewrite_in_progress:0\r\n";
+        bench->server = "*2\r\n$2\r\nid\r\n$2\r\nab\r\n";
+        bench->health = "-LOADING Tile38 is loading the dataset in memory";
+        watch(bench, &spec, 1);
+        RUN_UNTIL(bench, bench->told);
+        assert_int_equal(seen(bench, 0)->phase, PHASE_LOADING);
+        bench->health = "-ERR not caught up";
+        refresh(bench);
+        assert_int_equal(seen(bench, 0)->phase, PHASE_DEGRADED);
+        bench->health = "+OK";
+        refresh(bench);
+        assert_int_equal(seen(bench, 0)->phase, PHASE_READY);
 }
 
 static void test_logins(void **state)
@@ -570,6 +591,7 @@ int main(void)
                 TEST(test_ready_is_of_one_run),
                 TEST(test_meanings),
                 TEST(test_old_tile38),
+                TEST(test_tile38_that_loads),
                 TEST(test_logins),
         };
 
