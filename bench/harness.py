@@ -28,7 +28,7 @@ class Failed(Exception):
 @dataclasses.dataclass
 class Result:
     """values: per contender, one figure a round. ours and floor name contenders; peers are all others but those
-    in beside (shown, not compared)."""
+    in beside (shown, not compared). limit: what ours has to reach, as a figure; bound: what keeps it from that."""
     unit: str
     ours: str
     floor: str
@@ -37,6 +37,8 @@ class Result:
     beside: tuple = ()
     digits: int = 1
     reach: str = ""
+    limit: float = None
+    bound: str = ""
     note: str = ""
 
 
@@ -219,6 +221,18 @@ def table(result):
     return lines + ["| " + " | ".join(row) + " |" for row in rows(result)]
 
 
+def reach_text(result):
+    """To reach what, and whether it was; else by how much not, and what bounds it."""
+    text = f"To reach: {result.reach}."
+    if result.limit is None:
+        return text
+    ours = statistics.median(result.values[result.ours])
+    if ours >= result.limit if result.more_is_better else ours <= result.limit:
+        return text + " Reached."
+    missed = f"{abs(ours - result.limit):,.{result.digits}f} ({abs(ours / result.limit - 1) * 100:.0f} %)"
+    return f"{text} Not reached, by {missed}: {result.bound}."
+
+
 def result_text(name, result):
     header = (f"{name} ({result.unit})", "", "median", "min", "max")
     cells = [header, *rows(result)]
@@ -228,7 +242,7 @@ def result_text(name, result):
         lines.append("  ".join([row[0].ljust(widths[0]), row[1].ljust(widths[1])] +
                                [cell.rjust(width) for cell, width in zip(row[2:], widths[2:])]))
     if result.reach:
-        lines.append(f"to reach: {result.reach}")
+        lines.append(reach_text(result))
     if result.note:
         lines.append(result.note)
     return "\n".join(lines)
@@ -255,7 +269,7 @@ def record(name, result):
     text = RESULTS.read_text() if RESULTS.exists() else "# What was measured\n"
     section = [title, "", f"{datetime.date.today()}, {machine()}.", "", *table(result), ""]
     if result.reach:
-        section += [f"To reach: {result.reach}.", ""]
+        section += [reach_text(result), ""]
     if result.note:
         section += [result.note, ""]
     section += [f"`{result_line(name, result)}`", ""]

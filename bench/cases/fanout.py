@@ -47,4 +47,5 @@ def run(options):
             note += f" {name}: {seconds:.2f} s of client CPU, {seconds / spent[OURS]:.0f} times as much."
     return harness.Result(unit="s", ours=OURS, floor=FLOOR, values=values, digits=3,
                           reach="at most 0.05 s; CPU of client and controller at most 1/50 of warm clush",
+                          limit=0.05, bound="a hundred agents start a process each on the same few cores",
                           note=note + hosts.missing())

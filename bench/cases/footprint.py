@@ -185,7 +185,7 @@ def run(_options):
     each = "; ".join(f"{name} {statistics.median(share):.3f} ({min(share):.3f} to {max(share):.3f})"
                       for name, share in shares.items())
     return harness.Result(unit="resident, MiB", ours=OURS, floor=FLOOR, values=values, beside=(CONTROLLER, PM2), digits=2,
-                          reach="at most 8 MiB resident, at most 0.1 % of a core",
+                          reach="at most 8 MiB resident, at most 0.1 % of a core", limit=8,
                           note=f"Share of a core in %: {each}. Of the agent's memory {own:.2f} MiB is its own, the "
                                f"rest is files, most of them libraries that others share; its peak was {most:.2f} MiB. The peers look every "
                                f"{LOOK_SECONDS} s, and at less: monit at the host, PM2's daemon as a process, and whether "

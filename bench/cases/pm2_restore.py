@@ -65,6 +65,9 @@ def run(options):
                       for name, figures in cpu.items())
     return harness.Result(unit="s", ours=OURS, floor=FLOOR, values=values, digits=2,
                           reach="at most what pm2 resurrect takes, and exact",
+                          limit=statistics.median(values[PEER]),
+                          bound="both start the same apps in the same daemon, which keeps the processors busy all the "
+                                "while; what muster adds is registering each app and watching that it comes to rest",
                           note=f"CPU seconds of all that it takes, daemon, apps and command: {spent}. "
                                f"Differences to what was saved, at most: {found}. All start from no daemon; an app "
                                "runs when its own first line has.")

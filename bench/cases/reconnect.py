@@ -40,7 +40,7 @@ def run(options):
 
         values = harness.rounds({OURS: ours}, options.rounds)
     return harness.Result(unit="s beyond the backoff", ours=OURS, floor="", values=values, digits=2,
-                          reach="at most 3 s",
+                          reach="at most 3 s", limit=3,
                           note=f"From the first answer of the new controller until the last agent was admitted: "
                                f"{statistics.median(raw):.2f} s ({min(raw):.2f} to {max(raw):.2f}). Of that, the "
                                f"backoff that an agent may have left at that moment is not counted. The controller's "

@@ -76,6 +76,8 @@ def run(options):
     return harness.Result(
         unit="median error, %", ours=OURS, floor=FLOOR, values=values, beside=(ONCE, FIRST, OWN_TIME),
         reach="at most 5 % over a load, at most 15 % from a quarter of it on",
+        limit=5, bound="how fast Redis loads differs from load to load and within one; the floor, which knows this load's "
+                       "own means, shows how much of it is within",
         note=f"Base {base / 1e6:.0f} MB, incremental {more / 1e6:.0f} MB, loads of {min(spans):.1f} to {max(spans):.1f} s, "
              f"looked at each {LOOK_EVERY * 1000:.0f} ms. Seen before: loads of these very files, learned from by the "
              f"controller's own code, as a fleet's second or fourth restart finds them; a first load knows nothing. "
