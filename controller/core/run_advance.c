@@ -106,13 +106,15 @@ static int decide_rebooted(struct turn *turn, size_t index, const char *text)
         return 0;
 }
 
-/* Another boot than the one that the reboot was to end. */
+/* Another boot than the one that the reboot was to end. It may come late: after an abort, or a failure that
+ * was passed over, the run goes on without it, and brings up what the boot then undoes. */
 static int advance_rebooted(struct turn *turn, size_t index)
 {
         const struct run_step *step = &turn->run->steps[index];
         const struct run_host *host = &turn->run->hosts[step->host];
         bool is_soft = turn->run->plan->steps[index].soft;
         char text[TEXT_SIZE];
+        int r;
 
         if (!began_since(turn, index))
                 return doubt_machine(turn, index);
@@ -122,7 +124,10 @@ static int advance_rebooted(struct turn *turn, size_t index)
         else
                 snprintf(text, sizeof(text), "up on a new boot (%.8s…, before %.8s…)%s", host->boot_now,
                          step->boot_id, is_soft ? ": a full reboot, not the soft one asked for" : "");
-        return decide_rebooted(turn, index, text);
+        r = decide_rebooted(turn, index, text);
+        return r < 0 || !boot_undoes(turn->run, step->host)
+                       ? r
+                       : decide_booted(turn, step->host, "after the run had gone on without it");
 }
 
 static int advance_reboot(struct turn *turn, size_t index)
@@ -174,7 +179,7 @@ int run_look_at_boot(struct turn *turn, size_t index)
 {
         struct run_host *host = &turn->run->hosts[index];
         const struct run_step *reboot = host->reboot >= 0 ? &turn->run->steps[host->reboot] : NULL;
-        struct run_event event = turn_event(EVENT_BOOTED, -1);
+        struct run_event event = turn_event(EVENT_PAUSED, -1);
         int r = 0;
 
         if (reboot && (reboot->state == STEP_RUNNING || reboot->state == STEP_RETRYING ||
@@ -183,14 +188,9 @@ int run_look_at_boot(struct turn *turn, size_t index)
         if (r < 0 || !host->connected || !host->boot_now[0] || !host->boot_id[0] ||
             text_equal(host->boot_now, host->boot_id) || is_doubted(turn, host->reboot))
                 return r;
-        text_copy_cut(event.host, sizeof(event.host), host->name);
-        text_copy_cut(event.boot_id, sizeof(event.boot_id), host->boot_now);
-        event_say(&event, "%s was booted anew, and not by this run: what that undid is done again",
-                  host->name);
-        r = turn_record(turn, &event);
+        r = decide_booted(turn, index, "and not by this run");
         if (r < 0 || host->surprises < SURPRISES_MAX || turn->run->held)
                 return r;
-        event = turn_event(EVENT_PAUSED, -1);
         event_say(&event, "paused: %s was booted anew %u times, and not by this run", host->name,
                   host->surprises);
         return turn_record(turn, &event);

@@ -155,6 +155,17 @@ int decide_failed(struct turn *turn, size_t index, bool unknown, const char *tex
         return turn_record(turn, &event);
 }
 
+int decide_booted(struct turn *turn, size_t index, const char *how)
+{
+        struct run_event event = turn_event(EVENT_BOOTED, -1);
+        const struct run_host *host = &turn->run->hosts[index];
+
+        text_copy_cut(event.host, sizeof(event.host), host->name);
+        text_copy_cut(event.boot_id, sizeof(event.boot_id), host->boot_now);
+        event_say(&event, "%s was booted anew, %s: what that undid is done again", host->name, how);
+        return turn_record(turn, &event);
+}
+
 /* Whether another attempt could ever begin: after an abort nothing more is taken down. */
 static bool is_over(const struct turn *turn, size_t index)
 {

@@ -189,6 +189,15 @@ static bool waits_for_nothing(const struct run_step *step, const struct step *pl
                (step->state == STEP_RUNNING || (step->state == STEP_FAILED && !step->forgiven));
 }
 
+bool boot_undoes(const run *run, size_t host)
+{
+        for (size_t i = 0; i < run->plan->step_count; i++)
+                if (run->steps[i].host == host && run->steps[i].state == STEP_DONE &&
+                    run->plan->steps[i].phase > PHASE_REBOOT && !step_is_superseded(run, i))
+                        return true;
+        return false;
+}
+
 /* A boot that the run did not ask for undoes what does not survive one: services that were to be stopped may
  * be up, services that were started may be down. */
 static void fold_booted(run *run, const struct run_event *event, size_t host)

@@ -185,6 +185,8 @@ bool phase_takes_down(enum plan_phase phase);
 bool step_was_taken_down(const run *run, size_t step);
 /* run_fold.c: whether the run would go on over its failing. */
 bool step_is_forgiven(const run *run, size_t step);
+/* run_fold.c: whether something has been brought up on the host that a boot of it undoes. */
+bool boot_undoes(const run *run, size_t host);
 /* Whether that boot is what the reboot's last intent was to lead to: a soft reboot proves no full one; a full
  * one is more than a soft one. */
 bool step_is_proven(const run *run, size_t step, const char *boot_id);
@@ -291,6 +293,8 @@ int decide_failed_attempt(struct turn *turn, size_t step, const char *text,
 int decide_interrupted(struct turn *turn, size_t step, const char *text);
 int decide_failed(struct turn *turn, size_t step, bool unknown, const char *text,
                   const struct operation_report *report);
+/* The host is on a boot that no step was waiting for any more. how: as people are told. */
+int decide_booted(struct turn *turn, size_t host, const char *how);
 /* What became of it is asked for again in a while. */
 void step_ask_later(struct turn *turn, size_t step);
 /* A report of the step's present attempt, from its stream or from the ledger. */

@@ -1,4 +1,4 @@
-/* Reboots, and boots that nobody asked for: a boot is what proves one, and what undoes the rest. */
+/* Reboots: a boot is what proves one. What else a boot does: test_boots.c. */
 #include "tests/unit/controller/core/lab.h"
 
 #define SAVE    "app1/apps pm2.save"
@@ -422,116 +422,6 @@ static void test_result_of_before_a_boot(void **state)
         lab_end(&lab);
 }
 
-static void test_power_cut_after_stops(void **state)
-{
-        struct lab lab;
-
-        lab_start(&lab, PLAN_REBOOT);
-        for (const char *const *step =
-                     (const char *const[]){REWRITE, "db1/geo tile38.shrink", SAVE, "db2/bull00 redis.rewrite",
-                                           "db2/bull01 redis.rewrite", "db2/bull02 redis.rewrite",
-                                           "app1/apps pm2.stop", "db2/bull00 unit.stop", NULL};
-             *step; step++)
-                lab_done(&lab, *step);
-        lab_down(&lab, DB2);
-        lab_new_boot(&lab, DB2); /* all of bull is up again */
-        lab_up(&lab, DB2);
-        assert_step(&lab, "db2/bull00 redis.rewrite", STEP_DONE);
-        assert_step(&lab, "db2/bull00 unit.stop", STEP_RUNNING);
-        assert_int_equal(lab_step(&lab, "db2/bull00 unit.stop").attempt, 2);
-        assert_step(&lab, "app1/apps pm2.stop", STEP_DONE);
-        assert_step(&lab, "db2 host.reboot", STEP_WAITING);
-        lab_end(&lab);
-}
-
-static void test_power_cut_after_restore(void **state)
-{
-        struct lab lab;
-
-        down(&lab);
-        for (size_t h = 0; h < HOSTS; h++)
-                lab_reboot(&lab, h);
-        for (size_t h = 0; h < HOSTS; h++) {
-                lab_start_units(&lab, h);
-                lab_changed(&lab, h);
-        }
-        lab_start_units(&lab, DB1);
-        lab_start_units(&lab, APP1);
-        lab_changed(&lab, DB1);
-        lab_changed(&lab, APP1);
-        lab_done(&lab, "app1/apps pm2.restore");
-        lab_down(&lab, APP1);
-        lab_new_boot(&lab, APP1);
-        lab_up(&lab, APP1);
-        assert_step(&lab, "app1 host.reboot", STEP_DONE); /* not once more */
-        assert_step(&lab, "app1/router unit.start", STEP_RUNNING);
-        assert_step(&lab, "app1/apps pm2.restore", STEP_WAITING);
-        lab_done(&lab, "app1/router unit.start");
-        lab_done(&lab, "app1/apps pm2.restore");
-        lab_ledger(&lab, APP1, "app1/apps pm2.verify", OPERATION_INTERRUPTED);
-        lab_wait(&lab, USEC_PER_SEC);
-        lab_done(&lab, "app1/apps pm2.verify");
-        assert_run(&lab, RUN_DONE);
-        lab_end(&lab);
-}
-
-/* What has waited in vain for a service waits anew once a boot has put its start back; and what a journal of
- * before that was so says of it can be read. */
-static void test_power_cut_after_a_failed_gate(void **state)
-{
-        static const enum run_event_kind then[] = {EVENT_DONE, EVENT_RETRIED, EVENT_FAILED};
-
-        for (size_t i = 0; i < sizeof(then) / sizeof(then[0]); i++) {
-                struct run_event event = {.kind = then[i], .clock_us = 1};
-                struct lab lab;
-                run *folded;
-
-                down(&lab);
-                for (size_t h = 0; h < HOSTS; h++)
-                        lab_reboot(&lab, h);
-                lab_phase(&lab, BDS, PHASE_STOPPED, 0);
-                lab_changed(&lab, DB1);
-                lab_start_units(&lab, DB1);
-                assert_step(&lab, "db1/bds ready", STEP_RUNNING);
-                lab_wait(&lab, 600 * USEC_PER_SEC);
-                assert_step(&lab, "db1/bds ready", STEP_FAILED);
-                assert_int_equal(run_state(lab.run), RUN_PAUSED);
-                lab_down(&lab, DB1);
-                lab_new_boot(&lab, DB1);
-                lab_up(&lab, DB1);
-                assert_step(&lab, "db1/bds unit.start", STEP_RUNNING);
-                assert_step(&lab, "db1/bds ready", STEP_WAITING);
-                event.step = step_named(run_plan(lab.run), "db1/bds ready");
-                folded = lab_refold(&lab);
-                assert_int_equal(run_fold(folded, &event, &lab.error), 0);
-                assert_int_equal(run_check(folded, &lab.error), 0);
-                event.step = step_named(run_plan(lab.run), "db1/bds-copy unit.start");
-                event.kind = EVENT_DONE; /* and of an operation that waits it says nothing */
-                assert_int_equal(run_fold(folded, &event, &lab.error), -EPROTO);
-                run_free(folded);
-                lab_done(&lab, "db1/bds unit.start");
-                assert_step(&lab, "db1/bds ready", STEP_RUNNING);
-                lab_end(&lab);
-        }
-}
-
-static void test_host_that_keeps_booting(void **state)
-{
-        struct lab lab;
-
-        lab_start(&lab, PLAN_REBOOT);
-        for (int i = 0; i < 4; i++) {
-                assert_int_equal(run_state(lab.run), RUN_RUNNING);
-                lab_down(&lab, DB1);
-                lab_new_boot(&lab, DB1);
-                lab_up(&lab, DB1);
-                lab_ledger(&lab, DB1, REWRITE, OPERATION_INTERRUPTED);
-                lab_wait(&lab, USEC_PER_SEC);
-        }
-        assert_int_equal(run_state(lab.run), RUN_PAUSED);
-        lab_end(&lab);
-}
-
 /* What came up first may have fallen while the last was loading. */
 static void test_ends_when_all_is_up(void **state)
 {
@@ -589,10 +479,6 @@ int main(void)
                 cmocka_unit_test(test_reboot_that_did_not_happen),
                 cmocka_unit_test(test_reboot_never_asked_for),
                 cmocka_unit_test(test_result_of_before_a_boot),
-                cmocka_unit_test(test_power_cut_after_stops),
-                cmocka_unit_test(test_power_cut_after_restore),
-                cmocka_unit_test(test_power_cut_after_a_failed_gate),
-                cmocka_unit_test(test_host_that_keeps_booting),
                 cmocka_unit_test(test_ends_when_all_is_up),
         };
 
