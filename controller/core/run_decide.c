@@ -287,13 +287,12 @@ int decide_report(struct turn *turn, size_t index, const struct operation_report
                 return report_of_reboot(turn, index, report);
         switch (report->state) {
         case OPERATION_DONE:
+        case OPERATION_FAILED:
+                if (report->state == OPERATION_FAILED && !is_enough(plan, report))
+                        return decide_failed_attempt(turn, index, report->text, report);
                 return survives_boot(plan->operation) || text_equal(step->boot_id, host->boot_now)
                                ? decide_done(turn, index, report, report->text)
                                : done_on_another_boot(turn, index);
-        case OPERATION_FAILED:
-                if (is_enough(plan, report))
-                        return decide_done(turn, index, report, report->text);
-                return decide_failed_attempt(turn, index, report->text, report);
         case OPERATION_INTERRUPTED:
                 /* So the ledger has it; asked for by its id, its agent looks and says how it ended. */
                 if (step->link == LINK_ASKED && type->settle == SETTLE_LOOK)

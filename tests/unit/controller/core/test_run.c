@@ -394,6 +394,33 @@ static void test_policies(void **state)
         lab_end(&lab);
 }
 
+/* Up to the restore, which is under way. */
+static void lead_to_restore(struct lab *lab)
+{
+        reboot_all(lab);
+        for (size_t h = 0; h < HOSTS; h++) {
+                lab_start_units(lab, h);
+                lab_changed(lab, h);
+        }
+        lab_start_units(lab, APP1);
+        lab_changed(lab, APP1);
+        assert_step(lab, "app1/apps pm2.restore", STEP_RUNNING);
+}
+
+/* A restore or a look at it that failed with so many apps as saved. */
+static struct operation_report report_of_apps(struct lab *lab, const char *step, unsigned as_saved,
+                                              unsigned expected)
+{
+        struct operation_report report = lab_report_of(lab, step, OPERATION_FAILED, "some apps differ");
+
+        report.figure_count = 2;
+        TEXT_COPY(report.figures[0].name, "expected");
+        snprintf(report.figures[0].value, TEXT_SIZE, "%u", expected);
+        TEXT_COPY(report.figures[1].name, "as-saved");
+        snprintf(report.figures[1].value, TEXT_SIZE, "%u", as_saved);
+        return report;
+}
+
 static void test_enough_apps(void **state)
 {
         struct operation_report report;
@@ -401,19 +428,8 @@ static void test_enough_apps(void **state)
 
         for (unsigned as_saved = 126; as_saved <= 127; as_saved++) {
                 lab_start(&lab, PLAN_REBOOT);
-                reboot_all(&lab);
-                for (size_t h = 0; h < HOSTS; h++) {
-                        lab_start_units(&lab, h);
-                        lab_changed(&lab, h);
-                }
-                lab_start_units(&lab, APP1);
-                lab_changed(&lab, APP1);
-                report = lab_report_of(&lab, "app1/apps pm2.restore", OPERATION_FAILED, "6 apps differ");
-                report.figure_count = 2;
-                TEXT_COPY(report.figures[0].name, "expected");
-                TEXT_COPY(report.figures[0].value, "133");
-                TEXT_COPY(report.figures[1].name, "as-saved");
-                snprintf(report.figures[1].value, TEXT_SIZE, "%u", as_saved); /* 95 % of 133 is 126.35 */
+                lead_to_restore(&lab);
+                report = report_of_apps(&lab, "app1/apps pm2.restore", as_saved, 133); /* 95 % is 126.35 */
                 lab_apply(&lab, (struct run_input){.kind = INPUT_REPORT,
                                                    .operation = report.id,
                                                    .reports = &report,
@@ -432,25 +448,52 @@ static void test_just_enough_apps(void **state)
         incident_init(&lab.in);
         lab.in.services[APPS].at_least = 0.55;
         lab_start_plan(&lab, PLAN_REBOOT);
-        reboot_all(&lab);
-        for (size_t h = 0; h < HOSTS; h++) {
-                lab_start_units(&lab, h);
-                lab_changed(&lab, h);
-        }
-        lab_start_units(&lab, APP1);
-        lab_changed(&lab, APP1);
-        report = lab_report_of(&lab, "app1/apps pm2.restore", OPERATION_FAILED, "45 apps differ");
-        report.figure_count = 2;
-        TEXT_COPY(report.figures[0].name, "expected");
-        TEXT_COPY(report.figures[0].value, "100");
-        TEXT_COPY(report.figures[1].name, "as-saved");
-        TEXT_COPY(report.figures[1].value, "55");
+        lead_to_restore(&lab);
+        report = report_of_apps(&lab, "app1/apps pm2.restore", 55, 100);
         lab_apply(&lab, (struct run_input){.kind = INPUT_REPORT,
                                            .operation = report.id,
                                            .reports = &report,
                                            .report_count = 1});
         assert_step(&lab, "app1/apps pm2.restore", STEP_DONE);
         lab_end(&lab);
+}
+
+/* Enough, but on a boot that has ended since: the answer was lost, and with the host's power all of its apps.
+ */
+static void test_enough_apps_of_before_a_boot(void **state)
+{
+        static const char *const steps[] = {"app1/apps pm2.restore", "app1/apps pm2.verify"};
+
+        for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+                struct operation_report report;
+                struct lab lab;
+
+                lab_start(&lab, PLAN_REBOOT);
+                lead_to_restore(&lab);
+                if (i == 1)
+                        lab_done(&lab, steps[0]);
+                report = report_of_apps(&lab, steps[i], 127, 133);
+                lab_down(&lab, APP1);
+                lab_new_boot(&lab, APP1);
+                lab_up(&lab, APP1);
+                lab_apply(&lab, (struct run_input){.kind = INPUT_LEDGER,
+                                                   .host = "app1",
+                                                   .asked = (const char(*)[ID_SIZE])report.id,
+                                                   .asked_count = 1,
+                                                   .reports = &report,
+                                                   .report_count = 1});
+                assert_step(&lab, steps[i], STEP_RETRYING);
+                lab_start_units(&lab, APP1);
+                lab_changed(&lab, APP1);
+                lab_wait(&lab, USEC_PER_SEC);
+                assert_step(&lab, steps[0], STEP_RUNNING);
+                assert_int_equal(lab_step(&lab, steps[0]).attempt, 2);
+                lab_done(&lab, steps[0]);
+                lab_wait(&lab, USEC_PER_SEC);
+                lab_done(&lab, steps[1]);
+                assert_run(&lab, RUN_DONE);
+                lab_end(&lab);
+        }
 }
 
 static void test_forecast(void **state)
@@ -547,6 +590,7 @@ int main(void)
                 cmocka_unit_test(test_policies),
                 cmocka_unit_test(test_just_enough_apps),
                 cmocka_unit_test(test_enough_apps),
+                cmocka_unit_test(test_enough_apps_of_before_a_boot),
                 cmocka_unit_test(test_forecast),
                 cmocka_unit_test(test_forecast_of_two_files),
                 cmocka_unit_test(test_forecast_by_what_was_learned),
