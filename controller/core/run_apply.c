@@ -128,6 +128,8 @@ static int take_missing(struct turn *turn, size_t index)
                 return r;
         if (step_awaits_disk(turn->run, index, NULL, 0))
                 return decide_interrupted(turn, index, "it never began, and others load from its disk now");
+        if (step_cuts_load(turn->run, index) >= 0)
+                return decide_interrupted(turn, index, "it never began, and what it would cut off loads now");
         return open && !step->unsettled
                        ? decide_send(turn, index)
                        : decide_interrupted(turn, index,

@@ -92,6 +92,18 @@ static void test_replica_of_another(void **state)
         lab_end(&lab);
 }
 
+/* Everything of a restart before the first stops of stores. */
+static void lead_to_stops(struct lab *lab)
+{
+        for (const char *const *step =
+                     (const char *const[]){"db1/bds redis.rewrite", "db1/geo tile38.shrink",
+                                           "db2/bull00 redis.rewrite", "db2/bull01 redis.rewrite",
+                                           "db2/bull02 redis.rewrite", "app1/apps pm2.save",
+                                           "app1/apps pm2.stop", "app1/router unit.stop", NULL};
+             *step; step++)
+                lab_done(lab, *step);
+}
+
 /* It began to load after the plan was made (a full resync): it is stopped when it has ended, and not before.
  */
 static void test_what_loads_is_not_stopped(void **state)
@@ -102,13 +114,7 @@ static void test_what_loads_is_not_stopped(void **state)
         lab_start(&lab, PLAN_RESTART);
         loading(&lab, BDS_COPY, 10, 100);
         lab_changed(&lab, DB1);
-        for (const char *const *step =
-                     (const char *const[]){"db1/bds redis.rewrite", "db1/geo tile38.shrink",
-                                           "db2/bull00 redis.rewrite", "db2/bull01 redis.rewrite",
-                                           "db2/bull02 redis.rewrite", "app1/apps pm2.save",
-                                           "app1/apps pm2.stop", "app1/router unit.stop", NULL};
-             *step; step++)
-                lab_done(&lab, *step);
+        lead_to_stops(&lab);
         for (uint64_t done = 20; done <= 70;
              done += 10) { /* it gets on: test_deadlines.c has one that does not */
                 lab_wait(&lab, 100 * USEC_PER_SEC);
@@ -124,6 +130,38 @@ static void test_what_loads_is_not_stopped(void **state)
         lab_changed(&lab, DB1);
         assert_step(&lab, "db1/bds-copy unit.stop", STEP_RUNNING);
         lab_end(&lab);
+}
+
+/* The same where the link broke under what would stop it, before that had arrived: by the time that it would
+ * be sent again the service loads. */
+static void test_what_loads_by_now_is_not_stopped(void **state)
+{
+        for (int whole_host = 0; whole_host < 2; whole_host++) {
+                const char *step = whole_host ? "db1 host.reboot" : "db1/bds-copy unit.stop";
+                char id[ID_SIZE];
+                struct lab lab;
+
+                lab_start(&lab, whole_host ? PLAN_REBOOT : PLAN_RESTART);
+                if (whole_host)
+                        lab_take_down(&lab);
+                else
+                        lead_to_stops(&lab);
+                assert_step(&lab, step, STEP_RUNNING);
+                TEXT_COPY(id, lab_step(&lab, step).operation);
+                lab_down(&lab, DB1);
+                loading(&lab, BDS_COPY, 10, 100);
+                lab_up(&lab, DB1);
+                lab_ledger(&lab, DB1, step, OPERATION_UNKNOWN);
+                assert_null(lab_effect(&lab, EFFECT_OPERATE, step));
+                lab_wait(&lab, 60 * USEC_PER_SEC);
+                assert_step(&lab, step, STEP_RETRYING);
+                incident_said(&lab.in, BDS_COPY)->progress_total = 0;
+                lab_phase(&lab, BDS_COPY, PHASE_READY, 0);
+                lab_changed(&lab, DB1);
+                assert_step(&lab, step, STEP_RUNNING);
+                assert_string_not_equal(lab_step(&lab, step).operation, id);
+                lab_end(&lab);
+        }
 }
 
 static void syncing(struct lab *lab, uint64_t done, uint64_t total, bool loads)
@@ -200,6 +238,7 @@ int main(void)
                 cmocka_unit_test(test_time_for_a_full_sync),
                 cmocka_unit_test(test_replica_of_another),
                 cmocka_unit_test(test_what_loads_is_not_stopped),
+                cmocka_unit_test(test_what_loads_by_now_is_not_stopped),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
