@@ -208,8 +208,7 @@ int check_gate(struct turn *turn, size_t gate, bool *ret_open)
         struct run_event event = turn_event(EVENT_LOST, (int)index);
         char why[WHY_SIZE];
 
-        if (step->state == STEP_RUNNING || step->state == STEP_WAITING ||
-            (index != gate && !step_is_settled(turn->run, index)))
+        if (!step_is_settled(turn->run, index))
                 *ret_open = false;
         if (step->state != STEP_DONE || gate_is_ready(turn->run, index, why, sizeof(why)))
                 return 0;

@@ -269,6 +269,36 @@ static void test_gate_is_lost_again(void **state)
         lab_end(&lab);
 }
 
+/* What was lost and does not come back in time is no more there than while it was waited for: nothing begins
+ * on top of it, however far below. */
+static void test_gate_that_failed_holds_what_is_further_down(void **state)
+{
+        struct lab lab = {0};
+
+        incident_init(&lab.in);
+        lab.in.services[ROUTER].same_as = -1; /* and so is ready whatever stands behind it */
+        lab_start_plan(&lab, PLAN_REBOOT);
+        reboot_all(&lab);
+        lab_start_units(&lab, DB1);
+        lab_changed(&lab, DB1);
+        lab_start_units(&lab, APP1);
+        lab_changed(&lab, APP1);
+        assert_step(&lab, "app1/router ready", STEP_DONE);
+        loading(&lab, BDS, 1, 100);
+        lab_changed(&lab, DB1);
+        lab_start_units(&lab, DB2);
+        lab_changed(&lab, DB2);
+        assert_step(&lab, "db1/bds ready", STEP_RUNNING);
+        assert_step(&lab, "app1/apps pm2.restore", STEP_WAITING);
+        lab_wait(&lab, 700 * USEC_PER_SEC);
+        assert_step(&lab, "db1/bds ready", STEP_FAILED);
+        assert_run(&lab, RUN_PAUSED);
+        assert_step(&lab, "app1/apps pm2.restore", STEP_WAITING);
+        assert_int_equal(lab_steer(&lab, STEER_SKIP, "db1/bds ready", "nobody needs it today"), 0);
+        assert_step(&lab, "app1/apps pm2.restore", STEP_RUNNING);
+        lab_end(&lab);
+}
+
 static void test_gate_through_the_router(void **state)
 {
         struct lab lab;
@@ -583,6 +613,7 @@ int main(void)
                 cmocka_unit_test(test_gate_waits_while_it_moves),
                 cmocka_unit_test(test_gate_expires_and_opens_late),
                 cmocka_unit_test(test_gate_is_lost_again),
+                cmocka_unit_test(test_gate_that_failed_holds_what_is_further_down),
                 cmocka_unit_test(test_gate_through_the_router),
                 cmocka_unit_test(test_abort_before_anything),
                 cmocka_unit_test(test_abort_brings_back_up),
