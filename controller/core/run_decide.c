@@ -198,7 +198,7 @@ int decide_interrupted(struct turn *turn, size_t index, const char *text)
                 return decide_failed(turn, index, false, text, NULL);
         event.attempt = step->attempt;
         event.interrupted = true;
-        event_say(&event, "%s: %s", turn->run->plan->steps[index].name, text);
+        event_say(&event, "%s will be tried again: %s", turn->run->plan->steps[index].name, text);
         return turn_record(turn, &event);
 }
 
@@ -297,7 +297,7 @@ int decide_report(struct turn *turn, size_t index, const struct operation_report
                 /* So the ledger has it; asked for by its id, its agent looks and says how it ended. */
                 if (step->link == LINK_ASKED && type->settle == SETTLE_LOOK)
                         return decide_send(turn, index);
-                return decide_interrupted(turn, index, "it was interrupted and is done again");
+                return decide_interrupted(turn, index, "it was interrupted");
         default:
                 return 0;
         }

@@ -43,6 +43,26 @@ static void test_reconcile(void **state)
         }
 }
 
+/* What is said of an interruption is what follows: another attempt, or after an abort none. */
+static void test_interrupted_is_told_as_it_goes_on(void **state)
+{
+        for (int aborted = 0; aborted < 2; aborted++) {
+                struct lab lab;
+
+                lab_start(&lab, PLAN_REBOOT);
+                if (aborted)
+                        assert_int_equal(lab_steer(&lab, STEER_ABORT, NULL, ""), 0);
+                lab_down(&lab, APP1);
+                lab_up(&lab, APP1);
+                lab_ledger(&lab, APP1, SAVE, OPERATION_INTERRUPTED);
+                assert_step(&lab, SAVE, aborted ? STEP_FAILED : STEP_RETRYING);
+                assert_string_equal(lab_step(&lab, SAVE).text,
+                                    aborted ? SAVE " failed: it was interrupted"
+                                            : SAVE " will be tried again: it was interrupted");
+                lab_end(&lab);
+        }
+}
+
 /* A rewrite whose agent died is settled by its agent's looking, under its own id, before another is begun. */
 static void test_settled_by_looking(void **state)
 {
@@ -279,6 +299,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_reconcile),
+                cmocka_unit_test(test_interrupted_is_told_as_it_goes_on),
                 cmocka_unit_test(test_settled_by_looking),
                 cmocka_unit_test(test_controller_starts_again),
                 cmocka_unit_test(test_stream_ends_without_report),
