@@ -104,7 +104,7 @@ static void add_figures(struct op *op, const struct unit_state *unit)
         if (unit->main_pid)
                 op_figure(op, "main-pid", "%" PRIu32, unit->main_pid);
         if (job->type->figures)
-                job->type->figures(op, unit);
+                job->type->figures(op, unit, job->path[0] != '\0');
         op_figure(op, "seconds", "%.1f", (double)(time_monotonic_us() - job->begun_us) / USEC_PER_SEC);
 }
 

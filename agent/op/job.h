@@ -18,8 +18,9 @@ struct unit_job_type {
          * alone prove counts as done. */
         int (*after)(const struct unit_state *unit, const char *name, const char *result, char *ret_text,
                      size_t size);
-        /* Figures of its own of the end; NULL: none. */
-        void (*figures)(struct op *op, const struct unit_state *unit);
+        /* Figures of its own of the end; NULL: none. asked: systemd took the job; false: the unit was so when
+         * this operation began. */
+        void (*figures)(struct op *op, const struct unit_state *unit, bool asked);
 };
 
 /* Sets op->state and works until op_finish. Negative errno: not begun, with a text. */

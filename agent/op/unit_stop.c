@@ -1,6 +1,6 @@
 /* unit.stop: systemd's StopUnit, done when nothing of the unit runs; a unit that was killed or failed on its
- * way down is down all the same, but the text says so, and of one that was killed the figure "killed": for a
- * data store that may mean lost writes. */
+ * way down is down all the same, but the text says so, and of one that was killed the figure "killed" (or
+ * "killed-before", where it was down already): for a data store that may mean lost writes. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -46,14 +46,16 @@ static int after(const struct unit_state *unit, const char *name, const char *re
         return -EREMOTEIO;
 }
 
-/* Many programs end with an exit code when they are told to end: that is no harm. */
-static void figures(struct op *op, const struct unit_state *unit)
+/* Many programs end with an exit code when they are told to end: that is no harm. What was down when this
+ * operation began may have been killed long ago, or by the stop of an earlier attempt, whose end nobody saw:
+ * that is for those to tell who know of the attempts. */
+static void figures(struct op *op, const struct unit_state *unit, bool asked)
 {
         static const char *const killed[] = {"timeout", "signal", "core-dump", "oom-kill", "watchdog"};
 
         for (size_t i = 0; i < ELEMENTS(killed); i++)
                 if (text_equal(unit->active_state, "failed") && text_equal(unit->result, killed[i]))
-                        op_figure(op, "killed", "%s", unit->result);
+                        op_figure(op, asked ? "killed" : "killed-before", "%s", unit->result);
 }
 
 static int start(struct op *op, struct error *error)

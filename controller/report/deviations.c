@@ -69,7 +69,7 @@ static void say_event(struct lines *lines, const struct report_facts *facts, siz
                 say_comparison(lines, event);
                 break;
         case EVENT_DONE:
-                if (report_killed(event))
+                if (report_killed(facts, event))
                         say(lines, "after %s: %s", at, event->text);
                 break;
         default:
@@ -199,7 +199,7 @@ static void follow_killed(struct lines *lines, const struct report_facts *facts,
                           const struct report_event *event)
 {
         const struct step *plan = &facts->plan->steps[event->step];
-        const char *how = report_killed(event);
+        const char *how = report_killed(facts, event);
 
         say(lines,
             "on %s: journalctl -u '%s': %s was killed as it was stopped (%s)%s; look whether its data is "
@@ -260,7 +260,7 @@ int report_follow_ups(const struct report_facts *facts, report_line each, void *
         for (size_t i = 0; i < facts->event_count; i++)
                 if (facts->events[i].kind == EVENT_COMPARED)
                         follow_comparison(&lines, &facts->events[i]);
-                else if (report_killed(&facts->events[i]))
+                else if (report_killed(facts, &facts->events[i]))
                         follow_killed(&lines, facts, &facts->events[i]);
         if (facts->apps_as_saved < facts->apps_expected)
                 say(&lines, "%llu PM2 apps are not as they were saved; the deviations name them",

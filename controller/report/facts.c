@@ -232,11 +232,29 @@ const char *report_figure(const struct report_event *event, const char *name)
         return NULL;
 }
 
-const char *report_killed(const struct report_event *event)
+/* Whether an attempt before the one that was done has asked for the same. */
+static bool was_asked_before(const struct report_facts *facts, const struct report_event *done)
+{
+        unsigned intents = 0;
+
+        for (const struct report_event *event = done; event-- > facts->events;) {
+                if (event->step != done->step)
+                        continue;
+                if (event->kind == EVENT_DONE)
+                        break;
+                intents += event->kind == EVENT_INTENT;
+        }
+        return intents > 1;
+}
+
+const char *report_killed(const struct report_facts *facts, const struct report_event *event)
 {
         const char *how = event->kind == EVENT_DONE ? report_figure(event, "killed") : NULL;
         uint64_t count;
 
+        /* What was found down was killed by the stop only where an earlier attempt had begun one. */
+        if (event->kind == EVENT_DONE && !how && was_asked_before(facts, event))
+                how = report_figure(event, "killed-before");
         /* A stop of PM2 counts there what it had to kill. */
         return how && text_to_u64(how, &count) < 0 ? how : NULL;
 }

@@ -52,8 +52,8 @@ uint64_t report_step_took(const struct report_step *step);
 const char *report_figure(const struct report_event *event, const char *name);
 
 /* A service that did not end by itself when it was told to: how it was killed, by systemd's word. NULL: the
- * event tells of no such thing. */
-const char *report_killed(const struct report_event *event);
+ * event (one of facts) tells of no such thing. */
+const char *report_killed(const struct report_facts *facts, const struct report_event *event);
 
 /* --- score.c: the health score, which explains itself ----------------------------------------------------
  */

@@ -66,7 +66,7 @@ void report_score(struct score *ret, const struct report_facts *facts)
 
         for (size_t i = 0; i < facts->event_count; i++) {
                 surprises += facts->events[i].kind == EVENT_BOOTED;
-                killed += report_killed(&facts->events[i]) != NULL;
+                killed += report_killed(facts, &facts->events[i]) != NULL;
         }
         for (size_t i = 0; i < facts->event_count; i++)
                 for (size_t k = 0;

@@ -99,6 +99,12 @@ op 0 unit.stop unit=plain@one.service
 said 'done plain@one.service was not running'
 op 0 unit.stop unit=broken.service
 said 'done broken.service was not running: it had failed \(exit-code\)'
+on systemctl start plain@two.service
+on systemctl kill -s KILL plain@two.service
+until_true 10 eval '[[ $(on systemctl is-active plain@two.service) == failed ]]'
+op 0 unit.stop unit=plain@two.service # killed, and not by a stop
+said 'figure killed-before signal'
+! grep -q '^figure killed ' "$out" || fail "killed, and no stop was asked for"
 on systemctl start stubborn.service endless.service
 op 0 unit.stop unit=stubborn.service
 said 'done stubborn.service has stopped, but ended as failed \(timeout: killed .*\)'

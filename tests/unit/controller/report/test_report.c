@@ -278,6 +278,28 @@ static void test_killed_stop(void **state)
         free(text);
 }
 
+/* What is found down was killed by the stop of an earlier attempt, if there was one; else long before. */
+static void test_killed_before_its_stop(void **state)
+{
+        char *text;
+
+        lab_done(&lab, "app1/apps pm2.save");
+        lab_done(&lab, "db1/bds redis.rewrite");
+        take_down_to("app1/router unit.stop", NULL);
+        done_with("app1/router unit.stop", OPERATION_DONE,
+                  (const char *const[]){"killed-before", "oom-kill", NULL});
+        lab_done(&lab, "db1/bds-copy unit.stop");
+        lab_report(&lab, "db1/geo unit.stop", OPERATION_INTERRUPTED, "");
+        lab_wait(&lab, 5 * USEC_PER_SEC);
+        done_with("db1/geo unit.stop", OPERATION_DONE,
+                  (const char *const[]){"killed-before", "timeout", NULL});
+        text = report();
+        expect(text, "geo was killed as it was stopped (timeout), so give its unit a longer TimeoutStopSec");
+        expect(text, "- 10 off: 1 service was killed as it was stopped\n");
+        assert_null(strstr(text, "router was killed"));
+        free(text);
+}
+
 /* Left half way: what is down, and the commands that bring it up; what was only called off is another matter.
  */
 static void test_left(void **state)
@@ -451,10 +473,18 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         const struct CMUnitTest tests[] = {
-                TEST(test_good_run),     TEST(test_bad_run),       TEST(test_unfinished),
-                TEST(test_json),         TEST(test_html),          TEST(test_refusals),
-                TEST(test_hostile_text), TEST(test_changed_roles), TEST(test_soft_reboot_that_was_full),
-                TEST(test_killed_stop),  TEST(test_left),
+                TEST(test_good_run),
+                TEST(test_bad_run),
+                TEST(test_unfinished),
+                TEST(test_json),
+                TEST(test_html),
+                TEST(test_refusals),
+                TEST(test_hostile_text),
+                TEST(test_changed_roles),
+                TEST(test_soft_reboot_that_was_full),
+                TEST(test_killed_stop),
+                TEST(test_killed_before_its_stop),
+                TEST(test_left),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
