@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 #define CALL_US        (60 * USEC_PER_SEC) /* Reload reads all units of the host */
 #define UNIT_FILE_SIZE (256u << 10)
 #define UNITS_MOST     4
-#define RECORD_SIZE    (UNITS_MOST * UNIT_SIZE + 2 * NAME_SIZE)
+#define RECORD_SIZE    (UNITS_MOST * PATH_SIZE + 2 * NAME_SIZE)
 #define SINCE          "since " /* lines of the record that name no unit begin so */
 #define RUN            "run "
 
@@ -25,9 +26,10 @@ struct pm2_boot {
         sd_bus *bus;
         sd_bus_slot *slot;
         struct pm2_home home;
-        char record[PATH_SIZE]; /* "" where only looking */
-        char units[UNITS_MOST][UNIT_SIZE];
+        char record[PATH_SIZE];            /* "" where only looking */
+        char units[UNITS_MOST][PATH_SIZE]; /* each a name, or the path that the name is linked to */
         size_t unit_count;
+        size_t enabled_count; /* the first of them: those that are enabled, when they are to be held back */
         bool release;
         char run[NAME_SIZE]; /* for which they are held back, and since when: realtime */
         uint64_t since_us;
@@ -46,15 +48,30 @@ pm2_boot *pm2_boot_free(pm2_boot *self)
 }
 DEFINE_CLEANUP(pm2_boot *, pm2_boot_free);
 
+static const char *name_of(const char *unit)
+{
+        const char *slash = strrchr(unit, '/');
+
+        return slash ? slash + 1 : unit;
+}
+
+/* All names with blanks between, as far as they fit. */
+static void join_names(const pm2_boot *self, char *ret, size_t size)
+{
+        size_t used = 0;
+
+        ret[0] = '\0';
+        for (size_t i = 0; i < self->unit_count && used < size; i++)
+                used += (size_t)snprintf(ret + used, size - used, "%s%s", i ? " " : "",
+                                         name_of(self->units[i]));
+}
+
 /* The callee may free it: nothing is touched after. */
 static void finish(pm2_boot *self, int r, const struct error *error)
 {
-        char names[UNITS_MOST * UNIT_SIZE] = "";
-        size_t used = 0;
+        char names[UNITS_MOST * UNIT_SIZE];
 
-        for (size_t i = 0; i < self->unit_count; i++)
-                used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", i ? " " : "",
-                                         self->units[i]);
+        join_names(self, names, sizeof(names));
         self->slot = sd_bus_slot_unref(self->slot);
         self->done(self->userdata, r, names, error);
 }
@@ -79,13 +96,16 @@ static bool is_boot_unit(const char *name)
                length;
 }
 
-static void add_unit(pm2_boot *self, const char *name)
+static void add_unit(pm2_boot *self, const char *unit)
 {
+        const char *name = name_of(unit);
+
         for (size_t i = 0; i < self->unit_count; i++)
-                if (text_equal(self->units[i], name))
+                if (text_equal(name_of(self->units[i]), name))
                         return;
-        if (self->unit_count < UNITS_MOST && is_boot_unit(name))
-                text_copy_cut(self->units[self->unit_count++], UNIT_SIZE, name);
+        if (self->unit_count < UNITS_MOST && is_boot_unit(name) && (name == unit || unit[0] == '/') &&
+            text_copy(self->units[self->unit_count], PATH_SIZE, unit) == 0)
+                self->unit_count++;
 }
 
 static int read_record(pm2_boot *self)
@@ -129,16 +149,13 @@ static int write_record(pm2_boot *self, struct error *error)
 void pm2_boot_held(struct pm2_boot_held *ret, const char *folder, const struct pm2_home *home)
 {
         pm2_boot self = {0};
-        size_t used = 0;
 
         *ret = (struct pm2_boot_held){0};
         if (record_path(self.record, folder, home) < 0 || read_record(&self) < 0)
                 return;
         ret->since_us = self.since_us;
         TEXT_COPY(ret->run, self.run);
-        for (size_t i = 0; i < self.unit_count && used < sizeof(ret->units); i++)
-                used += (size_t)snprintf(ret->units + used, sizeof(ret->units) - used, "%s%s", i ? " " : "",
-                                         self.units[i]);
+        join_names(&self, ret->units, sizeof(ret->units));
 }
 
 /* --- calls, one after the other ------------------------------------------------------------------------- */
@@ -201,15 +218,19 @@ static int on_changed(sd_bus_message *answer, void *userdata, sd_bus_error *igno
         return 0;
 }
 
+/* What an earlier stop has held back is not disabled again: one that was linked is no unit any more, and for
+ * its sake systemd would refuse the others. */
 static int change(pm2_boot *self)
 {
+        size_t count = self->release ? self->unit_count : self->enabled_count;
         cleanup_with(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         int r = new_call(self, &call, self->release ? "EnableUnitFiles" : "DisableUnitFiles");
 
         if (r >= 0)
                 r = sd_bus_message_open_container(call, 'a', "s");
-        for (size_t i = 0; i < self->unit_count && r >= 0; i++)
-                r = sd_bus_message_append(call, "s", self->units[i]);
+        for (size_t i = 0; i < count && r >= 0; i++)
+                r = sd_bus_message_append(call, "s",
+                                          self->release ? self->units[i] : name_of(self->units[i]));
         if (r >= 0)
                 r = sd_bus_message_close_container(call);
         if (r >= 0)
@@ -237,24 +258,41 @@ bool pm2_boot_is_for(const char *text, const struct pm2_home *home)
         return !names_a_home && home->user[0] && strstr(text, user);
 }
 
+/* A unit that was linked (`systemctl enable /opt/app/pm2-app.service`) is unlinked by systemd when it is
+ * disabled, and then known by its file alone. The path as it was given: what it leads through ("current") may
+ * be another when the unit is enabled again. */
+static void take_unit(pm2_boot *self, const char *path)
+{
+        char target[PATH_MAX];
+        ssize_t length = readlink(path, target, sizeof(target) - 1);
+        bool is_linked = length > 0;
+
+        if (is_linked) {
+                target[length] = '\0';
+                is_linked = (target[0] == '/' || realpath(path, target)) &&
+                            text_equal(name_of(target), name_of(path));
+        }
+        add_unit(self, is_linked ? target : name_of(path));
+}
+
 static int take_units(pm2_boot *self, sd_bus_message *answer)
 {
         const char *path, *state;
         int r = sd_bus_message_enter_container(answer, 'a', "(ss)");
 
         while (r >= 0 && (r = sd_bus_message_read(answer, "(ss)", &path, &state)) > 0) {
-                const char *slash = strrchr(path, '/');
                 cleanup_free char *text = NULL;
 
-                if (slash && file_read(path, UNIT_FILE_SIZE, &text, NULL, NULL) == 0 &&
+                if (file_read(path, UNIT_FILE_SIZE, &text, NULL, NULL) == 0 &&
                     pm2_boot_is_for(text, &self->home))
-                        add_unit(self, slash + 1);
+                        take_unit(self, path);
         }
+        self->enabled_count = self->unit_count;
         return r;
 }
 
 /* Leaves those of the record that have unit files: for one that is gone (`pm2 unstartup`, a package that was
- * removed) systemd would enable none. */
+ * removed) systemd would enable none. A path is for one that systemd does not know by its name. */
 static int keep_known(pm2_boot *self, sd_bus_message *answer)
 {
         bool known[UNITS_MOST] = {false};
@@ -263,14 +301,15 @@ static int keep_known(pm2_boot *self, sd_bus_message *answer)
         int r = sd_bus_message_enter_container(answer, 'a', "(ss)");
 
         while (r >= 0 && (r = sd_bus_message_read(answer, "(ss)", &path, &state)) > 0) {
-                const char *slash = strrchr(path, '/');
-
-                for (size_t i = 0; slash && i < self->unit_count; i++)
-                        known[i] = known[i] || text_equal(self->units[i], slash + 1);
+                for (size_t i = 0; i < self->unit_count; i++)
+                        known[i] = known[i] || text_equal(name_of(self->units[i]), name_of(path));
         }
-        for (size_t i = 0; r >= 0 && i < self->unit_count; i++)
-                if (known[i])
-                        memmove(self->units[kept++], self->units[i], UNIT_SIZE);
+        for (size_t i = 0; r >= 0 && i < self->unit_count; i++) {
+                const char *unit = known[i] ? name_of(self->units[i]) : self->units[i];
+
+                if (known[i] || (unit[0] == '/' && access(unit, F_OK) == 0))
+                        memmove(self->units[kept++], unit, strlen(unit) + 1);
+        }
         self->unit_count = r < 0 ? self->unit_count : kept;
         return r;
 }

@@ -25,8 +25,8 @@ int pm2_boot_find(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, pm2_
 int pm2_boot_hold(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, const char *folder,
                   const char *run, pm2_boot_done done, void *userdata);
 
-/* Enables what the record names and still has a unit file; done is told those, "" where all are gone.
- * -ENOENT: there is no record, done never comes. */
+/* Enables what the record names and still has a unit file, linking again what was linked; done is told those,
+ * "" where all are gone. -ENOENT: there is no record, done never comes. */
 int pm2_boot_release(pm2_boot **ret, sd_bus *bus, const struct pm2_home *home, const char *folder,
                      pm2_boot_done done, void *userdata);
 

@@ -116,8 +116,8 @@ drive diff before
 agent() {
         on /usr/local/bin/pm2_agent beam /home/beam/.pm2 /var/lib/muster-agent "$@"
 }
-is_enabled() { # WORD
-        on sh -c 'systemctl is-enabled pm2-beam.service || true'
+is_enabled() { # WORD [UNIT]
+        on sh -c "systemctl is-enabled ${2:-pm2-beam.service} || true"
         has "^$1\$"
 }
 agent op save held
@@ -173,4 +173,38 @@ agent op release held
 has '^done: what was held back is gone: nothing to enable again$'
 agent op release held
 has '^done: nothing is held back$'
+
+# A unit that is linked is gone from systemd with its link when it is disabled: it is linked again, by the path that was
+# given. One more that is enabled meanwhile is held back beside it.
+on sh -c 'mkdir -p /opt/app/1 /opt/app/2 && ln -s 1 /opt/app/current'
+for release in 1 2; do "$testbed" push apps "$TESTBED_DIR/unit" /opt/app/$release/pm2-app.service; done
+on systemctl enable /opt/app/current/pm2-app.service
+agent op restore held
+agent op stop held
+has '^boot-unit=pm2-app.service is disabled until the restore$'
+on sh -c 'systemctl cat pm2-app.service || true'
+has 'No files found' # or this shows nothing
+on ln -sfn 2 /opt/app/current
+on cp /opt/app/2/pm2-app.service /etc/systemd/system/pm2-more.service
+on systemctl enable pm2-more.service
+agent op stop held
+has '^boot-unit=pm2-more.service pm2-app.service is disabled until the restore$'
+is_enabled disabled pm2-more.service
+agent op restore held
+has '^boot-unit=pm2-more.service pm2-app.service is enabled again$'
+is_enabled enabled pm2-more.service
+is_enabled enabled pm2-app.service
+on readlink /etc/systemd/system/pm2-app.service
+has '^/opt/app/current/pm2-app.service$'
+
+# And one that was linked anew meanwhile, or whose file has gone, keeps none held back.
+agent op stop held
+on systemctl link /opt/app/1/pm2-app.service
+agent op release held
+is_enabled enabled pm2-app.service
+agent op stop held
+on rm -r /opt/app
+agent op release held
+has '^done: pm2-more.service is enabled again$'
+is_enabled enabled pm2-more.service
 echo "test_pm2_systemd: all passed"

@@ -22,8 +22,10 @@ static void test_held(void **state)
 {
         char folder[] = "/tmp/muster-boot.XXXXXX", path[PATH_SIZE], id[PM2_HOME_ID_SIZE], command[64];
         struct pm2_boot_held held;
-        static const char record[] = "since 17\nrun r1\npm2-x.service\n../../etc/"
-                                     "passwd\nssh.service\npm2-y@1.service\npm2-x.service\n";
+        static const char record[] =
+                "since 17\nrun r1\npm2-x.service\n../../etc/"
+                "passwd\nssh.service\npm2-y@1.service\npm2-x.service\n/opt/app/pm2-z.service\n"
+                "opt/pm2-w.service\n";
 
         assert_non_null(mkdtemp(folder));
         pm2_boot_held(&held, folder, &home);
@@ -36,7 +38,7 @@ static void test_held(void **state)
         pm2_boot_held(&held, folder, &home);
         assert_string_equal(held.run, "r1");
         assert_int_equal(held.since_us, 17);
-        assert_string_equal(held.units, "pm2-x.service pm2-y@1.service");
+        assert_string_equal(held.units, "pm2-x.service pm2-y@1.service pm2-z.service");
         snprintf(command, sizeof(command), "rm -r %s", folder);
         assert_int_equal(system(command), 0);
 }
