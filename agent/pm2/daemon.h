@@ -2,8 +2,9 @@
  *
  * The daemon is PM2's own Daemon.js on the node that ran it before, as the home's user, with the environment
  * it had then (which cluster-mode apps inherit). Where systemd is there it becomes a transient service of its
- * own, muster-pm2-<home id>.service; elsewhere a process in a session of its own, child of nobody. The
- * environment goes in over standard input: nothing of it stands in an argument, a unit property or a file. */
+ * own, muster-pm2-<home id>.service, or …-2 and so on where something is left of that; elsewhere a process in
+ * a session of its own, child of nobody. The environment goes in over standard input: nothing of it stands in
+ * an argument, a unit property or a file. */
 #pragma once
 
 #include <systemd/sd-bus.h>

@@ -21,11 +21,16 @@ static const char script_text[] = "cd \"$1\" 2>/dev/null || cd /; shift; unset P
                                   "exec \"$@\" >>\"$PM2_HOME/pm2.log\" 2>&1 </dev/null";
 
 #define CALL_TIMEOUT_US (10 * USEC_PER_SEC)
+#define NAMES_MOST      16
+#define NAME_TAKEN      "org.freedesktop.systemd1.UnitExists"
 
 struct launch {
         sd_event *event;
         sd_event_source *source; /* the end of the detaching parent */
-        sd_bus_slot *slot;       /* StartTransientUnit's answer */
+        sd_bus_message *unit;    /* what StartTransientUnit is told, but for the name */
+        char id[PM2_HOME_ID_SIZE];
+        unsigned names;    /* that were tried */
+        sd_bus_slot *slot; /* StartTransientUnit's answer */
         int pidfd;
         launch_done done;
         void *userdata;
@@ -37,6 +42,7 @@ struct launch *launch_free(struct launch *launch)
                 return NULL;
         sd_event_source_disable_unref(launch->source);
         sd_bus_slot_unref(launch->slot);
+        sd_bus_message_unref(launch->unit);
         spawn_abandon(launch->event, launch->pidfd);
         sd_event_unref(launch->event);
         free(launch);
@@ -247,6 +253,10 @@ static int launch_plain(struct launch *launch, const struct pm2_home *home, cons
 /* --- a transient service ----------------------------------------------------------------------------------
  */
 
+static int start_unit(struct launch *launch);
+
+/* systemd keeps a unit, and its name, for as long as anything of it is there: a process that cannot be
+ * killed, or what systemd itself is still ending. */
 static int on_unit(sd_bus_message *answer, void *userdata, sd_bus_error *ignored)
 {
         struct launch *launch = userdata;
@@ -255,6 +265,9 @@ static int on_unit(sd_bus_message *answer, void *userdata, sd_bus_error *ignored
         int r = 0;
 
         launch->slot = sd_bus_slot_unref(launch->slot);
+        if (sd_bus_error_has_name(problem, NAME_TAKEN) && launch->names < NAMES_MOST &&
+            start_unit(launch) >= 0)
+                return 0;
         if (problem)
                 r = error_set(&error, -EREMOTEIO, "systemd refused the service: %s", problem->message);
         launch->done(launch->userdata, r, &error);
@@ -306,35 +319,57 @@ static int append_properties(sd_bus_message *message, const struct pm2_home *hom
         return r;
 }
 
-static int launch_unit(struct launch *launch, sd_bus *bus, const struct pm2_home *home, const char *node,
-                       const char *script, const char *cwd, int input, struct error *error)
+static int start_unit(struct launch *launch)
 {
-        sd_bus_message *message = NULL;
-        char id[PM2_HOME_ID_SIZE], unit[64];
+        cleanup_with(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        sd_bus *bus = sd_bus_message_get_bus(launch->unit);
+        char number[16] = "", name[64];
         int r;
 
-        pm2_home_id(home, id);
-        snprintf(unit, sizeof(unit), "muster-pm2-%s.service", id);
-        r = sd_bus_message_new_method_call(bus, &message, "org.freedesktop.systemd1",
+        if (launch->names++ > 0)
+                snprintf(number, sizeof(number), "-%u", launch->names);
+        snprintf(name, sizeof(name), "muster-pm2-%s%s.service", launch->id, number);
+        r = sd_bus_message_new_method_call(bus, &call, "org.freedesktop.systemd1",
                                            "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
                                            "StartTransientUnit");
         if (r >= 0)
-                r = sd_bus_message_append(message, "ss", unit, "replace");
+                r = sd_bus_message_append(call, "s", name);
         if (r >= 0)
-                r = sd_bus_message_open_container(message, 'a', "(sv)");
+                r = sd_bus_message_rewind(launch->unit, true);
         if (r >= 0)
-                r = append_properties(message, home, input);
+                r = sd_bus_message_copy(call, launch->unit, true);
         if (r >= 0)
-                r = append_command(message, node, script, cwd);
+                r = sd_bus_call_async(bus, &launch->slot, call, on_unit, launch, CALL_TIMEOUT_US);
+        return r;
+}
+
+static int launch_unit(struct launch *launch, sd_bus *bus, const struct pm2_home *home, const char *node,
+                       const char *script, const char *cwd, int input, struct error *error)
+{
+        sd_bus_message *unit = NULL;
+        int r;
+
+        pm2_home_id(home, launch->id);
+        r = sd_bus_message_new(bus, &unit, SD_BUS_MESSAGE_METHOD_CALL);
+        launch->unit = unit;
         if (r >= 0)
-                r = sd_bus_message_close_container(message);
+                r = sd_bus_message_append(unit, "s", "replace");
         if (r >= 0)
-                r = sd_bus_message_append(message, "a(sa(sv))", 0);
+                r = sd_bus_message_open_container(unit, 'a', "(sv)");
         if (r >= 0)
-                r = sd_bus_call_async(bus, &launch->slot, message, on_unit, launch, CALL_TIMEOUT_US);
-        sd_bus_message_unref(message);
+                r = append_properties(unit, home, input);
+        if (r >= 0)
+                r = append_command(unit, node, script, cwd);
+        if (r >= 0)
+                r = sd_bus_message_close_container(unit);
+        if (r >= 0)
+                r = sd_bus_message_append(unit, "a(sa(sv))", 0);
+        if (r >= 0)
+                r = sd_bus_message_seal(unit, 1, 0); /* it can be read now, and is never sent */
+        if (r >= 0)
+                r = start_unit(launch);
         if (r < 0)
-                return error_set(error, r, "cannot ask systemd for %s: %s", unit, strerror(-r));
+                return error_set(error, r, "cannot ask systemd for a service: %s", strerror(-r));
         return 0;
 }
 

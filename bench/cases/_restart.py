@@ -110,7 +110,7 @@ def path(since, hold, settle):
     noticed = max(0.0, said(units[ROUTER].lines, "Started redis-router|is UP", rebooted["app1"], last=True) - serves)
     router = max(down["app1"] + units[ROUTER].up("Started redis-router"), ready[MASTER]) + noticed
     needs = max(*(at + hold for at in ready.values()), router + hold)
-    daemon = said(journal("app1", rebooted["app1"]), r"systemd\[1\]: Start(ed|ing) (muster-pm2-\w+|script-pm2)\.service")
+    daemon = said(journal("app1", rebooted["app1"]), r"systemd\[1\]: Start(ed|ing) (muster-pm2-[\w-]+|script-pm2)\.service")
     node = max(app_lines("ready")) - daemon
     return max(needs + node + settle, replica), {
         "rewrites": compacted, "stops": max(down.values()) - compacted,

@@ -68,8 +68,18 @@ has '^User=[0-9]+$'
 ! grep -q 'dae mon' "$out" || fail "the unit tells the environment"
 on sh -c 'cat /proc/$(cat /home/beam/.pm2/pm2.pid)/cgroup'
 has 'system.slice/muster-pm2-[0-9a-f]{16}\.service'
+unit=$(grep -oE 'muster-pm2-[0-9a-f]{16}\.service' "$out" | sort -u)
 on sh -c 'tr "\0" "\n" </proc/$(cat /home/beam/.pm2/pm2.pid)/environ'
 has '^DAEMON_SECRET=dae mon$'
+
+# Its unit stays for as long as anything of it does, as what cannot be killed: the next daemon gets another name.
+drive stop end
+on sh -c "for _ in \$(seq 200); do systemd-run --unit=$unit sleep infinity && exit; sleep 0.05; done; exit 1"
+drive restore before bus settle=1000
+has 'expected=4 as-saved=4 .* daemon=1'
+on sh -c 'cat /proc/$(cat /home/beam/.pm2/pm2.pid)/cgroup'
+has "system.slice/${unit%.service}-2\.service"
+on systemctl stop "$unit"
 
 # A reboot: the daemon is told alone, so that it writes down what ran and not what had been ended with it.
 dump | tail -n +2 >"$TESTBED_DIR/dump.before"
