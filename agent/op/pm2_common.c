@@ -212,17 +212,20 @@ void pm2_outcome_figures(struct op *op, const struct pm2_outcome *outcome)
 
 void pm2_outcome_finish(struct op *op, const struct pm2_outcome *outcome, uint64_t took_us)
 {
-        char took[32], first[TEXT_SIZE] = "";
+        char took[32], first[TEXT_SIZE] = "", stopping[48] = "";
         size_t extra = 0;
 
         time_duration_text(took, sizeof(took), took_us);
         for (size_t i = 0; i < outcome->diff.count; i++)
                 extra += text_equal(outcome->diff.items[i].what, "extra");
         if (outcome->as_saved == outcome->expected && extra == 0) {
+                if (outcome->held_stopping)
+                        snprintf(stopping, sizeof(stopping), ", %zu were being stopped",
+                                 outcome->held_stopping);
                 op_finish(op, 0,
-                          "%zu of %zu apps as saved, %zu online, %zu stopped (%zu were errored) after %s",
+                          "%zu of %zu apps as saved, %zu online, %zu stopped (%zu were errored%s) after %s",
                           outcome->as_saved, outcome->expected, outcome->online, outcome->stopped,
-                          outcome->held_count, took);
+                          outcome->held_count - outcome->held_stopping, stopping, took);
                 return;
         }
         if (outcome->failed_count)

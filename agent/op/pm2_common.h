@@ -44,8 +44,8 @@ void pm2_give_back(void);
 
 /* Figures "expected", "as-saved", "wanted", "online", "stopped", "failed", "held"; the first apps that failed
  * ("failed-app", with what their logs say in a "failed-log"), the names of the others ("failed-apps") and of
- * those that were errored and are stopped ("held-apps"), those that did not say that they were ready
- * ("unready-app", "unready-apps"), and the first differences ("difference"). */
+ * those that were errored or being stopped and are stopped ("held-apps"), those that did not say that they
+ * were ready ("unready-app", "unready-apps"), and the first differences ("difference"). */
 void pm2_outcome_figures(struct op *op, const struct pm2_outcome *outcome);
 
 /* Ends the operation: done if all is as saved, else failed (-EREMOTEIO) with the figures by which the

@@ -43,16 +43,18 @@ static void quote(struct pm2_failure *failure, const struct pm2_home *home, cons
                 (void)pm2_home_tail(home, app->out_log, since_us, failure->log, sizeof(failure->log));
 }
 
-/* errored that is stopped now, or runs where that was asked for, is what was promised; so are extra apps that
- * were to be kept. */
+/* errored that is stopped now, or runs where that was asked for, is what was promised; so are what was being
+ * stopped and is stopped, and extra apps that were to be kept. */
 static void leave_out_promised(struct pm2_diff *diff, const struct pm2_plan_options *options)
 {
         size_t kept = 0;
 
         for (size_t i = 0; i < diff->count; i++) {
                 const struct pm2_difference *item = &diff->items[i];
-                bool held = text_equal(item->what, "status") && text_equal(item->before, "errored") &&
-                            text_equal(item->after, options->start_errored ? "online" : "stopped");
+                bool errored = text_equal(item->before, "errored");
+                bool held = text_equal(item->what, "status") &&
+                            (errored || text_equal(item->before, "stopping")) &&
+                            text_equal(item->after, errored && options->start_errored ? "online" : "stopped");
                 bool extra = options->keep_extra && text_equal(item->what, "extra");
 
                 if (!held && !extra)
@@ -98,6 +100,10 @@ static void judge(struct pm2_outcome *outcome, const struct pm2_home *home,
 
                                 describe(held, app, "was errored; it is registered and stopped");
                                 quote(held, home, app, 0); /* of whenever it failed */
+                        } else if (app->status == PM2_STOPPING) {
+                                outcome->held_stopping++;
+                                describe(&outcome->held[outcome->held_count++], app,
+                                         "was being stopped; it is registered and stopped");
                         }
                 }
                 outcome->as_saved += good;

@@ -21,8 +21,10 @@ struct pm2_outcome {
         size_t stopped;  /* apps that are not to run, and are stopped */
         struct pm2_failure *failed; /* those of wanted that are not online, new reasons first; owned */
         size_t failed_count;
-        struct pm2_failure *held; /* were errored, are stopped, as long as nobody starts them; owned */
+        struct pm2_failure *held; /* were errored or being stopped, are stopped, as long as nobody starts
+                                     them; owned */
         size_t held_count;
+        size_t held_stopping;        /* of these, that were being stopped */
         struct pm2_failure *unready; /* started by this restore, online without having said "ready"; owned */
         size_t unready_count;
         struct pm2_diff

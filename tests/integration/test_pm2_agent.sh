@@ -144,6 +144,15 @@ has '^done: saved: 5 apps, 3 online, 1 stopped, 0 errored; 1 were still being st
 touch "$home/leave"
 kill -9 "$(cat "$home"/pids/late-4.pid)"
 wait "$restarting"
+
+case_name="restore of an app that was being stopped"
+drive 0 op stop three
+for operation in restore verify; do
+        drive 0 op $operation three
+        has '^held=1$'
+        has '^held-apps=late$'
+        has '^done: 5 of 5 apps as saved, 3 online, 2 stopped \(0 were errored, 1 were being stopped\)'
+done
 pm2 delete late restarted
 
 case_name="an app that does not come back"
