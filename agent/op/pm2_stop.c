@@ -17,6 +17,7 @@
 
 #define READ_US    (30 * USEC_PER_SEC)
 #define LATE       "-late" /* the second snapshot's name ends so */
+#define LATE_MOST  8       /* of them: far fewer than are kept, or they would push out the first */
 #define LATE_NAMED 6
 
 struct stopping {
@@ -128,13 +129,16 @@ static int hold_boot_unit(struct op *op, struct error *error)
         return 0;
 }
 
-/* Apps that are only in a state other than the saved one can come back; other definitions are about to be
+/* How many apps of the list are not in the snapshot as they are defined; ret_named NULL or the first of them.
+ * Those that are only in a state other than the saved one can come back; other definitions are about to be
  * lost, and are written down. */
-static int find_late(struct stopping *self, const struct pm2_list *list)
+static int find_late(const struct pm2_snapshot *snapshot, const struct pm2_list *list, size_t *ret,
+                     char (*ret_named)[TEXT_SIZE])
 {
         cleanup_pm2_diff struct pm2_diff diff = {0};
-        int r = pm2_diff_compute(&diff, &self->snapshot.list, list, PM2_DIFF_NO_STATUS);
+        int r = pm2_diff_compute(&diff, &snapshot->list, list, PM2_DIFF_NO_STATUS);
         int64_t last = -1; /* an app counts once, however much of it differs */
+        size_t late = 0;
 
         for (size_t i = 0; i < diff.count && r == 0; i++) {
                 const struct pm2_difference *item = &diff.items[i];
@@ -143,18 +147,49 @@ static int find_late(struct stopping *self, const struct pm2_list *list)
                     item->pm_id == last)
                         continue;
                 last = item->pm_id;
-                if (self->late < LATE_NAMED)
-                        pm2_difference_text(item, self->named_late[self->late], TEXT_SIZE);
-                self->late++;
+                if (ret_named && late < LATE_NAMED)
+                        pm2_difference_text(item, ret_named[late], TEXT_SIZE);
+                late++;
         }
+        if (r == 0)
+                *ret = late;
         return r;
+}
+
+/* An earlier attempt may have saved some of them, before others were started. 1: all are saved as late_name;
+ * 0: that name is free. */
+static int choose_late_name(struct stopping *self, const struct pm2_list *list, struct error *error)
+{
+        for (unsigned i = 1; i <= LATE_MOST; i++) {
+                cleanup_pm2_snapshot struct pm2_snapshot there = {0};
+                char ending[32] = LATE;
+                size_t late;
+                int r;
+
+                if (i > 1)
+                        snprintf(ending, sizeof(ending), LATE "-%u", i);
+                snprintf(self->late_name, sizeof(self->late_name), "%.*s%s",
+                         (int)(NAME_SIZE - 1 - strlen(ending)), self->snapshot.name, ending);
+                r = pm2_snapshot_read(&there, self->target.folder, &self->target.home, self->late_name, NULL);
+                if (r == -ENOENT)
+                        return 0;
+                if (r == 0)
+                        r = find_late(&there, list, &late, NULL);
+                if (r == -ENOMEM)
+                        return r;
+                if (r == 0 && late == 0)
+                        return 1;
+        }
+        return error_set(error, -EEXIST,
+                         "%zu apps are not in the snapshot, nor all of them in one beside it, up to %s",
+                         self->late, self->late_name);
 }
 
 static void on_late_saved(struct op *op, int r, struct pm2_list *list, const struct error *cause)
 {
         struct error error = cause ? *cause : (struct error){0};
 
-        if (r == 0 || r == -EEXIST)
+        if (r == 0)
                 r = hold_boot_unit(op, &error);
         if (r < 0)
                 fail(op, r, &error);
@@ -168,14 +203,13 @@ static void on_read(void *userdata, int r, struct pm2_list *list, struct pm2_dae
         struct error error = cause ? *cause : (struct error){0};
 
         if (r == 0)
-                r = find_late(self, list);
-        if (r == 0 && self->late) {
-                snprintf(self->late_name, sizeof(self->late_name), "%.*s" LATE,
-                         (int)(NAME_SIZE - sizeof(LATE)), self->snapshot.name);
+                r = find_late(&self->snapshot, list, &self->late, self->named_late);
+        if (r == 0 && self->late)
+                r = choose_late_name(self, list, &error);
+        if (r == 0 && self->late)
                 r = pm2_target_write(&self->target, self->late_name, list, facts, on_late_saved);
-        } else if (r == 0) {
+        else if (r >= 0)
                 r = hold_boot_unit(op, &error);
-        }
         if (r < 0)
                 fail(op, r, &error);
 }

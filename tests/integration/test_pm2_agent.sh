@@ -110,6 +110,21 @@ has '^online=2$'
 has '^done: 3 of 3 apps as saved, 2 online, 1 stopped'
 grep -q 'registering' "$work/err" || fail "no progress was told"
 
+case_name="stop, after one that did not come to its end"
+drive 0 op save again
+pm2 start good.js --name late-one
+drive 0 op save again-late # as that one has
+pm2 start good.js --name late-two
+drive 0 op stop again
+has '^late=2$'
+has '^late-snapshot=again-late-2$'
+drive 0 op restore again-late-2
+has '^done: 5 of 5 apps as saved'
+drive 0 op stop again
+has '^late-snapshot=again-late-2$'
+[[ ! -e $(echo "$work"/agent/pm2/*/again-late-3.json) ]] || fail "what was saved already was saved again"
+drive 0 op restore one
+
 case_name="save while apps are being restarted"
 echo 'const fs = require("fs"), at = process.env.PM2_HOME + "/";
 process.on("SIGINT", () => { if (fs.existsSync(at + "leave")) process.exit(0); }); setInterval(() => {}, 1000);
