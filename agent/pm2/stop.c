@@ -230,7 +230,8 @@ static int reap(pm2_stop *self, const struct process_fact *fact, uint64_t grace_
 }
 
 /* The app's process and, where PM2 would do so, all below it. Ids come from the home's daemon: only what the
- * kernel shows below that daemon is touched. */
+ * kernel shows below that daemon is touched, whatever PM2 says of it: an app that it could not kill is
+ * errored and lives. */
 static int signal_app(pm2_stop *self, const struct pm2_app *app, const struct process_fact *all, size_t count)
 {
         pid_t daemon = pm2_client_pid(self->client);
@@ -256,8 +257,7 @@ static int signal_all(pm2_stop *self)
         if (r == 0)
                 r = process_read_all(&all, &count);
         for (size_t i = 0; i < self->list.count && r == 0; i++)
-                if (is_running(&self->list.apps[i]))
-                        r = signal_app(self, &self->list.apps[i], all, count);
+                r = signal_app(self, &self->list.apps[i], all, count);
         return r < 0 ? r : reaper_wait(self->reaper);
 }
 
@@ -325,37 +325,30 @@ static int ask(pm2_stop *self)
 
 /* --- looking ------------------------------------------------------------------------------------------ */
 
-static int still_running(const pm2_stop *self, struct error *error)
-{
-        for (size_t i = 0; i < self->list.count; i++)
-                if (is_running(&self->list.apps[i]))
-                        return error_set(error, -EBUSY, "app %s (%lld) is still %s", self->list.apps[i].name,
-                                         (long long)self->list.apps[i].pm_id, self->list.apps[i].status_text);
-        return 0;
-}
-
-/* With the daemon in its being-killed state a status may stay "stopping" or "launching" for good; there the
- * processes count. */
-static size_t count_open(const pm2_stop *self)
+/* An app that has not ended, or NULL. With the daemon in its being-killed state a status may stay "stopping"
+ * or "launching" for good; there the processes count. */
+static const struct pm2_app *find_open(const pm2_stop *self)
 {
         cleanup_free struct process_fact *all = NULL;
-        size_t count = 0, open = 0;
+        size_t count = 0;
+        bool by_process = self->options.end_daemon && process_read_all(&all, &count) == 0;
+        pid_t daemon = pm2_client_pid(self->client);
 
-        if (!self->options.end_daemon || process_read_all(&all, &count) < 0)
-                return count_running(&self->list);
         for (size_t i = 0; i < self->list.count; i++) {
                 const struct pm2_app *app = &self->list.apps[i];
+                bool lives = app->pid > 1 && process_is_below(all, count, app->pid, daemon);
 
-                open += app->pid > 1 && process_is_below(all, count, app->pid, pm2_client_pid(self->client));
-                open += app->status == PM2_WAITING;
+                if (by_process ? lives || app->status == PM2_WAITING : is_running(app))
+                        return app;
         }
-        return open;
+        return NULL;
 }
 
 static void on_list(void *userdata, int r, json_t *answer, const struct error *cause)
 {
         pm2_stop *self = userdata;
         struct error error = cause ? *cause : (struct error){0};
+        const struct pm2_app *open;
 
         pm2_list_clear(&self->list);
         if (r == 0)
@@ -364,17 +357,20 @@ static void on_list(void *userdata, int r, json_t *answer, const struct error *c
                 finish(self, r, &error);
                 return;
         }
+        open = find_open(self);
         if (self->round++ == 0) {
                 self->result.apps = self->list.count;
                 self->result.running = count_running(&self->list);
-        } else if (count_open(self) == 0) {
+        } else if (!open) {
                 r = self->options.end_daemon ? end_daemon(self) : 0;
                 if (r < 0 || !self->options.end_daemon)
                         finish(self, r, NULL);
                 return;
         }
-        r = self->round > ROUNDS ? still_running(self, &error) : 0;
-        if (r == 0)
+        if (self->round > ROUNDS)
+                r = error_set(&error, -EBUSY, "app %s (%lld) is still %s", open->name, (long long)open->pm_id,
+                              open->status_text);
+        else
                 r = ask(self);
         if (r < 0)
                 finish(self, r, &error);
