@@ -93,7 +93,7 @@ static void on_stopped(void *userdata, int r, const struct pm2_stop_result *resu
 static int begin_stop(struct op *op, struct error *error)
 {
         struct stopping *self = op->state;
-        struct pm2_stop_options options = {.end_daemon = true};
+        struct pm2_stop_options options = {.end_daemon = true, .daemon_env = self->snapshot.daemon.env};
 
         return pm2_stop_new(&self->stop, op->event, &self->target.home, &options, on_progress, on_stopped, op,
                             error);

@@ -11,7 +11,8 @@
 #include "common/base/file.h"
 #include "common/base/text.h"
 
-#define ENVIRONMENT_SIZE (4u << 20)
+#define ENVIRONMENT_SIZE    (4u << 20)
+#define KILL_TIMEOUT_MAX_MS (3600 * 1000u) /* an app may write what it likes into its environment */
 
 static bool is_below(const char *path, const char *home)
 {
@@ -20,24 +21,44 @@ static bool is_below(const char *path, const char *home)
         return strncmp(path, home, length) == 0 && path[length] == '/';
 }
 
+/* The variable at *at, which is moved beyond it; NULL at the end. One that is not terminated was cut, and is
+ * none. */
+static const char *next_variable(const char **at, const char *end)
+{
+        const char *variable = *at;
+        size_t length = strnlen(variable, (size_t)(end - variable));
+
+        if (variable + length == end)
+                return NULL;
+        *at += length + 1;
+        return variable;
+}
+
 unsigned pm2_environment_marks(const char *block, size_t size, const char *home)
 {
+        const char *end = block + size, *variable;
         unsigned marks = 0;
 
-        for (const char *at = block; at < block + size;) {
-                size_t length = strnlen(at, (size_t)(block + size - at));
-
-                if (at + length == block + size)
-                        break; /* not terminated: cut */
-                if (text_starts(at, "pm_id="))
+        while ((variable = next_variable(&block, end))) {
+                if (text_starts(variable, "pm_id="))
                         marks |= PM2_MARK_APP;
-                else if (text_starts(at, "pm_pid_path=") && is_below(at + 12, home))
+                else if (text_starts(variable, "pm_pid_path=") && is_below(variable + 12, home))
                         marks |= PM2_MARK_PIDS;
-                else if (text_starts(at, "PM2_HOME=") && text_equal(at + 9, home))
+                else if (text_starts(variable, "PM2_HOME=") && text_equal(variable + 9, home))
                         marks |= PM2_MARK_HOME;
-                at += length + 1;
         }
         return marks;
+}
+
+uint32_t pm2_environment_kill_timeout(const char *block, size_t size)
+{
+        const char *end = block + size, *variable;
+        uint64_t value;
+
+        while ((variable = next_variable(&block, end)))
+                if (text_starts(variable, "kill_timeout=") && text_to_u64(variable + 13, &value) == 0)
+                        return value < KILL_TIMEOUT_MAX_MS ? (uint32_t)value : KILL_TIMEOUT_MAX_MS;
+        return 0;
 }
 
 bool pm2_title_is_daemon(const char *line, size_t size)
@@ -57,23 +78,24 @@ static bool read_proc(pid_t pid, const char *file, char **ret, size_t *ret_size)
         return file_read(path, ENVIRONMENT_SIZE, ret, ret_size, NULL) == 0;
 }
 
-/* Whether the process is the home's; *ret_daemon: its daemon. */
-static bool belongs(pid_t pid, const char *home, bool *ret_daemon)
+/* Whether the process is the home's; ret then says what it is. */
+static bool belongs(const struct process_fact *fact, const char *home, struct pm2_leftover *ret)
 {
         cleanup_free char *environment = NULL, *line = NULL;
         size_t size;
         unsigned marks;
 
-        if (!read_proc(pid, "environ", &environment, &size))
+        if (!read_proc(fact->pid, "environ", &environment, &size))
                 return false;
         marks = pm2_environment_marks(environment, size, home);
-        *ret_daemon = false;
+        *ret = (struct pm2_leftover){.fact = *fact,
+                                     .kill_timeout_ms = pm2_environment_kill_timeout(environment, size)};
         if (marks & PM2_MARK_APP)
                 return marks & (PM2_MARK_HOME | PM2_MARK_PIDS);
-        if (!(marks & PM2_MARK_HOME) || !read_proc(pid, "cmdline", &line, &size))
+        if (!(marks & PM2_MARK_HOME) || !read_proc(fact->pid, "cmdline", &line, &size))
                 return false;
-        *ret_daemon = pm2_title_is_daemon(line, size);
-        return *ret_daemon;
+        ret->daemon = pm2_title_is_daemon(line, size);
+        return ret->daemon;
 }
 
 static bool is_owned(pid_t pid, uid_t uid)
@@ -97,13 +119,10 @@ int pm2_leftovers_find(const struct pm2_home *home, struct pm2_leftover **ret, s
         found = calloc(count + 1, sizeof(*found));
         if (!found)
                 return -ENOMEM;
-        for (size_t i = 0; i < count; i++) {
-                bool daemon;
-
+        for (size_t i = 0; i < count; i++)
                 if (all[i].state != 'Z' && is_owned(all[i].pid, home->uid) &&
-                    belongs(all[i].pid, home->path, &daemon))
-                        found[used++] = (struct pm2_leftover){.fact = all[i], .daemon = daemon};
-        }
+                    belongs(&all[i], home->path, &found[used]))
+                        used++;
         *ret = TAKE(found);
         *ret_count = used;
         return 0;

@@ -8,6 +8,7 @@
 struct pm2_leftover {
         struct process_fact fact;
         bool daemon;
+        uint32_t kill_timeout_ms; /* an app's own, 0: none */
 };
 
 /* To be asked only when no daemon answers at the home's socket. Finds processes of the home's user: daemons
@@ -22,6 +23,9 @@ enum pm2_marks {
         PM2_MARK_APP = 4,  /* it has a pm_id: an app, not the daemon */
 };
 unsigned pm2_environment_marks(const char *block, size_t size, const char *home);
+/* The kill_timeout, in milliseconds, that PM2 gives an app with its other settings; 0: none, or no number; at
+ * most an hour. Pure. */
+uint32_t pm2_environment_kill_timeout(const char *block, size_t size);
 /* Whether a command line is the title PM2's daemon gives itself; it may be cut anywhere in the home's name.
  */
 bool pm2_title_is_daemon(const char *line, size_t size);

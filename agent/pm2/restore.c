@@ -477,7 +477,8 @@ static void on_cleared(void *userdata, int r, const struct pm2_stop_result *resu
  * nothing any more goes with its apps. */
 static int clear(pm2_restore *self, struct error *error)
 {
-        struct pm2_stop_options options = {.end_daemon = true, .leave_stuck = true};
+        struct pm2_stop_options options = {
+                .end_daemon = true, .leave_stuck = true, .daemon_env = self->snapshot->daemon.env};
 
         return pm2_stop_new(&self->clearing, self->event, &self->home, &options, on_clearing, on_cleared,
                             self, error);

@@ -127,11 +127,9 @@ static size_t count_running(const struct pm2_list *list)
         return count;
 }
 
-static uint64_t grace_us(const pm2_stop *self, const struct pm2_app *app)
+static uint64_t grace_us(const pm2_stop *self, uint32_t own_ms)
 {
-        uint32_t own = app->kill_timeout_ms ? app->kill_timeout_ms : self->kill_timeout_ms;
-
-        return own * USEC_PER_MSEC;
+        return (own_ms ? own_ms : self->kill_timeout_ms) * USEC_PER_MSEC;
 }
 
 /* --- the daemon's end --------------------------------------------------------------------------------- */
@@ -242,7 +240,7 @@ static int signal_app(pm2_stop *self, const struct pm2_app *app, const struct pr
         for (size_t i = 0; i < count && r == 0; i++)
                 if (all[i].pid == app->pid ||
                     (app->treekill && process_is_below(all, count, all[i].pid, app->pid)))
-                        r = reap(self, &all[i], grace_us(self, app));
+                        r = reap(self, &all[i], grace_us(self, app->kill_timeout_ms));
         return r;
 }
 
@@ -313,10 +311,11 @@ static int ask(pm2_stop *self)
                 r = pm2_client_tell(self->client, "stopWatch", json_pack("[s, I]", "stopProcessId", id));
                 if (r == 0)
                         r = pm2_client_call(self->client, "stopProcessId", json_pack("[I]", id),
-                                            CALL_US + 2 * grace_us(self, app), on_asked, self);
+                                            CALL_US + 2 * grace_us(self, app->kill_timeout_ms), on_asked,
+                                            self);
                 self->calls += r == 0;
                 if (r == 0)
-                        r = allow(self, grace_us(self, app));
+                        r = allow(self, grace_us(self, app->kill_timeout_ms));
         }
         if (r == 0)
                 asked(self);
@@ -399,17 +398,21 @@ static int signal_number(const char *name)
 }
 
 /* The daemon's environment sets the signal and the time for all of its apps. */
+static void read_settings(pm2_stop *self, const json_t *env)
+{
+        json_int_t timeout = json_number(env, "PM2_KILL_TIMEOUT", 0);
+
+        self->signal = signal_number(json_text(env, "PM2_KILL_SIGNAL"));
+        if (timeout > 0 && timeout < 3600 * 1000)
+                self->kill_timeout_ms = (uint32_t)timeout;
+}
+
 static void on_report(void *userdata, int r, json_t *answer, const struct error *error)
 {
         pm2_stop *self = userdata;
-        json_t *env = json_object_get(answer, "env");
-        json_int_t timeout;
 
         if (r == 0) {
-                self->signal = signal_number(json_text(env, "PM2_KILL_SIGNAL"));
-                timeout = json_number(env, "PM2_KILL_TIMEOUT", 0);
-                if (timeout > 0 && timeout < 3600 * 1000 && self->options.kill_timeout_ms == 0)
-                        self->kill_timeout_ms = (uint32_t)timeout;
+                read_settings(self, json_object_get(answer, "env"));
                 r = look(self);
         }
         if (r < 0)
@@ -430,7 +433,7 @@ static void on_leftovers_end(void *userdata, size_t killed, size_t left)
 }
 
 /* No daemon answers. One without its socket is killed (terminated, it would write a dump); apps without their
- * daemon end as they would have by it. */
+ * daemon end as they would have by it, but that nobody can send them a message any more. */
 static int stop_leftovers(pm2_stop *self)
 {
         cleanup_free struct pm2_leftover *found = NULL;
@@ -438,6 +441,7 @@ static int stop_leftovers(pm2_stop *self)
         int r;
 
         self->result.no_daemon = true;
+        read_settings(self, self->options.daemon_env);
         r = pm2_leftovers_find(&self->home, &found, &count);
         if (r == 0)
                 r = reaper_new(&self->reaper, self->event, on_reap_progress, on_leftovers_end, self);
@@ -448,7 +452,7 @@ static int stop_leftovers(pm2_stop *self)
                 if (found[i].daemon)
                         continue;
                 self->result.leftovers++;
-                r = reap(self, &found[i].fact, self->kill_timeout_ms * USEC_PER_MSEC);
+                r = reap(self, &found[i].fact, grace_us(self, found[i].kill_timeout_ms));
         }
         return r < 0 ? r : reaper_wait(self->reaper);
 }
@@ -488,10 +492,9 @@ int pm2_stop_new(pm2_stop **ret, sd_event *event, const struct pm2_home *home,
                            .progress = progress,
                            .done = done,
                            .userdata = userdata,
-                           .signal = SIGINT,
+                           .kill_timeout_ms = KILL_TIMEOUT_MS,
                            .begun = time_monotonic_us()};
         self->until = self->begun;
-        self->kill_timeout_ms = options->kill_timeout_ms ? options->kill_timeout_ms : KILL_TIMEOUT_MS;
         r = sd_event_add_time_relative(event, &self->begin, CLOCK_BOOTTIME, 0, 1, on_begin, self);
         if (r < 0)
                 return error_set(error, r, "cannot set a timer: %s", strerror(-r));

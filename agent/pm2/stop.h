@@ -10,6 +10,7 @@
  * longest kill_timeout; progress is told in it (done and total are milliseconds). */
 #pragma once
 
+#include <jansson.h>
 #include <systemd/sd-event.h>
 
 #include "agent/pm2/home.h"
@@ -21,7 +22,8 @@ struct pm2_stop_options {
         bool end_daemon;
         bool leave_stuck; /* with end_daemon: what does not end even when killed (it runs no code of its own
                              any more) is left behind, and the daemon ended */
-        uint32_t kill_timeout_ms; /* of apps that have none of their own; 0: PM2's 1600 */
+        const json_t *daemon_env; /* of a daemon that is gone, which says how its apps are to end; borrowed
+                                     until the stop is freed, NULL: not known */
 };
 
 struct pm2_stop_result {

@@ -65,18 +65,43 @@ fs.writeFileSync(at + 'slow.up', '');
 EOF2
 echo 'process.on("SIGINT", () => {}); setInterval(() => {}, 1000);
 require("fs").writeFileSync(process.env.PM2_HOME + "/deaf.pid", String(process.pid));' >"$apps/deaf.js"
-for how in end ''; do
+# Its apps live on: those that are not node's, or have no pmx, which ends an app whose daemon has gone.
+kill_daemon() {
+        local old
+        old=$(daemon_pid)
+        kill -9 "$old"
+        gone "$old"
+}
+for how in end '' orphans; do
         fresh
         rm -f "$home"/{deaf,ended,deaf.pid,slow.up}
-        pm2 start slow-end.js --name slow --kill-timeout 20000
-        pm2 start deaf.js --name deaf --kill-timeout 200
+        pm2 start slow-end.js --name slow --no-pmx --kill-timeout 20000
+        pm2 start deaf.js --name deaf --no-pmx --kill-timeout 200
         appears "$home/slow.up"
         appears "$home/deaf.pid"
+        [[ $how != orphans ]] || kill_daemon
         drive 0 stop $how
-        [[ -z $how ]] || has 'running=2 killed=1'
+        case $how in
+        end) has 'running=2 killed=1 ' ;;
+        orphans) has ' killed=1 no-daemon=1 leftovers=2 ' ;;
+        esac
         [[ -e $home/ended ]] || fail "an app was killed before its time was over"
         [[ $(cat "$home/deaf") == dead ]] || fail "an app had more time than its own"
 done
+
+case_name="apps end as their daemon would have ended them, which was killed"
+sed 's/SIGINT/SIGTERM/' "$apps/slow-end.js" >"$apps/term-end.js"
+echo 1 >"$home/deaf.pid"
+rm "$home"/{ended,slow.up}
+also=(PM2_KILL_SIGNAL=SIGTERM PM2_KILL_TIMEOUT=20000)
+pm2 start term-end.js --name slow --no-pmx
+also=()
+appears "$home/slow.up"
+drive 0 save orphans
+kill_daemon
+drive 0 restore orphans "$settle"
+has ' daemon=1 leftovers=1 '
+[[ -e $home/ended ]] || fail "an app was told by another signal, or was killed before its time was over"
 
 case_name="a stop that does not come to its end"
 echo 'process.on("SIGINT", () => {}); setInterval(() => {}, 1000);

@@ -76,6 +76,12 @@ static void test_leftovers(void **state)
                 PM2_MARK_APP);
         assert_int_equal(pm2_environment_marks("PM2_HOME=/h", 11, "/h"), 0); /* cut */
         assert_int_equal(pm2_environment_marks("", 0, "/h"), 0);
+        assert_int_equal(pm2_environment_kill_timeout(BLOCK("A=b\0kill_timeout=20000\0PM2_HOME=/h")), 20000);
+        assert_int_equal(pm2_environment_kill_timeout(BLOCK("xkill_timeout=5\0kill_timeout=3s\0A=")), 0);
+        assert_int_equal(pm2_environment_kill_timeout(BLOCK("kill_timeout=-1")), 0);
+        assert_int_equal(pm2_environment_kill_timeout(BLOCK("kill_timeout=4294967297")), 3600 * 1000);
+        assert_int_equal(pm2_environment_kill_timeout("kill_timeout=5", 14), 0); /* cut */
+        assert_int_equal(pm2_environment_kill_timeout("", 0), 0);
         assert_true(pm2_title_is_daemon(BLOCK("PM2 v7.0.4: God Daemon (/tmp/x")));
         assert_false(pm2_title_is_daemon(BLOCK("node /x: God Daemon")));
         assert_false(pm2_title_is_daemon("PM2 v7", 6));
