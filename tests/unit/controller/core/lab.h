@@ -346,3 +346,21 @@ static inline void lab_bring_up(struct lab *lab)
         lab_done(lab, "app1/apps pm2.restore");
         lab_done(lab, "app1/apps pm2.verify");
 }
+
+/* It loads, and is so far. */
+static inline void lab_loading(struct lab *lab, size_t service, uint64_t done, uint64_t total)
+{
+        struct service_state *said = incident_said(&lab->in, service);
+
+        lab_phase(lab, service, PHASE_LOADING, 0);
+        said->progress_done = done;
+        said->progress_total = total;
+}
+
+/* All is down and every host on a new boot. */
+static inline void lab_reboot_all(struct lab *lab)
+{
+        lab_take_down(lab);
+        for (size_t h = 0; h < HOSTS; h++)
+                lab_reboot(lab, h);
+}

@@ -1,22 +1,6 @@
 /* Replicas in a run: held against their masters, and not stopped while they load. */
 #include "tests/unit/controller/core/lab.h"
 
-static void loading(struct lab *lab, size_t service, uint64_t done, uint64_t total)
-{
-        struct service_state *said = incident_said(&lab->in, service);
-
-        lab_phase(lab, service, PHASE_LOADING, 0);
-        said->progress_done = done;
-        said->progress_total = total;
-}
-
-static void reboot_all(struct lab *lab)
-{
-        lab_take_down(lab);
-        for (size_t h = 0; h < HOSTS; h++)
-                lab_reboot(lab, h);
-}
-
 /* Whether one event of the journal holds both. */
 static bool journal_holds(const struct lab *lab, const char *one, const char *other)
 {
@@ -38,7 +22,7 @@ static void await_replica(struct lab *lab, uint64_t max_lag)
         lab_start_plan(lab, PLAN_REBOOT);
         incident_said(&lab->in, BDS)->redis.master_offset = 5000;
         incident_said(&lab->in, BDS_COPY)->redis.replica_offset = 1000;
-        reboot_all(lab);
+        lab_reboot_all(lab);
         for (size_t h = 0; h < HOSTS; h++) {
                 lab_start_units(lab, h);
                 lab_changed(lab, h);
@@ -112,13 +96,13 @@ static void test_what_loads_is_not_stopped(void **state)
         char text[512];
 
         lab_start(&lab, PLAN_RESTART);
-        loading(&lab, BDS_COPY, 10, 100);
+        lab_loading(&lab, BDS_COPY, 10, 100);
         lab_changed(&lab, DB1);
         lead_to_stops(&lab);
         for (uint64_t done = 20; done <= 70;
              done += 10) { /* it gets on: test_deadlines.c has one that does not */
                 lab_wait(&lab, 100 * USEC_PER_SEC);
-                loading(&lab, BDS_COPY, done, 100);
+                lab_loading(&lab, BDS_COPY, done, 100);
                 lab_changed(&lab, DB1);
         }
         assert_step(&lab, "db1/bds-copy unit.stop", STEP_WAITING);
@@ -149,7 +133,7 @@ static void test_what_loads_by_now_is_not_stopped(void **state)
                 assert_step(&lab, step, STEP_RUNNING);
                 TEXT_COPY(id, lab_step(&lab, step).operation);
                 lab_down(&lab, DB1);
-                loading(&lab, BDS_COPY, 10, 100);
+                lab_loading(&lab, BDS_COPY, 10, 100);
                 lab_up(&lab, DB1);
                 lab_ledger(&lab, DB1, step, OPERATION_UNKNOWN);
                 assert_null(lab_effect(&lab, EFFECT_OPERATE, step));
@@ -168,7 +152,7 @@ static void syncing(struct lab *lab, uint64_t done, uint64_t total, bool loads)
 {
         struct redis_state *redis = &incident_said(&lab->in, BDS_COPY)->redis;
 
-        loading(lab, BDS_COPY, done, total);
+        lab_loading(lab, BDS_COPY, done, total);
         redis->sync_in_progress = true;
         redis->loading = loads;
         lab_changed(lab, DB1);

@@ -158,165 +158,6 @@ static void test_pause_and_resume(void **state)
         lab_end(&lab);
 }
 
-/* A process of before the stop, however ready, opens no gate. */
-static void test_gate_wants_a_new_process(void **state)
-{
-        struct lab lab;
-
-        lab_start(&lab, PLAN_RESTART);
-        lab_take_down(&lab);
-        lab_done(&lab, "db1/bds unit.start");
-        assert_step(&lab, "db1/bds ready", STEP_RUNNING);
-        lab_changed(&lab, DB1); /* an old look, taken before the stop */
-        assert_step(&lab, "db1/bds ready", STEP_RUNNING);
-        lab_new_process(&lab, BDS);
-        lab_phase(&lab, BDS, PHASE_READY, 1999);
-        lab_changed(&lab, DB1);
-        assert_step(&lab, "db1/bds ready", STEP_RUNNING); /* not long enough */
-        lab_phase(&lab, BDS, PHASE_READY, 2000);
-        lab_changed(&lab, DB1);
-        assert_step(&lab, "db1/bds ready", STEP_DONE);
-        lab_end(&lab);
-}
-
-static void loading(struct lab *lab, size_t service, uint64_t done, uint64_t total)
-{
-        struct service_state *said = incident_said(&lab->in, service);
-
-        lab_phase(lab, service, PHASE_LOADING, 0);
-        said->progress_done = done;
-        said->progress_total = total;
-}
-
-static void reboot_all(struct lab *lab)
-{
-        lab_take_down(lab);
-        for (size_t h = 0; h < HOSTS; h++)
-                lab_reboot(lab, h);
-}
-
-static void test_gate_waits_while_it_moves(void **state)
-{
-        struct lab lab;
-
-        lab_start(&lab, PLAN_REBOOT);
-        loading(&lab, BDS, 0, 10000000000);
-        incident_said(&lab.in, BDS)->redis.base_bytes = 5000000000;
-        reboot_all(&lab);
-        lab_done(&lab, "db1/bds unit.start");
-        for (uint64_t done = 1; done <= 9; done++) {
-                lab_wait(&lab, (done <= 5 ? 50 : 100) * USEC_PER_SEC);
-                loading(&lab, BDS, done * 1000000000, 10000000000);
-                lab_changed(&lab, DB1);
-                assert_non_null(lab_effect(&lab, EFFECT_PROGRESS, "db1/bds ready"));
-                assert_step(&lab, "db1/bds ready", STEP_RUNNING);
-        }
-        lab_phase(&lab, BDS, PHASE_READY, 2000);
-        lab_changed(&lab, DB1);
-        assert_step(&lab, "db1/bds ready", STEP_DONE);
-        lab_end(&lab);
-}
-
-static void test_gate_expires_and_opens_late(void **state)
-{
-        char waiting[512];
-        struct lab lab;
-
-        lab_start(&lab, PLAN_REBOOT);
-        loading(&lab, BDS, 1000, 2000);
-        reboot_all(&lab);
-        lab_done(&lab, "db1/bds unit.start");
-        lab_wait(&lab, 119 * USEC_PER_SEC);
-        assert_step(&lab, "db1/bds ready", STEP_RUNNING);
-        lab_wait(&lab, 2 * USEC_PER_SEC);
-        assert_step(&lab, "db1/bds ready", STEP_FAILED);
-        assert_run(&lab, RUN_PAUSED);
-        run_waiting_for(lab.run, waiting, sizeof(waiting));
-        assert_non_null(strstr(waiting, "loading, 50.0 %"));
-        assert_step(&lab, "app1/router unit.start", STEP_WAITING); /* what needs it is not started */
-        assert_step(&lab, "db2/bull00 unit.start", STEP_RUNNING);  /* what does not, is */
-
-        lab_phase(&lab, BDS, PHASE_READY, 5000);
-        lab_changed(&lab, DB1);
-        assert_step(&lab, "db1/bds ready", STEP_DONE);
-        assert_run(&lab, RUN_RUNNING);
-        assert_step(&lab, "app1/router unit.start", STEP_RUNNING);
-        lab_end(&lab);
-}
-
-static void test_gate_is_lost_again(void **state)
-{
-        struct lab lab;
-
-        lab_start(&lab, PLAN_REBOOT);
-        reboot_all(&lab);
-        lab_start_units(&lab, DB1);
-        lab_changed(&lab, DB1);
-        lab_start_units(&lab, APP1);
-        lab_changed(&lab, APP1);
-        assert_step(&lab, "app1/router ready", STEP_DONE);
-        assert_step(&lab, "app1/apps pm2.restore", STEP_WAITING); /* for db2 */
-        loading(&lab, BDS, 1, 100);                               /* PONG, and then LOADING again */
-        lab_changed(&lab, DB1);
-        lab_start_units(&lab, DB2);
-        lab_changed(&lab, DB2);
-        assert_step(&lab, "db1/bds ready", STEP_RUNNING);
-        assert_step(&lab, "app1/apps pm2.restore", STEP_WAITING);
-        lab_phase(&lab, BDS, PHASE_READY, 2500);
-        lab_changed(&lab, DB1);
-        assert_step(&lab, "db1/bds ready", STEP_DONE);
-        assert_step(&lab, "app1/apps pm2.restore", STEP_RUNNING);
-        lab_end(&lab);
-}
-
-/* What was lost and does not come back in time is no more there than while it was waited for: nothing begins
- * on top of it, however far below. */
-static void test_gate_that_failed_holds_what_is_further_down(void **state)
-{
-        struct lab lab = {0};
-
-        incident_init(&lab.in);
-        lab.in.services[ROUTER].same_as = -1; /* and so is ready whatever stands behind it */
-        lab_start_plan(&lab, PLAN_REBOOT);
-        reboot_all(&lab);
-        lab_start_units(&lab, DB1);
-        lab_changed(&lab, DB1);
-        lab_start_units(&lab, APP1);
-        lab_changed(&lab, APP1);
-        assert_step(&lab, "app1/router ready", STEP_DONE);
-        loading(&lab, BDS, 1, 100);
-        lab_changed(&lab, DB1);
-        lab_start_units(&lab, DB2);
-        lab_changed(&lab, DB2);
-        assert_step(&lab, "db1/bds ready", STEP_RUNNING);
-        assert_step(&lab, "app1/apps pm2.restore", STEP_WAITING);
-        lab_wait(&lab, 700 * USEC_PER_SEC);
-        assert_step(&lab, "db1/bds ready", STEP_FAILED);
-        assert_run(&lab, RUN_PAUSED);
-        assert_step(&lab, "app1/apps pm2.restore", STEP_WAITING);
-        assert_int_equal(lab_steer(&lab, STEER_SKIP, "db1/bds ready", "nobody needs it today"), 0);
-        assert_step(&lab, "app1/apps pm2.restore", STEP_RUNNING);
-        lab_end(&lab);
-}
-
-static void test_gate_through_the_router(void **state)
-{
-        struct lab lab;
-
-        lab_start(&lab, PLAN_REBOOT);
-        reboot_all(&lab);
-        TEXT_COPY(incident_said(&lab.in, ROUTER)->redis.run_id, "run-of-somebody-else");
-        lab_changed(&lab, APP1);
-        lab_start_units(&lab, DB1);
-        lab_changed(&lab, DB1);
-        lab_start_units(&lab, APP1);
-        assert_step(&lab, "app1/router ready", STEP_RUNNING);
-        TEXT_COPY(incident_said(&lab.in, ROUTER)->redis.run_id, incident_said(&lab.in, BDS)->redis.run_id);
-        lab_changed(&lab, APP1);
-        assert_step(&lab, "app1/router ready", STEP_DONE);
-        lab_end(&lab);
-}
-
 static void test_abort_before_anything(void **state)
 {
         struct lab lab;
@@ -402,7 +243,7 @@ static void test_policies(void **state)
         lab.in.services[BDS_COPY].on_failure = ON_FAILURE_CONTINUE;
         lab_start_plan(&lab, PLAN_REBOOT);
         lab_phase(&lab, BDS_COPY, PHASE_FAILED, 0);
-        reboot_all(&lab);
+        lab_reboot_all(&lab);
         lab_bring_up(&lab);
         assert_run(&lab, RUN_RUNNING);
         lab_wait(&lab, 300 * USEC_PER_SEC);
@@ -427,7 +268,7 @@ static void test_policies(void **state)
 /* Up to the restore, which is under way. */
 static void lead_to_restore(struct lab *lab)
 {
-        reboot_all(lab);
+        lab_reboot_all(lab);
         for (size_t h = 0; h < HOSTS; h++) {
                 lab_start_units(lab, h);
                 lab_changed(lab, h);
@@ -536,11 +377,11 @@ static void test_forecast(void **state)
         run_left(lab.run, lab.now_us, &low, &high);
         assert_int_equal(low, before_low);
         assert_int_equal(high, before_high);
-        loading(&lab, BDS, 0, 1000);
-        reboot_all(&lab);
+        lab_loading(&lab, BDS, 0, 1000);
+        lab_reboot_all(&lab);
         lab_done(&lab, "db1/bds unit.start");
         lab_wait(&lab, 100 * USEC_PER_SEC);
-        loading(&lab, BDS, 500, 1000);
+        lab_loading(&lab, BDS, 500, 1000);
         lab_changed(&lab, DB1);
         run_left(lab.run, lab.now_us, &low, &high);
         assert_true(low >= 70 * USEC_PER_SEC && low < before_low + 150 * USEC_PER_SEC);
@@ -557,15 +398,15 @@ static void test_forecast_of_two_files(void **state)
         lab_start(&lab, PLAN_REBOOT);
         incident_said(&lab.in, BDS)->redis.base_bytes = 5000;
         incident_said(&lab.in, BDS)->redis.incremental_bytes = 5000;
-        loading(&lab, BDS, 0, 10000);
-        reboot_all(&lab);
+        lab_loading(&lab, BDS, 0, 10000);
+        lab_reboot_all(&lab);
         for (size_t h = 0; h < HOSTS; h++) {
                 lab_start_units(&lab, h);
                 lab_changed(&lab, h);
         }
         for (uint64_t second = 1; second <= 150; second++) {
                 lab_wait(&lab, USEC_PER_SEC);
-                loading(&lab, BDS, second <= 50 ? second * 100 : 5000 + (second - 50) * 10, 10000);
+                lab_loading(&lab, BDS, second <= 50 ? second * 100 : 5000 + (second - 50) * 10, 10000);
                 lab_changed(&lab, DB1);
         }
         assert_step(&lab, "db1/bds ready", STEP_RUNNING);
@@ -587,8 +428,8 @@ static void test_forecast_by_what_was_learned(void **state)
         lab_start_plan(&lab, PLAN_REBOOT);
         incident_said(&lab.in, BDS)->redis.base_bytes = 5000;
         incident_said(&lab.in, BDS)->redis.incremental_bytes = 5000;
-        loading(&lab, BDS, 0, 10000);
-        reboot_all(&lab);
+        lab_loading(&lab, BDS, 0, 10000);
+        lab_reboot_all(&lab);
         for (size_t h = 0; h < HOSTS; h++) {
                 lab_start_units(&lab, h);
                 lab_changed(&lab, h);
@@ -609,12 +450,6 @@ int main(void)
                 cmocka_unit_test(test_retry_then_pause_then_retry),
                 cmocka_unit_test(test_skip),
                 cmocka_unit_test(test_pause_and_resume),
-                cmocka_unit_test(test_gate_wants_a_new_process),
-                cmocka_unit_test(test_gate_waits_while_it_moves),
-                cmocka_unit_test(test_gate_expires_and_opens_late),
-                cmocka_unit_test(test_gate_is_lost_again),
-                cmocka_unit_test(test_gate_that_failed_holds_what_is_further_down),
-                cmocka_unit_test(test_gate_through_the_router),
                 cmocka_unit_test(test_abort_before_anything),
                 cmocka_unit_test(test_abort_brings_back_up),
                 cmocka_unit_test(test_abort_and_leave),
