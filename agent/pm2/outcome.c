@@ -110,6 +110,12 @@ static void judge(struct pm2_outcome *outcome, const struct pm2_home *home,
         }
 }
 
+/* How often each of them was restarted does not tell them apart, where their logs say the same. */
+static bool failed_alike(const struct pm2_failure *a, const struct pm2_failure *b)
+{
+        return text_equal(a->log, b->log) && (a->log[0] || text_equal(a->reason, b->reason));
+}
+
 /* Those that failed as nobody before them did come first, otherwise all stay in order: one Redis that is
  * missing takes a hundred apps with it, and of what is told with reasons and logs the first few are. */
 static void put_new_reasons_first(struct pm2_failure *failed, size_t count)
@@ -121,8 +127,7 @@ static void put_new_reasons_first(struct pm2_failure *failed, size_t count)
                 bool known = false;
 
                 for (size_t k = 0; k < first && !known; k++)
-                        known = text_equal(failed[k].reason, failure.reason) &&
-                                text_equal(failed[k].log, failure.log);
+                        known = failed_alike(&failed[k], &failure);
                 if (known)
                         continue;
                 memmove(&failed[first + 1], &failed[first], (i - first) * sizeof(*failed));
