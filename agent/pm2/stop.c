@@ -35,7 +35,11 @@ struct pm2_stop {
         reaper *reaper;
         int signal;
         uint32_t kill_timeout_ms;
+        bool shutdown_message; /* all are told by one */
         size_t calls;          /* under way */
+        bool reaping;          /* under way */
+        bool by_pm2;           /* PM2 was asked to stop some, in this round */
+        size_t left;           /* processes that do not end, of this round */
         size_t ended, total;   /* processes */
         uint64_t begun, until; /* until: what was told to end has its time */
         unsigned round;
@@ -174,6 +178,13 @@ static int end_daemon(pm2_stop *self)
 
 static int look(pm2_stop *self);
 
+/* An app that PM2 would bring back by a timer of its own, or that it tells to stop by a message. */
+static bool needs_pm2(const pm2_stop *self, const struct pm2_app *app)
+{
+        return is_running(app) && (!self->options.end_daemon || app->status == PM2_WAITING ||
+                                   self->shutdown_message || app->shutdown_message);
+}
+
 /* The first app that is still there; a process below one, where all of them are gone. */
 static int name_left(const pm2_stop *self, size_t left, struct error *error)
 {
@@ -192,22 +203,35 @@ static int name_left(const pm2_stop *self, size_t left, struct error *error)
                          left);
 }
 
-static void on_reaped(void *userdata, size_t killed, size_t left)
+/* Goes on when both have done their part, PM2 and the reaper. What PM2 could not end it calls errored, and
+ * the next round's reaper has it: only then is known what is stuck. */
+static void end_round(pm2_stop *self)
 {
-        pm2_stop *self = userdata;
         struct error error = {0};
         int r;
 
-        self->result.killed += killed;
-        if (left && !self->options.leave_stuck) {
-                r = name_left(self, left, &error);
-                finish(self, r, &error);
+        if (self->calls > 0 || self->reaping)
                 return;
+        if (self->left == 0 || self->by_pm2) {
+                r = look(self);
+        } else if (self->options.leave_stuck) {
+                self->result.stuck = self->left;
+                r = end_daemon(self);
+        } else {
+                r = name_left(self, self->left, &error);
         }
-        self->result.stuck = left;
-        r = left ? end_daemon(self) : look(self);
         if (r < 0)
-                finish(self, r, NULL);
+                finish(self, r, &error);
+}
+
+static void on_reaped(void *userdata, size_t killed, size_t left)
+{
+        pm2_stop *self = userdata;
+
+        self->result.killed += killed;
+        self->left = left;
+        self->reaping = false;
+        end_round(self);
 }
 
 static void on_reap_progress(void *userdata, size_t ended, size_t total)
@@ -244,7 +268,8 @@ static int signal_app(pm2_stop *self, const struct pm2_app *app, const struct pr
         return r;
 }
 
-static int signal_all(pm2_stop *self)
+/* All but those that PM2 is asked to stop. */
+static int signal_others(pm2_stop *self)
 {
         cleanup_free struct process_fact *all = NULL;
         size_t count = 0;
@@ -255,28 +280,13 @@ static int signal_all(pm2_stop *self)
         if (r == 0)
                 r = process_read_all(&all, &count);
         for (size_t i = 0; i < self->list.count && r == 0; i++)
-                r = signal_app(self, &self->list.apps[i], all, count);
+                if (!needs_pm2(self, &self->list.apps[i]))
+                        r = signal_app(self, &self->list.apps[i], all, count);
+        self->reaping = r == 0;
         return r < 0 ? r : reaper_wait(self->reaper);
 }
 
 /* --- stopping by PM2 ---------------------------------------------------------------------------------- */
-
-/* An app that PM2 would bring back by a timer of its own, or that it tells to stop by a message. */
-static bool needs_pm2(const pm2_stop *self, const struct pm2_app *app)
-{
-        return !self->options.end_daemon || app->status == PM2_WAITING || app->shutdown_message;
-}
-
-static void asked(pm2_stop *self)
-{
-        int r;
-
-        if (self->calls > 0)
-                return;
-        r = self->options.end_daemon ? signal_all(self) : look(self);
-        if (r < 0)
-                finish(self, r, NULL);
-}
 
 /* An app that was gone already is refused; whether all are stopped is seen in the list. */
 static void on_asked(void *userdata, int r, json_t *answer, const struct error *error)
@@ -289,24 +299,38 @@ static void on_asked(void *userdata, int r, json_t *answer, const struct error *
                 return;
         }
         tell(self);
-        asked(self);
+        end_round(self);
+}
+
+/* PM2 knows by now that it is being killed, so that it brings nothing back. */
+static void on_noted(void *userdata, int r, json_t *answer, const struct error *error)
+{
+        pm2_stop *self = userdata;
+
+        self->calls--;
+        if (r == 0)
+                r = signal_others(self);
+        if (r < 0)
+                finish(self, r, error);
 }
 
 static int ask(pm2_stop *self)
 {
         int r = 0;
 
+        self->left = 0;
+        self->by_pm2 = false;
         if (self->options.end_daemon) {
                 r = pm2_client_tell(self->client, "notifyKillPM2", json_array());
                 if (r == 0)
-                        r = pm2_client_call(self->client, "ping", json_pack("[{}]"), CALL_US, on_asked, self);
+                        r = pm2_client_call(self->client, "ping", json_pack("[{}]"), CALL_US, on_noted, self);
                 self->calls += r == 0;
         }
         for (size_t i = 0; i < self->list.count && r == 0; i++) {
                 const struct pm2_app *app = &self->list.apps[i];
                 json_int_t id = app->pm_id;
 
-                if (!is_running(app) || !needs_pm2(self, app))
+                if (!needs_pm2(self, app))
                         continue;
                 r = pm2_client_tell(self->client, "stopWatch", json_pack("[s, I]", "stopProcessId", id));
                 if (r == 0)
@@ -314,11 +338,12 @@ static int ask(pm2_stop *self)
                                             CALL_US + 2 * grace_us(self, app->kill_timeout_ms), on_asked,
                                             self);
                 self->calls += r == 0;
+                self->by_pm2 = true;
                 if (r == 0)
                         r = allow(self, grace_us(self, app->kill_timeout_ms));
         }
         if (r == 0)
-                asked(self);
+                end_round(self);
         return r;
 }
 
@@ -397,12 +422,14 @@ static int signal_number(const char *name)
         return SIGINT;
 }
 
-/* The daemon's environment sets the signal and the time for all of its apps. */
+/* The daemon's environment sets the signal and the time for all of its apps, and whether it is a message
+ * instead, which PM2 takes any text to mean, "false" too. */
 static void read_settings(pm2_stop *self, const json_t *env)
 {
         json_int_t timeout = json_number(env, "PM2_KILL_TIMEOUT", 0);
 
         self->signal = signal_number(json_text(env, "PM2_KILL_SIGNAL"));
+        self->shutdown_message = json_text(env, "PM2_KILL_USE_MESSAGE")[0] != '\0';
         if (timeout > 0 && timeout < 3600 * 1000)
                 self->kill_timeout_ms = (uint32_t)timeout;
 }

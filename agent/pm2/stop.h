@@ -2,9 +2,10 @@
  *
  * Each app gets PM2's signal and its own kill_timeout, then SIGKILL; its whole process tree where PM2 would
  * take that. With end_daemon the daemon is told that it is being killed (so that it starts nothing again),
- * the signals go out from here, to processes held by pidfd, and the daemon ends by its own killMe, which
- * leaves its dump alone: a daemon that is terminated with its apps stopped writes that down as what to
- * resurrect. Without it PM2 stops each app itself, all asked at once, and lives on.
+ * the signals go out from here, to processes held by pidfd, while PM2 sends its message to those that listen
+ * for that, and the daemon ends by its own killMe, which leaves its dump alone: a daemon that is terminated
+ * with its apps stopped writes that down as what to resurrect. Without it PM2 stops each app itself, all
+ * asked at once, and lives on.
  *
  * Whatever PM2 and the apps do it ends: each call and each app has its time. That may be long, as long as the
  * longest kill_timeout; progress is told in it (done and total are milliseconds). */

@@ -1,6 +1,6 @@
 #!/bin/bash
 # What PM2 does and people do not expect, one case each (docs/traps.md), against a real PM2.
-# timeout: 480
+# timeout: 600
 # MUSTER_BUILD, PM2: see pm2_home.sh.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
@@ -102,6 +102,46 @@ kill_daemon
 drive 0 restore orphans "$settle"
 has ' daemon=1 leftovers=1 '
 [[ -e $home/ended ]] || fail "an app was told by another signal, or was killed before its time was over"
+
+case_name="apps that are told by a message, beside one that is told by a signal"
+cat >"$apps/told.js" <<'EOF2'
+const fs = require('fs'), at = process.env.PM2_HOME + '/';
+const told = () => { fs.writeFileSync(at + 'told', ''); process.exit(0); };
+process.on('SIGINT', told);
+process.on('message', message => message === 'shutdown' && told());
+setInterval(() => {}, 1000);
+fs.writeFileSync(at + 'told.up', '');
+EOF2
+cat >"$apps/message.js" <<'EOF2'
+const fs = require('fs'), at = process.env.PM2_HOME + '/';
+process.on('message', message => {
+        if (message !== 'shutdown') return;
+        fs.writeFileSync(at + 'message', 'alone');
+        const end = () => { fs.writeFileSync(at + 'message', 'saved'); process.exit(0); };
+        setInterval(() => fs.existsSync(at + 'told') && end(), 50);
+        setTimeout(() => process.exit(1), 15000);
+});
+setInterval(() => {}, 1000);
+fs.writeFileSync(at + 'message.up', '');
+EOF2
+for how in app daemon; do # who sets it
+        fresh
+        rm -f "$home"/{told,message}{,.up}
+        message=()
+        case $how in
+        app) message=(--shutdown-with-message) ;;
+        daemon) also=(PM2_KILL_USE_MESSAGE=false) ;; # which PM2 takes for a yes, as any text
+        esac
+        pm2 start message.js --name message --kill-timeout 20000 "${message[@]}"
+        also=()
+        pm2 start told.js --name told --kill-timeout 20000
+        appears "$home/message.up"
+        appears "$home/told.up"
+        drive 0 stop end
+        has 'running=2 killed=0 '
+        [[ -e $home/message ]] || fail "an app got no message: set by the $how"
+        [[ $(cat "$home/message") == saved ]] || fail "an app was told only when another had ended"
+done
 
 case_name="a stop that does not come to its end"
 echo 'process.on("SIGINT", () => {}); setInterval(() => {}, 1000);
