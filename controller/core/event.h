@@ -13,7 +13,7 @@ enum run_event_kind {
         EVENT_ATTEMPT = 5,   /* step, attempt: it failed or was interrupted, another one follows */
         EVENT_FAILED = 6,    /* step; unknown: whether it happened is not known */
         EVENT_DOUBT = 7,     /* step: what happened cannot be settled by looking; a person has to */
-        EVENT_LOST = 8,      /* step (a gate or a verification that was done): it no longer holds */
+        EVENT_LOST = 8,      /* step (a gate, a verification, a restore that was done): it no longer holds */
         EVENT_BOOTED = 9,    /* host, boot_id: it was booted anew, and not by this run */
         EVENT_PAUSED = 10,   /* user: start nothing more */
         EVENT_RESUMED = 11,  /* user */

@@ -255,6 +255,8 @@ int check_above(struct turn *turn, size_t index, bool *ret_open, char why[WHY_SI
                         r = check_gate(turn, i, ret_open);
                 else if (i != index && !is_still_up(turn->run, i, why))
                         *ret_open = false;
+                else if (i != index && plan->steps[i].phase == PHASE_VERIFY)
+                        r = check_verified(turn, i, ret_open);
                 if (r < 0)
                         return r;
         }

@@ -1,7 +1,60 @@
 /* How a batch of a run ends and the next one begins, and how the run ends: when what was brought up is up. */
+#include <stdio.h>
+
 #include "common/base/text.h"
 #include "common/base/time.h"
 #include "controller/core/run_internal.h"
+
+/* What has to be done again where the apps of a verification are gone: their restore, if the run did one. */
+static size_t restore_of(const run *run, size_t verify)
+{
+        const struct step *plan = &run->plan->steps[verify];
+
+        for (size_t i = 0; i < plan->after_count; i++)
+                if (run->plan->steps[plan->after[i]].operation == OPERATION_PM2_RESTORE &&
+                    run->steps[plan->after[i]].state == STEP_DONE)
+                        return plan->after[i];
+        return verify;
+}
+
+/* As often as an attempt would be made; a daemon that dies each time is for a person to look at. */
+static int lose_apps(struct turn *turn, size_t verify)
+{
+        const struct run_service *service = &turn->run->services[turn->run->steps[verify].service];
+        size_t index = restore_of(turn->run, verify);
+        bool is_last = turn->run->steps[index].losses >= turn->run->plan->steps[index].retries;
+        struct run_event event = turn_event(EVENT_LOST, (int)index);
+        char text[2 * TEXT_SIZE];
+        int r;
+
+        event_say(&event, "%s no longer holds: PM2 of %s is gone: %s", turn->run->plan->steps[index].name,
+                  service->name, service->detail);
+        snprintf(text, sizeof(text),
+                 "PM2 of %s is gone again: %s; look why its daemon ends (pm2.log in its home, journalctl -k)",
+                 service->name, service->detail);
+        r = turn_record(turn, &event);
+        if (r < 0 || !is_last)
+                return r;
+        return decide_failed(turn, index, false, text, NULL);
+}
+
+int check_verified(struct turn *turn, size_t index, bool *ret_open)
+{
+        struct run_step *step = &turn->run->steps[index];
+        const struct run_service *service = &turn->run->services[step->service];
+
+        if (step->state != STEP_DONE)
+                return 0;
+        if (!service->known || !service->gone || step->idle || step_is_superseded(turn->run, index)) {
+                step->since_us = 0;
+                return 0;
+        }
+        *ret_open = false;
+        /* What its agent said may be of before the verification: in that time it looks again, and says so. */
+        if (!step->since_us)
+                step->since_us = turn->now_us;
+        return turn_is_due(turn, step->since_us + DOWN_GRACE_US) ? lose_apps(turn, index) : 0;
+}
 
 static int confirm_verified(struct turn *turn, size_t index, bool *ret_open)
 {
@@ -10,9 +63,10 @@ static int confirm_verified(struct turn *turn, size_t index, bool *ret_open)
         struct run_event event = turn_event(EVENT_LOST, (int)index);
         char why[WHY_SIZE];
 
-        if (step->state != STEP_DONE || step_is_superseded(turn->run, index) ||
-            host_is_there(turn->run, step->host, why, sizeof(why)))
+        if (step->state != STEP_DONE || step_is_superseded(turn->run, index))
                 return 0;
+        if (host_is_there(turn->run, step->host, why, sizeof(why)))
+                return check_verified(turn, index, ret_open);
         *ret_open = false;
         if (!host->connected && !turn_is_due(turn, host->down_since_us + DOWN_GRACE_US))
                 return 0;

@@ -82,7 +82,10 @@ static const char *objection(const run *run, const struct run_event *event)
         case EVENT_ATTEMPT:
                 return event->attempt == step->attempt ? NULL : "is not about the present attempt";
         case EVENT_LOST:
-                return plan->kind == STEP_GATE || plan->phase == PHASE_VERIFY ? NULL : "cannot be undone";
+                return plan->kind == STEP_GATE || plan->phase == PHASE_VERIFY ||
+                                       plan->operation == OPERATION_PM2_RESTORE
+                               ? NULL
+                               : "cannot be undone";
         case EVENT_RETRIED:
                 return run->leaving || (run->aborting && phase_takes_down(plan->phase) &&
                                         plan->kind == STEP_OPERATION)
@@ -119,6 +122,27 @@ bool step_is_forgiven(const run *run, size_t step)
                run->forgiven < run->plan->error_budget;
 }
 
+/* What a verification says of the apps that run. */
+static bool runs_nothing(const struct run_event *event)
+{
+        for (size_t i = 0; i < event->figure_count; i++)
+                if (text_equal(event->figures[i].name, "online"))
+                        return text_equal(event->figures[i].value, "0");
+        return false;
+}
+
+/* Apps that are restored anew are verified anew. */
+static void forget_verified(run *run, size_t restore)
+{
+        for (size_t i = run->first_later[restore]; i < run->first_later[restore + 1]; i++) {
+                size_t later = run->later[i];
+
+                if (run->plan->steps[later].phase == PHASE_VERIFY && run->steps[later].state == STEP_DONE &&
+                    run->steps[later].service == run->steps[restore].service)
+                        step_set_state(run, later, STEP_WAITING);
+        }
+}
+
 static void fold_step(run *run, const struct run_event *event)
 {
         size_t index = (size_t)event->step;
@@ -149,6 +173,7 @@ static void fold_step(run *run, const struct run_event *event)
                         host->compared = false;
                 }
                 step->failures = 0;
+                step->idle = plan->operation == OPERATION_PM2_VERIFY && runs_nothing(event);
                 break;
         case EVENT_ATTEMPT:
                 if (event->interrupted)
@@ -162,13 +187,16 @@ static void fold_step(run *run, const struct run_event *event)
                 break;
         case EVENT_LOST:
                 to = plan->kind == STEP_GATE ? STEP_RUNNING : STEP_WAITING;
+                step->losses++;
+                if (plan->operation == OPERATION_PM2_RESTORE)
+                        forget_verified(run, index);
                 break;
         case EVENT_RETRIED:
                 to = step->state == STEP_FAILED && step->unknown && plan->kind == STEP_OPERATION
                              ? STEP_RUNNING
                              : STEP_WAITING;
                 if (event->user[0]) /* a person gives it all its tries anew */
-                        step->failures = step->interruptions = 0;
+                        step->failures = step->interruptions = step->losses = 0;
                 break;
         default:
                 break;

@@ -58,6 +58,9 @@ static void service_observe(struct run_service *service, const struct service_st
         service->known = true;
         service->receives = load_is_received(state);
         service->phase = state->phase;
+        service->gone = state->kind == SERVICE_PM2 &&
+                        (state->phase == PHASE_STOPPED || state->phase == PHASE_FAILED) &&
+                        (!state->pm2.reachable || !state->pm2.app_count);
         service->ready_for_us = state->ready_for_ms * USEC_PER_MSEC;
         service->progress_done = state->progress_done;
         service->progress_total = total;

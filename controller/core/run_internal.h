@@ -77,6 +77,7 @@ struct run_service {
         size_t host;
         bool known;
         bool receives; /* while it loads: from its master */
+        bool gone;     /* PM2: nobody answers, or somebody who knows of no app */
         enum service_phase phase;
         uint64_t ready_for_us, progress_done, progress_total, base_bytes;
         uint64_t moved_us;   /* monotonic: when its load last got further */
@@ -110,6 +111,8 @@ struct run_step {
         bool unknown;                 /* failed, but whether it happened is not known */
         bool forgiven;                /* failed, and the error budget lets the run go on over it */
         bool undone;                  /* superseded, and undone by a boot since */
+        bool idle;                    /* verifications: no app is to run */
+        uint32_t losses;              /* operations: how often what they did was gone again */
         uint64_t begun_us, ended_us;  /* realtime */
         uint64_t entered_us;          /* realtime: when its state became what it is */
         char text[TEXT_SIZE * 2];
@@ -271,6 +274,8 @@ bool load_is_hopeless(const struct run_step *step, const struct run_service *ser
 bool step_awaits_disk(const run *run, size_t step, char *why, size_t size);
 
 /* --- run_ends.c --- */
+/* Whether PM2 is still there since the verification; if not, its apps are to be restored again. */
+int check_verified(struct turn *turn, size_t verify, bool *ret_open);
 int run_confirm(struct turn *turn, bool *ret_open);
 int run_begin_batch(struct turn *turn);
 int run_finish(struct turn *turn);

@@ -78,6 +78,7 @@ static bool take_effect(struct sim *sim, size_t host, const struct ledger_entry 
         case OPERATION_UNIT_STOP:
         case OPERATION_PM2_STOP:
                 service->stopped_by_run = service->left_down = true;
+                service->verified = false;
                 service_stop(sim, (size_t)entry->service);
                 return true;
         case OPERATION_UNIT_START:
@@ -87,6 +88,7 @@ static bool take_effect(struct sim *sim, size_t host, const struct ledger_entry 
                 service->saved = true;
                 return true;
         case OPERATION_PM2_RESTORE:
+                service->verified = false;
                 if (service->saved)
                         service_start(sim, (size_t)entry->service);
                 return service->saved;

@@ -176,8 +176,8 @@ static bool is_same_step(const char *a, const char *b)
         return strncmp(a + SEED_SIZE - 1, b + SEED_SIZE - 1, 8) == 0;
 }
 
-/* None that was done on this boot, but to verify is to look once more; and none while one of before is at
- * it. */
+/* None that was done on this boot, but to verify is to look once more, and apps whose daemon has died since
+ * are restored again; and none while one of before is at it. */
 static void check_once(struct sim *sim, const struct sim_host *host, const struct ledger_entry *entry)
 {
         for (size_t i = 0; i < host->ledger_count; i++) {
@@ -188,7 +188,8 @@ static void check_once(struct sim *sim, const struct sim_host *host, const struc
                         sim_fail(sim, "%s is done by %s, and %s does it too",
                                  operation_type(entry->kind)->name, earlier->id, entry->id);
                 if (earlier != entry && earlier->state == OPERATION_DONE && earlier->boot == entry->boot &&
-                    entry->kind != OPERATION_PM2_VERIFY && is_same_step(earlier->id, entry->id))
+                    entry->kind != OPERATION_PM2_VERIFY && !earlier->undone &&
+                    is_same_step(earlier->id, entry->id))
                         sim_fail(sim, "%s was done by %s and is done again by %s",
                                  operation_type(entry->kind)->name, earlier->id, entry->id);
         }
@@ -270,6 +271,8 @@ void check_event(struct sim *sim, const struct run_event *event)
 
         if (event->kind == EVENT_DONE && plan->operation == OPERATION_HOST_REBOOT)
                 check_booted(sim, plan, event);
+        if (plan && plan->operation == OPERATION_PM2_VERIFY)
+                sim->services[service].verified = event->kind == EVENT_DONE;
         if (event->kind == EVENT_DONE && plan->phase == PHASE_CHECK)
                 sim->services[service].checked = plan->batch;
         if (event->kind == EVENT_SKIPPED ||

@@ -62,6 +62,8 @@ static void begin_load(struct sim *sim, size_t index)
                   (uint64_t)service->life << 16 | index, NULL);
 }
 
+static void service_falls(struct sim *sim, size_t host, uint64_t tag, void *data);
+
 void service_start(struct sim *sim, size_t index)
 {
         struct sim_service *service = &sim->services[index];
@@ -73,6 +75,9 @@ void service_start(struct sim *sim, size_t index)
                 service->instance);
         begin_load(sim, index);
         changed(sim, service->host);
+        if (sim->fleet_services[index].spec.kind == SERVICE_PM2 && sim_fault(sim, sim->odds.service_crash))
+                sim_later(sim, sim_between(sim, 0, 300) * USEC_PER_SEC, service_falls, service->host, index,
+                          NULL);
 }
 
 void service_stop(struct sim *sim, size_t index)
@@ -86,14 +91,35 @@ void service_stop(struct sim *sim, size_t index)
         changed(sim, service->host);
 }
 
+/* Nobody starts it again but the run, once its apps were verified: before that its verification fails, and
+ * whoever looks after the run has to. */
+static void pm2_falls(struct sim *sim, size_t index)
+{
+        struct sim_service *service = &sim->services[index];
+        struct sim_host *host = &sim->hosts[service->host];
+
+        if (!service->verified || sim->now_us > FAULTS_UNTIL)
+                return;
+        sim_say(sim, "! the daemon of %s dies", sim->fleet_services[index].spec.name);
+        sim->last_fault_us = sim->now_us;
+        service_stop(sim, index);
+        for (size_t i = 0; i < host->ledger_count; i++)
+                host->ledger[i].undone |= host->ledger[i].kind == OPERATION_PM2_RESTORE &&
+                                          host->ledger[i].service == (int)index;
+}
+
 static void service_falls(struct sim *sim, size_t host, uint64_t tag, void *data)
 {
         size_t index = tag;
         struct sim_service *service = &sim->services[index];
         bool loads_again = sim_random(sim, 2);
 
-        if (!service_is_ready(sim, index) || sim->fleet_services[index].spec.kind == SERVICE_PM2)
+        if (!service_is_ready(sim, index))
                 return;
+        if (sim->fleet_services[index].spec.kind == SERVICE_PM2) {
+                pm2_falls(sim, index);
+                return;
+        }
         sim_say(sim, "! %s %s", sim->fleet_services[index].spec.name,
                 loads_again ? "goes back to loading" : "crashes and is started again");
         no_longer_ready(sim, index);
@@ -150,7 +176,7 @@ static void goes_down(struct sim *sim, size_t index)
                 if (sim->services[s].host == index) {
                         no_longer_ready(sim, s);
                         sim->services[s].instance = 0;
-                        sim->services[s].by_run = false;
+                        sim->services[s].by_run = sim->services[s].verified = false;
                         sim->services[s].life++;
                 }
         sim->hosts[index].up = false;

@@ -31,6 +31,8 @@ static void help_step(struct sim *sim, size_t index)
                 if (master >= 0)
                         service_start(sim, (size_t)master);
         }
+        if (plan->operation == OPERATION_PM2_VERIFY && sim->services[service].saved)
+                service_start(sim, (size_t)service); /* restores by hand what has gone since the restore */
         run_step(controller_run(sim), index, &view);
         if ((sim->skips && sim_random(sim, 4) == 0) || view.attempt > TRIES_MOST) {
                 sim->has_skipped = true;

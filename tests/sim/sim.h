@@ -95,9 +95,10 @@ struct ledger_entry {
         enum operation_state state;
         unsigned boot;
         bool begun;
-        bool noted; /* what was before the work is in the ledger: it can be settled by looking */
-        bool over;  /* the work has ended, with or without its agent */
-        bool took;  /* and did what it was to do */
+        bool noted;  /* what was before the work is in the ledger: it can be settled by looking */
+        bool over;   /* the work has ended, with or without its agent */
+        bool took;   /* and did what it was to do */
+        bool undone; /* what it did is gone since */
         bool looked_for;
         uint64_t deadline_us;
 };
@@ -119,7 +120,8 @@ struct sim_service {
         uint64_t last_ready_us; /* last moment it was ready in truth; UINT64_MAX: it is now */
         bool stopped_by_run;
         bool left_down; /* and has not been ready since */
-        bool saved;     /* pm2: the run's snapshot is there */
+        bool saved;     /* pm2: the run's snapshot is there, */
+        bool verified;  /* and its apps were verified since the restore */
         unsigned life;  /* of loads: stale timers are ignored */
 };
 
