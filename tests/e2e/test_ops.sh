@@ -41,7 +41,7 @@ is() { # UNIT STATE
 }
 
 boot() {
-        on cat /proc/sys/kernel/random/boot_id
+        timeout --signal=KILL 20 "$testbed" run h1 cat /proc/sys/kernel/random/boot_id
 }
 
 wanted='[Install]
@@ -155,8 +155,8 @@ changed() {
 # As a unit of the host's own, like the agent, which goes down with the host; the bus may go before the answer comes, so
 # this one is left a second to hear that.
 reboot() {
-        on systemd-run --quiet -p KillSignal=SIGCONT -p TimeoutStopSec=1 -p StandardOutput=truncate:/srv/said \
-                /srv/ops_driver host.reboot boot-id=this
+        timeout --signal=KILL 30 "$testbed" run h1 systemd-run --quiet --no-block -p KillSignal=SIGCONT -p TimeoutStopSec=1 \
+                -p StandardOutput=truncate:/srv/said /srv/ops_driver host.reboot boot-id=this || true # whether it went down is seen
         until_true 60 changed
         "$testbed" wait h1
         on cat /srv/said >"$out"
