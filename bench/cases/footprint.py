@@ -147,6 +147,7 @@ def run(_options):
         raise harness.Failed("the peers need packages: apt-get install " + " ".join(missing))
     harness.build_release("pm2_driver", "bench_light", "muster-agent", "muster-controller", "muster")
     names = (OURS, CONTROLLER, PM2, FLOOR, MONIT, EXPORTERS)
+    harness.busy_samples.append(harness.busy_cores())  # before what is measured is there
     values, shares = {name: [] for name in names}, {name: [] for name in names}
 
     with harness.temporary_folder() as root, _pm2.Home() as home:
@@ -161,7 +162,6 @@ def run(_options):
             with Fleet(root, home, ports) as fleet, Peers(root, home, ports) as peers, \
                     _fleet.Fleet(Path(root, "light"), 1, light=True) as light:
                 time.sleep(CLOSE_SECONDS)
-                harness.busy_samples.append(harness.busy_cores())
                 daemon = int((home.path / "pm2.pid").read_text())
                 pids = {OURS: [fleet.agent], CONTROLLER: [fleet.controller], PM2: [daemon],
                         FLOOR: [light.agents.pid], MONIT: [peers.monit], EXPORTERS: peers.exporters}
