@@ -187,8 +187,8 @@ def run(_options):
                       for name, share in shares.items())
     share = statistics.median(shares[OURS])
     if share > SHARE_LIMIT:
-        each = (f"{share:.3f} where {SHARE_LIMIT} was to be reached: most of it is reading PM2's list of apps each "
-                f"{LOOK_SECONDS} s and asking {REDIS} Redis each 5 s. {each}")
+        each = (f"{share:.3f} where {SHARE_LIMIT} was to be reached: what the agent reads takes all of it but the "
+                f"link's own, and how that divides was not measured. {each}")
     return harness.Result(unit="resident, MiB", ours=OURS, floor=FLOOR, values=values, beside=(CONTROLLER, PM2), digits=2,
                           reach="at most 8 MiB resident, at most 0.1 % of a core", limit=8,
                           note=f"Share of a core in %: {each}. Of the agent's memory {own:.2f} MiB is its own, the "
