@@ -193,11 +193,25 @@ static int scan_text(struct cursor *cursor, char *ret, size_t size)
         return peek(cursor) == '"' ? read_string(cursor, ret, size) : skip_value(cursor);
 }
 
+/* As PM2 asks: false, or the text "false". */
+static int scan_false(struct cursor *cursor, bool *ret)
+{
+        char word[8] = "";
+        int r;
+
+        *ret = peek(cursor) == 'f';
+        if (peek(cursor) != '"')
+                return skip_value(cursor);
+        r = read_string(cursor, word, sizeof(word));
+        *ret = text_equal(word, "false");
+        return r;
+}
+
 static int scan_env(struct cursor *cursor, struct pm2_brief *app)
 {
+        bool first = true, given_up = false, ends = false;
         int64_t restarts = 0, uptime = 0;
         char key[KEY_SIZE];
-        bool first = true;
         int r;
 
         if (!take(cursor, '{'))
@@ -215,13 +229,19 @@ static int scan_env(struct cursor *cursor, struct pm2_brief *app)
                         r = read_number(cursor, &uptime);
                 } else if (text_equal(key, "exit_code")) {
                         r = read_number(cursor, &app->exit_code);
+                } else if (text_equal(key, "autorestart")) {
+                        r = scan_false(cursor, &ends);
                 } else {
                         app->module = app->module || (text_equal(key, "pmx_module") && peek(cursor) == 't');
+                        given_up = given_up || (text_equal(key, "created_at") && peek(cursor) == 'n');
                         r = skip_value(cursor);
                 }
                 if (r < 0)
                         return r;
         }
+        app->status = pm2_status_judge(pm2_status_parse(app->status_text), given_up, ends);
+        if (app->status != PM2_OTHER)
+                text_copy_cut(app->status_text, sizeof(app->status_text), pm2_status_name(app->status));
         app->restarts = small(restarts);
         app->uptime_us = uptime > 0 && uptime < INT64_MAX / 1000 ? (uint64_t)uptime * 1000 : 0;
         return r;
@@ -250,7 +270,6 @@ static int scan_app(struct cursor *cursor, struct pm2_brief *app)
                         return r;
         }
         app->pid = pid <= INT32_MAX ? (pid_t)pid : (pid_t)0;
-        app->status = pm2_status_parse(app->status_text);
         if (r == 0 && (!seen || app->pm_id < 0 || app->pm_id > PM2_ID_MAX))
                 return -EBADMSG;
         return r;

@@ -32,6 +32,13 @@ enum pm2_status pm2_status_parse(const char *text)
         return PM2_OTHER;
 }
 
+enum pm2_status pm2_status_judge(enum pm2_status status, bool given_up, bool ends)
+{
+        if (status != PM2_WAITING)
+                return status;
+        return given_up ? PM2_ERRORED : ends ? PM2_STOPPED : PM2_WAITING;
+}
+
 bool pm2_status_runs(enum pm2_status status)
 {
         return status == PM2_ONLINE || status == PM2_LAUNCHING || status == PM2_WAITING;
@@ -141,6 +148,8 @@ static int app_decode(struct pm2_app *app, const json_t *entry, struct error *er
 {
         json_t *env = json_object_get(entry, "pm2_env");
         const char *instance_key;
+        const json_t *autorestart = json_object_get(env, "autorestart");
+        enum pm2_status status;
         json_int_t started;
 
         if (!json_is_object(env))
@@ -149,7 +158,6 @@ static int app_decode(struct pm2_app *app, const json_t *entry, struct error *er
                 .pm_id = json_number(env, "pm_id", -1),
                 .name = json_text(env, "name"),
                 .space = json_text(env, "namespace"),
-                .status_text = json_text(env, "status"),
                 .mode = json_text(env, "exec_mode"),
                 .cwd = json_text(env, "pm_cwd"),
                 .script = json_text(env, "pm_exec_path"),
@@ -169,7 +177,11 @@ static int app_decode(struct pm2_app *app, const json_t *entry, struct error *er
                 .treekill = json_is_true(json_object_get(env, "treekill")),
                 .shutdown_message = setting_true(env, "shutdown_with_message", false),
         };
-        app->status = pm2_status_parse(app->status_text);
+        status = pm2_status_parse(json_text(env, "status"));
+        app->status = pm2_status_judge(status, json_is_null(json_object_get(env, "created_at")),
+                                       json_is_false(autorestart) ||
+                                               text_equal(json_string_value(autorestart), "false"));
+        app->status_text = app->status == status ? json_text(env, "status") : pm2_status_name(app->status);
         if (app->pm_id < 0 || app->pm_id > PM2_ID_MAX)
                 return error_set(error, -EBADMSG, "app %s of PM2's list: pm_id %lld is not 0 to %d",
                                  app->name, (long long)app->pm_id, PM2_ID_MAX);

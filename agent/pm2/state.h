@@ -32,8 +32,8 @@ struct pm2_app {
         json_t *env; /* the whole pm2_env; owned; all texts below point into it */
         int64_t pm_id;
         const char *name;
-        const char *space; /* PM2's namespace */
-        const char *status_text;
+        const char *space;       /* PM2's namespace */
+        const char *status_text; /* of status, or PM2's own word where that is PM2_OTHER */
         enum pm2_status status;
         const char *mode; /* "fork_mode" or "cluster_mode" */
         const char *cwd;
@@ -80,6 +80,10 @@ struct pm2_daemon_facts {
 
 const char *pm2_status_name(enum pm2_status status);
 enum pm2_status pm2_status_parse(const char *text);
+/* What PM2's word means. With a restart delay PM2 calls an app "waiting restart" whenever it ends, also one
+ * that it will not start again: given up (created_at is null then, until the next start), or one that is to
+ * end for good (autorestart is false). Source: God.handleExit of PM2 5 to 7. */
+enum pm2_status pm2_status_judge(enum pm2_status status, bool given_up, bool ends);
 /* Whether an app in this state is meant to run: online, launching or waiting for its restart. */
 bool pm2_status_runs(enum pm2_status status);
 

@@ -248,6 +248,20 @@ drive 0 stop end
 has 'running=1'
 [[ -z $(processes_of "$work/root") ]] || fail "an app has outlived the stop"
 
+# PM2 goes on calling them "waiting restart".
+case_name="apps with a restart delay that PM2 does not start again"
+pm2 start crash.js --name lost --restart-delay 20 --max-restarts 2
+pm2 start crash.js --name ended --restart-delay 20 --no-autorestart
+wait_for ' lost errored '
+wait_for ' ended stopped '
+drive 0 save lost
+drive 0 stop end
+drive 0 restore lost "$settle"
+has '^held lost \(0\): was errored'
+drive 3 restore lost "$settle" start-errored
+has '^failed lost \(0\): errored: PM2 gave up after '
+drive 0 stop end
+
 case_name="PM2 says online, and the app dies later"
 echo 'setTimeout(() => { console.error("lost Redis"); process.exit(1); }, 700); setInterval(() => {}, 1000);' >"$apps/later.js"
 cp "$apps/good.js" "$apps/now.js"

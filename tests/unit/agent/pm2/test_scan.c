@@ -10,7 +10,36 @@ static void test_same_as_the_reader(void **state)
                 5, "w\\\"\\u00e9\\n", "online",
                 ",\"restart_time\":3,\"pm_uptime\":1700000000000,\"x\":[{},"
                 "[\"]}\\\\\",1.5e3,null]],\"pmx_module\":true") " ,\n " APP(0, "plain", "waiting restart",
-                                                                            "") "]";
+                                                                            ",\"created_at\":1") "," APP(1,
+                                                                                                         "giv"
+                                                                                                         "en "
+                                                                                                         "up",
+                                                                                                         "wai"
+                                                                                                         "tin"
+                                                                                                         "g "
+                                                                                                         "res"
+                                                                                                         "tar"
+                                                                                                         "t",
+                                                                                                         ",\""
+                                                                                                         "cre"
+                                                                                                         "ate"
+                                                                                                         "d_"
+                                                                                                         "at"
+                                                                                                         "\":"
+                                                                                                         "nul"
+                                                                                                         "l") "," APP(2,
+                                                                                                                      "one-shot",
+                                                                                                                      "waiting restart",
+                                                                                                                      ",\"autorestart\":false") "," APP(3,
+                                                                                                                                                        "same",
+                                                                                                                                                        "waiting restart",
+                                                                                                                                                        ",\"autorestart\":\"false\"") "," APP(4,
+                                                                                                                                                                                              "again",
+                                                                                                                                                                                              "waiting restart",
+                                                                                                                                                                                              ",\"autorestart\":null") "," APP(6,
+                                                                                                                                                                                                                               "new",
+                                                                                                                                                                                                                               "a word of tomorrow",
+                                                                                                                                                                                                                               ",\"created_at\":null") "]";
         struct pm2_list list = list_of(text);
         struct pm2_brief *apps = NULL;
         size_t count = 0;

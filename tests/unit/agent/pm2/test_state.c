@@ -33,6 +33,38 @@ static void test_fields(void **state)
         pm2_list_clear(&list);
 }
 
+/* PM2 calls "waiting restart" what it will not start again, too. */
+static void test_what_waits_for_nothing(void **state)
+{
+        static const struct {
+                const char *settings;
+                enum pm2_status status;
+        } cases[] = {
+                {",\"created_at\":1700000000123", PM2_WAITING},
+                {",\"created_at\":null", PM2_ERRORED},
+                {",\"created_at\":null,\"autorestart\":false", PM2_ERRORED},
+                {",\"autorestart\":false", PM2_STOPPED},
+                {",\"autorestart\":\"false\"", PM2_STOPPED},
+                {",\"autorestart\":\"no\"", PM2_WAITING},
+                {",\"autorestart\":0", PM2_WAITING},
+        };
+
+        for (size_t i = 0; i < ELEMENTS(cases); i++) {
+                struct pm2_list list = {0};
+                struct error error = {0};
+                char text[512];
+                json_t *data;
+
+                snprintf(text, sizeof(text), "[" APP(0, "a", "waiting restart", "%s") "]", cases[i].settings);
+                data = json_loads(text, 0, NULL);
+                assert_int_equal(pm2_list_decode(&list, data, &error), 0);
+                assert_int_equal(list.apps[0].status, cases[i].status);
+                assert_string_equal(list.apps[0].status_text, pm2_status_name(cases[i].status));
+                pm2_list_clear(&list);
+                json_decref(data);
+        }
+}
+
 /* PM2 changes these at each start; a hash that took them in would differ after every restore. */
 static void test_hashes_leave_out_what_changes(void **state)
 {
@@ -117,8 +149,11 @@ static void test_facts(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_fields),  cmocka_unit_test(test_hashes_leave_out_what_changes),
-                cmocka_unit_test(test_refused), cmocka_unit_test(test_too_many),
+                cmocka_unit_test(test_fields),
+                cmocka_unit_test(test_what_waits_for_nothing),
+                cmocka_unit_test(test_hashes_leave_out_what_changes),
+                cmocka_unit_test(test_refused),
+                cmocka_unit_test(test_too_many),
                 cmocka_unit_test(test_facts),
         };
 
