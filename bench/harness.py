@@ -152,6 +152,11 @@ def busy_cores():
     return max(0.0, os.cpu_count() - (idle() - before) / (time.monotonic() - began))
 
 
+def note_busy():
+    """For the record. A bench whose own servers or apps are never at rest calls it before it starts them."""
+    busy_samples.append(busy_cores())
+
+
 def settle(seconds=30):
     """Waits until what a bench itself has just started is at rest; a machine that stays busy is seen by the rounds."""
     until = time.monotonic() + seconds
@@ -172,13 +177,15 @@ def memory_mib(pid, field="VmRSS"):
     raise Failed(f"process {pid} has ended")
 
 
-def rounds(contenders, count):
+def rounds(contenders, count, own_load=False):
     """contenders: name -> function that measures once. Each round runs all, starting one further on each time, so
-    that a slow moment of the machine meets them all."""
+    that a slow moment of the machine meets them all. own_load: what works between rounds is the bench's own, and
+    note_busy was called before it."""
     names = list(contenders)
     values = {name: [] for name in names}
     for number in range(count):
-        busy_samples.append(busy_cores())
+        if not own_load:
+            note_busy()
         first = number % len(names)
         for name in names[first:] + names[:first]:
             if sys.stderr.isatty():

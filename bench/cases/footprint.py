@@ -148,7 +148,7 @@ def run(_options):
         raise harness.Failed("the peers need packages: apt-get install " + " ".join(missing))
     harness.build_release("pm2_driver", "bench_light", "muster-agent", "muster-controller", "muster")
     names = (OURS, CONTROLLER, PM2, FLOOR, MONIT, EXPORTERS)
-    harness.busy_samples.append(harness.busy_cores())  # before what is measured is there
+    harness.note_busy()  # before what is measured is there
     values, shares = {name: [] for name in names}, {name: [] for name in names}
 
     with harness.temporary_folder() as root, _pm2.Home() as home:

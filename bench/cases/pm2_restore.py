@@ -22,6 +22,7 @@ def children_seconds():
 
 def run(options):
     harness.build_release("pm2_driver")
+    harness.note_busy()
     differences = {OURS: [], PEER: [], PARALLEL: []}
     cpu = {OURS: [], PEER: [], PARALLEL: []}
 
@@ -59,7 +60,7 @@ def run(options):
                            {"PATH": "/usr/bin:/bin"}),
             PEER: restored(PEER, peer, home.environment),
             PARALLEL: restored(PARALLEL, peer, {**home.environment, "PM2_CONCURRENT_ACTIONS": str(_pm2.APPS)}),
-            FLOOR: floor}, options.rounds)
+            FLOOR: floor}, options.rounds, own_load=True)
     found = "; ".join(f"{name} {max(counts)}" for name, counts in differences.items())
     spent = "; ".join(f"{name} {statistics.median(figures):.2f} ({min(figures):.2f} to {max(figures):.2f})"
                       for name, figures in cpu.items())

@@ -15,6 +15,7 @@ TIMES = 15  # readings a round of those that are short
 
 def run(options):
     harness.build_release("bench_pm2_state", "pm2_driver")
+    harness.note_busy()
     cpu = {name: [] for name in (OURS, WHOLE, FLOOR, PEER)}
 
     with _pm2.Home() as home:
@@ -39,7 +40,7 @@ def run(options):
 
         harness.settle()  # 133 apps that have just come up are not at rest
         values = harness.rounds({OURS: ours(OURS, "brief"), WHOLE: ours(WHOLE, "state"), FLOOR: ours(FLOOR, "raw"),
-                                 PEER: peer}, options.rounds)
+                                 PEER: peer}, options.rounds, own_load=True)
     spent = "; ".join(f"{name} {statistics.median(figures):.1f} ({min(figures):.1f} to {max(figures):.1f})"
                       for name, figures in cpu.items())
     return harness.Result(unit="wall, ms", ours=OURS, floor=FLOOR, values=values, beside=(WHOLE,),

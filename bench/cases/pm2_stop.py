@@ -14,6 +14,7 @@ PARALLEL = f"pm2 stop all, {_pm2.APPS} at once"
 
 def run(options):
     harness.build_release("pm2_driver")
+    harness.note_busy()
 
     with _pm2.Home() as home:
         home.driver("save", "bench")
@@ -46,7 +47,7 @@ def run(options):
             LISTED: stopped(lambda: home.driver("stop")[0]),
             PARALLEL: stopped(lambda: home.pm2("stop", "all", at_once=_pm2.APPS)[0]),
             PEER: stopped(lambda: home.pm2("stop", "all")[0]),
-            FLOOR: floor}, options.rounds)
+            FLOOR: floor}, options.rounds, own_load=True)
     return harness.Result(unit="s", ours=OURS, floor=FLOOR, values=values, beside=(LISTED,), digits=2,
                           reach="at most 1.2 s", limit=1.2,
                           note="What the agent does before a restart is the first: apps and daemon. Left alive, the "
