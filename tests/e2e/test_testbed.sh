@@ -71,6 +71,28 @@ echo "crash: fine"
 ! reaches h1 h2 || fail "a reboot healed the cut"
 "$testbed" heal h2
 until_true 10 reaches h1 h2
+# Nor is anything heard from a host that is cut, whichever it is.
+is_heard() { # HOST: by this machine
+        python3 - "$TESTBED_NET.1" "$testbed" "$1" <<'EOF'
+import socket, subprocess, sys
+address, testbed, host = sys.argv[1:]
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear:
+    ear.bind((address, 0))
+    ear.settimeout(1)
+    say = f"echo >/dev/udp/{address}/{ear.getsockname()[1]}"
+    subprocess.run([testbed, "run", host, "bash", "-c", say], check=True)
+    try:
+        ear.recv(1)
+    except TimeoutError:
+        sys.exit(1)
+EOF
+}
+for host in h1 h2; do
+        until_true 10 is_heard "$host"
+        "$testbed" cut "$host"
+        ! is_heard "$host" || fail "$host is heard, and cut"
+        "$testbed" heal "$host"
+done
 echo "cut: fine"
 
 "$testbed" stop h2

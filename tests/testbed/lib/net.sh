@@ -1,5 +1,7 @@
 # shellcheck shell=bash
 # The hosts' network: one bridge, its own address for this machine (the bastion), no way out.
+# Left to itself a bridge takes the least hardware address of its ports. Of that host a cut would be half a cut: its
+# frames are then for this machine by their address, which takes them from a port that is on no bridge, too.
 
 net_bridge() {
         echo "mtb0${TESTBED_PREFIX:+-${TESTBED_PREFIX%-}}"
@@ -8,7 +10,8 @@ net_bridge() {
 net_up() {
         local bridge
         bridge=$(net_bridge)
-        [[ -d /sys/class/net/$bridge ]] || ip link add "$bridge" type bridge stp_state 0 forward_delay 0
+        [[ -d /sys/class/net/$bridge ]] ||
+                ip link add "$bridge" address 02:00:00:00:00:01 type bridge stp_state 0 forward_delay 0
         ip address replace "$TESTBED_NET.1/24" dev "$bridge"
         ip link set "$bridge" up
         net_allow -C 2>/dev/null || net_allow -I 2>/dev/null || true
