@@ -105,20 +105,6 @@ int api_ask(struct api_ask **ret, const struct api_context *context, const struc
 /* Nobody wants to know any more: neither answer nor done come. */
 struct api_ask *api_ask_free(struct api_ask *ask);
 
-/* --- look.c --- */
-
-#define API_LOOK_US (5 * USEC_PER_SEC)
-
-/* late: which of the fleet's hosts are connected and did not answer; valid during the call. */
-typedef void (*api_looked)(const bool *late, void *userdata);
-struct api_look;
-/* All connected hosts in scope look at everything anew. looked (NULL: nobody waits) comes exactly once, after
- * API_LOOK_US at most; *ret is NULL if it came already. -ENOMEM: it does not come. */
-int api_look(struct api_look **ret, const struct api_context *context, const struct scope *scope,
-             api_looked looked, void *userdata);
-/* looked does not come any more. NULL is fine. */
-void api_look_leave(struct api_look *look);
-
 /* --- operate.c --- */
 
 struct batch_work;

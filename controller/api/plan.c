@@ -10,7 +10,7 @@
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
-#include "controller/api/handlers.h"
+#include "controller/api/look.h"
 #include "controller/core/run.h"
 
 #define DIGEST_SIZE crypto_hash_sha256_BYTES
@@ -348,84 +348,6 @@ static Muster__V1__PlanReply *plan_message(struct wire_arena *arena, const struc
 
 /* --- the two calls --- */
 
-/* One of them, while the hosts look. */
-struct planning {
-        struct api_context *context;
-        rpc_call *call;
-        struct scope scope;        /* owned */
-        struct api_look *look;     /* NULL: it has come */
-        ProtobufCMessage *request; /* owned: a copy */
-        void (*go_on)(const struct planning *planning, const bool *late);
-};
-
-static struct planning *planning_free(struct planning *planning)
-{
-        if (!planning)
-                return NULL;
-        api_look_leave(planning->look);
-        scope_clear(&planning->scope);
-        if (planning->request)
-                protobuf_c_message_free_unpacked(planning->request, NULL);
-        free(planning);
-        return NULL;
-}
-
-static ProtobufCMessage *copy_of(const ProtobufCMessage *message)
-{
-        size_t size = protobuf_c_message_get_packed_size(message);
-        cleanup_free uint8_t *bytes = malloc(size + 1);
-
-        if (!bytes)
-                return NULL;
-        protobuf_c_message_pack(message, bytes);
-        return protobuf_c_message_unpack(message->descriptor, NULL, size, bytes);
-}
-
-static void on_cancelled(rpc_call *call, void *userdata)
-{
-        planning_free(userdata);
-}
-
-static void on_looked(const bool *late, void *userdata)
-{
-        struct planning *planning = userdata;
-
-        planning->look = NULL;
-        rpc_call_watch(planning->call, NULL, NULL, NULL);
-        planning->go_on(planning, late);
-        planning_free(planning);
-}
-
-/* Has the hosts look anew; then go_on ends the call. */
-static void begin(struct api_context *context, rpc_call *call, const ProtobufCMessage *request,
-                  const char *scope, void (*go_on)(const struct planning *planning, const bool *late))
-{
-        struct planning *planning = calloc(1, sizeof(*planning));
-        struct api_look *look = NULL;
-        int r = -ENOMEM;
-
-        if (planning) {
-                *planning = (struct planning){.context = context, .call = call, .go_on = go_on};
-                planning->request = copy_of(request);
-        }
-        if (planning && planning->request) {
-                if (!api_scope(context, call, scope, &planning->scope)) {
-                        planning_free(planning);
-                        return;
-                }
-                rpc_call_watch(call, on_cancelled, NULL, planning);
-                r = api_look(&look, context, &planning->scope, on_looked, planning);
-                if (r == 0) {
-                        if (look) /* else it came, and planning is gone */
-                                planning->look = look;
-                        return;
-                }
-                rpc_call_watch(call, NULL, NULL, NULL);
-        }
-        planning_free(planning);
-        api_fail(call, "no plan can be made", r);
-}
-
 /* The names of those who did not look in time: they are planned by what was known of them. */
 static void name_late(const struct api_context *context, const bool *late, char *ret, size_t size)
 {
@@ -438,13 +360,13 @@ static void name_late(const struct api_context *context, const bool *late, char 
                                                  context->fleet->hosts[i].name);
 }
 
-static void answer_plan(const struct planning *planning, const bool *late)
+static void answer_plan(struct api_looked *looked)
 {
-        const Muster__V1__PlanRequest *wanted = (const Muster__V1__PlanRequest *)planning->request;
-        const struct api_context *context = planning->context;
-        rpc_call *call = planning->call;
-        cleanup_with(plan_freep) struct plan *plan = build(context, call, (unsigned)wanted->kind,
-                                                           &planning->scope, wanted->scope, wanted->options);
+        const Muster__V1__PlanRequest *wanted = (const Muster__V1__PlanRequest *)looked->request;
+        const struct api_context *context = looked->context;
+        rpc_call *call = looked->call;
+        cleanup_with(plan_freep) struct plan *plan =
+                build(context, call, (unsigned)wanted->kind, &looked->scope, wanted->scope, wanted->options);
         struct blockers blockers = {0};
         struct wire_arena arena = {0};
         Muster__V1__PlanReply *message;
@@ -453,7 +375,7 @@ static void answer_plan(const struct planning *planning, const bool *late)
 
         if (!plan)
                 return;
-        name_late(context, late, names, sizeof(names));
+        name_late(context, looked->late, names, sizeof(names));
         if (names[0])
                 snprintf(blockers.lines[blockers.count++], sizeof(blockers.lines[0]),
                          "%s did not look anew in time: the plan rests on what was said last", names);
@@ -461,7 +383,7 @@ static void answer_plan(const struct planning *planning, const bool *late)
                 snprintf(blockers.lines[blockers.count++], sizeof(blockers.lines[0]), "blocks: %s", why);
         r = find_holders(context, plan, &blockers);
         if (r == 0)
-                r = find_blockers(context, &planning->scope, plan->kind, &blockers);
+                r = find_blockers(context, &looked->scope, plan->kind, &blockers);
         if (r < 0) {
                 api_fail(call, "the checks cannot be run", r);
                 return;
@@ -472,14 +394,16 @@ static void answer_plan(const struct planning *planning, const bool *late)
 
 void api_plan(rpc_call *call, const ProtobufCMessage *request, void *userdata)
 {
-        begin(userdata, call, request, ((const Muster__V1__PlanRequest *)request)->scope, answer_plan);
+        static const struct api_looking how = {.failure = "no plan can be made", .go_on = answer_plan};
+
+        api_look_first(userdata, call, request, ((const Muster__V1__PlanRequest *)request)->scope, &how);
 }
 
-static void answer_start(const struct planning *planning, const bool *late)
+static void answer_start(struct api_looked *looked)
 {
-        const Muster__V1__StartRequest *wanted = (const Muster__V1__StartRequest *)planning->request;
-        const struct api_context *context = planning->context;
-        rpc_call *call = planning->call;
+        const Muster__V1__StartRequest *wanted = (const Muster__V1__StartRequest *)looked->request;
+        const struct api_context *context = looked->context;
+        rpc_call *call = looked->call;
         const char *user = rpc_peer_name(rpc_call_peer(call));
         Muster__V1__StartReply reply = MUSTER__V1__START_REPLY__INIT;
         cleanup_with(plan_freep) struct plan *plan = NULL;
@@ -489,7 +413,7 @@ static void answer_start(const struct planning *planning, const bool *late)
         const char *kind;
         int r;
 
-        plan = build(context, call, (unsigned)wanted->kind, &planning->scope, wanted->scope, wanted->options);
+        plan = build(context, call, (unsigned)wanted->kind, &looked->scope, wanted->scope, wanted->options);
         if (!plan)
                 return;
         kind = plan_kind_name(plan->kind);
@@ -504,7 +428,7 @@ static void answer_start(const struct planning *planning, const bool *late)
                              "%s; make the scope smaller, or give it more time with --finish-by", why);
                 return;
         }
-        if (!wanted->force && !nothing_blocks(context, call, &planning->scope, plan->kind))
+        if (!wanted->force && !nothing_blocks(context, call, &looked->scope, plan->kind))
                 return;
         r = runner_start(context->runner, &plan, user, run, &error);
         if (r < 0) {
@@ -513,7 +437,7 @@ static void answer_start(const struct planning *planning, const bool *late)
                 return;
         }
         log_info("run %s: %s of %s, started by %s", run, kind, api_scope_name(wanted->scope), user);
-        name_late(context, late, names, sizeof(names));
+        name_late(context, looked->late, names, sizeof(names));
         if (!api_record(context, call, "start", "run %s: %s of %s%s%s%s", run, kind,
                         api_scope_name(wanted->scope), wanted->force ? ", forced" : "",
                         names[0] ? ", not looked at anew: " : "", names))
@@ -524,5 +448,7 @@ static void answer_start(const struct planning *planning, const bool *late)
 
 void api_start_run(rpc_call *call, const ProtobufCMessage *request, void *userdata)
 {
-        begin(userdata, call, request, ((const Muster__V1__StartRequest *)request)->scope, answer_start);
+        static const struct api_looking how = {.failure = "no plan can be made", .go_on = answer_start};
+
+        api_look_first(userdata, call, request, ((const Muster__V1__StartRequest *)request)->scope, &how);
 }

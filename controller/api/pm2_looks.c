@@ -5,7 +5,7 @@
 
 #include "common/base/cleanup.h"
 #include "common/base/text.h"
-#include "controller/api/handlers.h"
+#include "controller/api/look.h"
 
 /* Differences of each home that an agent tells; of them one is named. */
 #define TOLD_MOST 200u

@@ -10,7 +10,7 @@
 #include "common/base/text.h"
 #include "common/base/time.h"
 #include "controller/api/batch.h"
-#include "controller/api/handlers.h"
+#include "controller/api/look.h"
 #include "controller/core/load_saving.h"
 
 /* Agents report at least every ten seconds. */
@@ -180,7 +180,6 @@ static int on_late(sd_event_source *source, uint64_t usec, void *userdata)
 
 static void settle(struct repairing *all)
 {
-        struct api_look *look;
         int r = sd_event_add_time_relative(all->context->event, &all->timer, CLOCK_BOOTTIME, SETTLE_US, 0,
                                            on_late, all);
 
@@ -191,7 +190,7 @@ static void settle(struct repairing *all)
         all->settling = true;
         all->listener = (struct api_listener){.news = on_news, .userdata = all};
         api_listen(all->context, &all->listener);
-        (void)api_look(&look, all->context, &all->scope, NULL, NULL); /* what it sees comes as news */
+        api_look(all->context, &all->scope); /* what it sees comes as news */
         conclude(all, false);
 }
 
