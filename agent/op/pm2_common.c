@@ -5,8 +5,10 @@
 #include <inttypes.h>
 #include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "common/base/cleanup.h"
 #include "common/base/text.h"
 #include "common/base/time.h"
 
@@ -34,26 +36,60 @@ static void on_found(void *userdata, int r, const struct pm2_home *home, const s
 
         if (r == 0) {
                 target->home = *home;
-                r = target->begin(op, &error);
+                r = target->work->begin(op, &error);
         }
         if (r < 0)
-                target->fail(op, r, &error);
+                target->work->fail(op, r, &error);
 }
 
-int pm2_target_init(struct pm2_target *ret, struct op *op, int (*begin)(struct op *op, struct error *error),
-                    void (*fail)(struct op *op, int r, const struct error *error), struct error *error)
+static void freep(struct pm2_target **target)
 {
-        *ret = (struct pm2_target){.op = op, .begin = begin, .fail = fail};
-        if (snprintf(ret->folder, sizeof(ret->folder), "%s/pm2", op->folder) >= (int)sizeof(ret->folder))
+        if (*target)
+                pm2_target_free(*target);
+}
+
+int pm2_target_start(struct op *op, const struct pm2_work *work, struct error *error)
+{
+        cleanup_with(freep) struct pm2_target *target = calloc(1, work->size);
+        int r;
+
+        if (!target)
+                return -ENOMEM;
+        target->op = op;
+        target->work = work;
+        target->begun_us = time_monotonic_us();
+        if (snprintf(target->folder, sizeof(target->folder), "%s/pm2", op->folder) >=
+            (int)sizeof(target->folder))
                 return error_set(error, -ENAMETOOLONG, "the agent's state folder has too long a path");
-        return pm2_find_new(&ret->find, op->event, op->request.service.user, op->request.service.home, 0,
-                            NULL, on_found, ret, error);
+        r = pm2_find_new(&target->find, op->event, op->request.service.user, op->request.service.home, 0,
+                         NULL, on_found, target, error);
+        if (r < 0)
+                return r;
+        op->state = TAKE(target);
+        return 0;
 }
 
-void pm2_target_clear(struct pm2_target *target)
+void pm2_target_fail(struct op *op, int r, const struct error *error)
 {
-        target->find = pm2_find_free(target->find);
-        target->aside = aside_free(target->aside);
+        op->state = pm2_target_free(op->state);
+        op_finish(op, r, "%s", error_text(error, r));
+}
+
+void pm2_target_cancel(struct op *op)
+{
+        op->state = pm2_target_free(op->state);
+}
+
+void *pm2_target_free(struct pm2_target *target)
+{
+        if (!target)
+                return NULL;
+        pm2_find_free(target->find);
+        aside_free(target->aside);
+        target->work->clear(target);
+        free(target);
+        malloc_trim(0);
+        return NULL;
 }
 
 /* --- writing, beside the loop --------------------------------------------------------------------------- */
@@ -132,11 +168,6 @@ int pm2_target_snapshot(struct pm2_snapshot *ret, const struct pm2_target *targe
         if (!op->request.snapshot[0])
                 return error_set(error, -EINVAL, "the request names no snapshot");
         return pm2_snapshot_read(ret, target->folder, &target->home, op->request.snapshot, error);
-}
-
-void pm2_give_back(void)
-{
-        malloc_trim(0);
 }
 
 static void name_failures(struct op *op, const struct pm2_outcome *outcome)

@@ -1,35 +1,23 @@
 /* pm2.release: enables again what pm2.stop has held back of a home's units that start its apps at boot, where
  * no restore has: its run was left, or the step skipped. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "agent/op/pm2_common.h"
 #include "agent/op/table.h"
 #include "agent/pm2/boot.h"
-#include "common/base/cleanup.h"
 #include "common/base/text.h"
 
 struct releasing {
-        struct pm2_target target;
+        struct pm2_target target; /* first */
         pm2_boot *boot;
 };
 
-static struct releasing *releasing_free(struct releasing *self)
+static void clear(void *state)
 {
-        if (!self)
-                return NULL;
-        pm2_target_clear(&self->target);
-        pm2_boot_free(self->boot);
-        free(self);
-        return NULL;
-}
-DEFINE_CLEANUP(struct releasing *, releasing_free);
+        struct releasing *self = state;
 
-static void fail(struct op *op, int r, const struct error *error)
-{
-        op->state = releasing_free(op->state);
-        op_finish(op, r, "%s", error_text(error, r));
+        pm2_boot_free(self->boot);
 }
 
 static void on_released(void *userdata, int r, const char *units, const struct error *cause)
@@ -41,10 +29,10 @@ static void on_released(void *userdata, int r, const char *units, const struct e
         text_copy_cut(names, sizeof(names), units);
         if (r < 0) {
                 error_set(&error, r, "%s could not be enabled again: %s", names, error_text(cause, r));
-                fail(op, r, &error);
+                pm2_target_fail(op, r, &error);
                 return;
         }
-        op->state = releasing_free(op->state);
+        op->state = pm2_target_free(op->state);
         if (names[0])
                 op_finish(op, 0, "%s is enabled again", names);
         else
@@ -60,7 +48,7 @@ static int begin(struct op *op, struct error *error)
                 return error_set(error, -ENOTCONN, "there is no system bus: no unit can be enabled");
         r = pm2_boot_release(&self->boot, op->bus, &self->target.home, self->target.folder, on_released, op);
         if (r == -ENOENT) {
-                op->state = releasing_free(self);
+                op->state = pm2_target_free(op->state);
                 op_finish(op, 0, "nothing is held back");
                 return 0;
         }
@@ -69,23 +57,11 @@ static int begin(struct op *op, struct error *error)
                      : 0;
 }
 
+static const struct pm2_work work = {sizeof(struct releasing), begin, pm2_target_fail, clear};
+
 static int start(struct op *op, struct error *error)
 {
-        cleanup_with(releasing_freep) struct releasing *self = calloc(1, sizeof(*self));
-        int r;
-
-        if (!self)
-                return -ENOMEM;
-        r = pm2_target_init(&self->target, op, begin, fail, error);
-        if (r < 0)
-                return r;
-        op->state = TAKE(self);
-        return 0;
+        return pm2_target_start(op, &work, error);
 }
 
-static void cancel(struct op *op)
-{
-        op->state = releasing_free(op->state);
-}
-
-const struct op_type op_pm2_release = {OPERATION_PM2_RELEASE, start, cancel};
+const struct op_type op_pm2_release = {OPERATION_PM2_RELEASE, start, pm2_target_cancel};

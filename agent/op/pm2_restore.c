@@ -1,7 +1,6 @@
 /* pm2.restore: brings a PM2 home to the snapshot that the request names. Until it has ended, well or not,
  * what the stop has held back stays so, also over another boot. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "agent/op/pm2_common.h"
@@ -9,13 +8,12 @@
 #include "agent/pm2/boot.h"
 #include "agent/pm2/dump.h"
 #include "agent/pm2/restore.h"
-#include "common/base/cleanup.h"
 #include "common/base/time.h"
 
 #define COMPARE_US (5 * USEC_PER_SEC)
 
 struct restoring {
-        struct pm2_target target;
+        struct pm2_target target; /* first */
         struct pm2_snapshot snapshot;
         pm2_boot *boot;
         pm2_restore *restore;
@@ -24,19 +22,14 @@ struct restoring {
         struct error error;
 };
 
-static struct restoring *restoring_free(struct restoring *self)
+static void clear(void *state)
 {
-        if (!self)
-                return NULL;
-        pm2_target_clear(&self->target);
+        struct restoring *self = state;
+
         pm2_boot_free(self->boot);
         pm2_restore_free(self->restore);
         pm2_snapshot_clear(&self->snapshot);
-        free(self);
-        pm2_give_back();
-        return NULL;
 }
-DEFINE_CLEANUP(struct restoring *, restoring_free);
 
 static void on_progress(void *userdata, uint64_t done, uint64_t total, const char *text)
 {
@@ -52,7 +45,7 @@ static void end(struct op *op)
                 pm2_outcome_finish(op, &self->result->outcome, self->result->settled_us);
         else
                 op_finish(op, self->failure, "%s", error_text(&self->error, self->failure));
-        restoring_free(self);
+        pm2_target_free(&self->target);
 }
 
 /* --- what has become of PM2's own dump, beside the loop --------------------------------------------------
@@ -173,23 +166,11 @@ static int begin(struct op *op, struct error *error)
                                &options, on_progress, on_done, op, error);
 }
 
+static const struct pm2_work work = {sizeof(struct restoring), begin, fail, clear};
+
 static int start(struct op *op, struct error *error)
 {
-        cleanup_with(restoring_freep) struct restoring *self = calloc(1, sizeof(*self));
-        int r;
-
-        if (!self)
-                return -ENOMEM;
-        r = pm2_target_init(&self->target, op, begin, fail, error);
-        if (r < 0)
-                return r;
-        op->state = TAKE(self);
-        return 0;
+        return pm2_target_start(op, &work, error);
 }
 
-static void cancel(struct op *op)
-{
-        op->state = restoring_free(op->state);
-}
-
-const struct op_type op_pm2_restore = {OPERATION_PM2_RESTORE, start, cancel};
+const struct op_type op_pm2_restore = {OPERATION_PM2_RESTORE, start, pm2_target_cancel};

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "agent/op/pm2_common.h"
 #include "agent/op/table.h"
@@ -21,24 +20,19 @@
 #define AGAIN_US    (250 * USEC_PER_MSEC)
 
 struct save {
-        struct pm2_target target;
+        struct pm2_target target; /* first */
         pm2_read *read;
         sd_event_source *again;
         uint64_t first_us; /* monotonic: the first reading */
 };
 
-static struct save *save_free(struct save *save)
+static void clear(void *state)
 {
-        if (!save)
-                return NULL;
-        pm2_target_clear(&save->target);
+        struct save *save = state;
+
         pm2_read_free(save->read);
         sd_event_source_disable_unref(save->again);
-        free(save);
-        pm2_give_back();
-        return NULL;
 }
-DEFINE_CLEANUP(struct save *, save_free);
 
 /* "" where no app is being stopped. */
 static void name_stopping(const struct pm2_list *list, char *ret, size_t size)
@@ -69,23 +63,17 @@ static void tell(struct op *op, const struct pm2_list *list, const char *how)
                   stopped, errored, stopping);
 }
 
-static void fail(struct op *op, int r, const struct error *error)
-{
-        op->state = save_free(op->state);
-        op_finish(op, r, "%s", error_text(error, r));
-}
-
 static void on_written(struct op *op, int r, struct pm2_list *list, const struct error *error)
 {
         cleanup_pm2_list struct pm2_list written = {0};
 
         if (r < 0) {
-                fail(op, r, error);
+                pm2_target_fail(op, r, error);
                 return;
         }
         written = *list;
         *list = (struct pm2_list){0};
-        op->state = save_free(op->state);
+        op->state = pm2_target_free(op->state);
         tell(op, &written, "saved");
 }
 
@@ -98,7 +86,7 @@ static int on_again(sd_event_source *source, uint64_t now, void *userdata)
         int r = read_list(op, &error);
 
         if (r < 0)
-                fail(op, r, &error);
+                pm2_target_fail(op, r, &error);
         return 0;
 }
 
@@ -125,7 +113,7 @@ static void on_read(void *userdata, int r, struct pm2_list *list, struct pm2_dae
                             : read_again(op);
         }
         if (r < 0)
-                fail(op, r, &error);
+                pm2_target_fail(op, r, &error);
 }
 
 static int read_list(struct op *op, struct error *error)
@@ -143,7 +131,7 @@ static int begin(struct op *op, struct error *error)
         int r = pm2_target_snapshot(&there, &save->target, op, error);
 
         if (r == 0) {
-                op->state = save_free(save);
+                op->state = pm2_target_free(op->state);
                 tell(op, &there.list, "was saved already");
                 return 0;
         }
@@ -154,23 +142,11 @@ static int begin(struct op *op, struct error *error)
         return read_list(op, error);
 }
 
+static const struct pm2_work work = {sizeof(struct save), begin, pm2_target_fail, clear};
+
 static int start(struct op *op, struct error *error)
 {
-        cleanup_with(save_freep) struct save *save = calloc(1, sizeof(*save));
-        int r;
-
-        if (!save)
-                return -ENOMEM;
-        r = pm2_target_init(&save->target, op, begin, fail, error);
-        if (r < 0)
-                return r;
-        op->state = TAKE(save);
-        return 0;
+        return pm2_target_start(op, &work, error);
 }
 
-static void cancel(struct op *op)
-{
-        op->state = save_free(op->state);
-}
-
-const struct op_type op_pm2_save = {OPERATION_PM2_SAVE, start, cancel};
+const struct op_type op_pm2_save = {OPERATION_PM2_SAVE, start, pm2_target_cancel};

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "agent/op/pm2_common.h"
@@ -21,7 +20,7 @@
 #define LATE_NAMED 6
 
 struct stopping {
-        struct pm2_target target;
+        struct pm2_target target; /* first */
         struct pm2_snapshot snapshot;
         pm2_read *read;
         pm2_boot *boot;
@@ -31,25 +30,14 @@ struct stopping {
         char late_name[NAME_SIZE];              /* the snapshot's that they are saved in */
 };
 
-static struct stopping *stopping_free(struct stopping *self)
+static void clear(void *state)
 {
-        if (!self)
-                return NULL;
-        pm2_target_clear(&self->target);
+        struct stopping *self = state;
+
         pm2_read_free(self->read);
         pm2_boot_free(self->boot);
         pm2_stop_free(self->stop);
         pm2_snapshot_clear(&self->snapshot);
-        free(self);
-        pm2_give_back();
-        return NULL;
-}
-DEFINE_CLEANUP(struct stopping *, stopping_free);
-
-static void fail(struct op *op, int r, const struct error *error)
-{
-        op->state = stopping_free(op->state);
-        op_finish(op, r, "%s", error_text(error, r));
 }
 
 static void on_progress(void *userdata, uint64_t done, uint64_t total, const char *text)
@@ -64,7 +52,7 @@ static void on_stopped(void *userdata, int r, const struct pm2_stop_result *resu
         char took[32], late[TEXT_SIZE * 2] = "";
 
         if (r < 0) {
-                fail(op, r, error);
+                pm2_target_fail(op, r, error);
                 return;
         }
         time_duration_text(took, sizeof(took), result->took_us);
@@ -87,7 +75,7 @@ static void on_stopped(void *userdata, int r, const struct pm2_stop_result *resu
         else
                 op_finish(op, 0, "%zu running apps of %zu stopped in %s, %zu processes had to be killed%s",
                           result->running, result->apps, took, result->killed, late);
-        stopping_free(self);
+        pm2_target_free(&self->target);
 }
 
 static int begin_stop(struct op *op, struct error *error)
@@ -111,7 +99,7 @@ static void on_held(void *userdata, int r, const char *units, const struct error
                 op_figure(op, "boot-unit", "%.120s is disabled until the restore", units);
         r = begin_stop(op, &error);
         if (r < 0)
-                fail(op, r, &error);
+                pm2_target_fail(op, r, &error);
 }
 
 static int hold_boot_unit(struct op *op, struct error *error)
@@ -192,7 +180,7 @@ static void on_late_saved(struct op *op, int r, struct pm2_list *list, const str
         if (r == 0)
                 r = hold_boot_unit(op, &error);
         if (r < 0)
-                fail(op, r, &error);
+                pm2_target_fail(op, r, &error);
 }
 
 static void on_read(void *userdata, int r, struct pm2_list *list, struct pm2_daemon_facts *facts,
@@ -211,7 +199,7 @@ static void on_read(void *userdata, int r, struct pm2_list *list, struct pm2_dae
         else if (r >= 0)
                 r = hold_boot_unit(op, &error);
         if (r < 0)
-                fail(op, r, &error);
+                pm2_target_fail(op, r, &error);
 }
 
 static int begin(struct op *op, struct error *error)
@@ -227,23 +215,11 @@ static int begin(struct op *op, struct error *error)
         return r;
 }
 
+static const struct pm2_work work = {sizeof(struct stopping), begin, pm2_target_fail, clear};
+
 static int start(struct op *op, struct error *error)
 {
-        cleanup_with(stopping_freep) struct stopping *self = calloc(1, sizeof(*self));
-        int r;
-
-        if (!self)
-                return -ENOMEM;
-        r = pm2_target_init(&self->target, op, begin, fail, error);
-        if (r < 0)
-                return r;
-        op->state = TAKE(self);
-        return 0;
+        return pm2_target_start(op, &work, error);
 }
 
-static void cancel(struct op *op)
-{
-        op->state = stopping_free(op->state);
-}
-
-const struct op_type op_pm2_stop = {OPERATION_PM2_STOP, start, cancel};
+const struct op_type op_pm2_stop = {OPERATION_PM2_STOP, start, pm2_target_cancel};
