@@ -16,6 +16,15 @@ wait_for() { # PATTERN: a line of the state, bounded
         done
         fail "no line like: $1"
 }
+# One in state D waits for another's lookup of the same name; that of the first is S until it is sent a signal.
+wait_for_hung() { # PID, bounded
+        for _ in $(seq 200); do
+                ! grep -qx "asked by $1" "$work/silent.out" || return 0
+                ! grep -q '^State:.D' "/proc/$1/status" || return 0
+                sleep 0.05
+        done
+        fail "waited in vain for process $1 to hang at $work/silent/file: $(grep '^State:' "/proc/$1/status" || echo "it has ended")"
+}
 fresh() { # no daemon
         drive 0 stop end
 }
@@ -210,10 +219,7 @@ drive 0 save stuck
 for how in running stopped; do # PM2 calls errored what it could not stop, and does not count it any more
         drive 0 state
         stuck=$(sed -nE 's/.* stuck online .* pid=([0-9]+) .*/\1/p' "$work/out")
-        for _ in $(seq 200); do
-                ! grep -q '^State:.D' "/proc/$stuck/status" || break
-                sleep 0.05
-        done
+        wait_for_hung "$stuck"
         if [[ $how == stopped ]]; then
                 pm2 stop stuck
                 wait_for " stuck errored .* pid=$stuck "
