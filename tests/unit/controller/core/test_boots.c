@@ -38,14 +38,7 @@ static void test_power_cut_after_restore(void **state)
         down(&lab);
         for (size_t h = 0; h < HOSTS; h++)
                 lab_reboot(&lab, h);
-        for (size_t h = 0; h < HOSTS; h++) {
-                lab_start_units(&lab, h);
-                lab_changed(&lab, h);
-        }
-        lab_start_units(&lab, DB1);
-        lab_start_units(&lab, APP1);
-        lab_changed(&lab, DB1);
-        lab_changed(&lab, APP1);
+        lab_bring_up_units(&lab);
         lab_done(&lab, "app1/apps pm2.restore");
         lab_down(&lab, APP1);
         lab_new_boot(&lab, APP1);

@@ -12,17 +12,8 @@ static void pm2_is(struct lab *lab, bool there)
 static void restored(struct lab *lab)
 {
         lab_start(lab, PLAN_REBOOT);
-        lab_take_down(lab);
-        for (size_t h = 0; h < HOSTS; h++)
-                lab_reboot(lab, h);
-        for (size_t h = 0; h < HOSTS; h++) {
-                lab_start_units(lab, h);
-                lab_changed(lab, h);
-        }
-        lab_start_units(lab, DB1);
-        lab_start_units(lab, APP1);
-        lab_changed(lab, DB1);
-        lab_changed(lab, APP1);
+        lab_reboot_all(lab);
+        lab_bring_up_units(lab);
         lab_done(lab, "app1/apps pm2.restore");
 }
 

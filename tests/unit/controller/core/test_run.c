@@ -9,9 +9,7 @@ static void test_to_the_end(void **state)
         assert_step(&lab, "db1/bds redis.rewrite", STEP_RUNNING);
         assert_step(&lab, "db1/geo tile38.shrink", STEP_WAITING); /* one a host */
         assert_step(&lab, "app1/apps pm2.stop", STEP_WAITING);
-        lab_take_down(&lab);
-        for (size_t h = 0; h < HOSTS; h++)
-                lab_reboot(&lab, h);
+        lab_reboot_all(&lab);
         lab_bring_up(&lab);
         assert_run(&lab, RUN_DONE);
         assert_non_null(lab_effect(&lab, EFFECT_FINISHED, NULL));
@@ -123,20 +121,11 @@ static void test_skip(void **state)
         assert_non_null(strstr(lab.error.text, "--why"));
         assert_int_equal(lab_steer(&lab, STEER_SKIP, "db1/bds redis.rewrite", "no time"), -EINVAL);
         assert_non_null(strstr(lab.error.text, "at work"));
-        lab_take_down(&lab);
-        for (size_t h = 0; h < HOSTS; h++)
-                lab_reboot(&lab, h);
+        lab_reboot_all(&lab);
         assert_int_equal(lab_steer(&lab, STEER_SKIP, "app1/apps pm2.verify", "in a hurry"), 0);
         assert_step(&lab, "app1/apps pm2.verify", STEP_SKIPPED);
         assert_int_equal(lab_steer(&lab, STEER_SKIP, "app1/apps pm2.verify", "again"), -EINVAL);
-        for (size_t h = 0; h < HOSTS; h++) {
-                lab_start_units(&lab, h);
-                lab_changed(&lab, h);
-        }
-        lab_start_units(&lab, DB1);
-        lab_start_units(&lab, APP1);
-        lab_changed(&lab, DB1);
-        lab_changed(&lab, APP1);
+        lab_bring_up_units(&lab);
         lab_done(&lab, "app1/apps pm2.restore");
         assert_run(&lab, RUN_PART);
         lab_end(&lab);
