@@ -1,7 +1,6 @@
 # shellcheck shell=bash disable=SC2154
 # The three-host fleet with muster on it, for a test of its own: fleet_with_muster PREFIX NET.
 fleet=$root/tests/testbed/fixtures/fleet
-control=$root/tests/testbed/fixtures/control
 work=
 
 # The controller goes with the hosts; after a failure its last words are the test's.
@@ -12,10 +11,6 @@ before_down() {
         fi
         "$control" down
         [[ -z $work ]] || rm -rf "$work"
-}
-
-muster() {
-        "$control" muster "$@"
 }
 
 fleet_with_muster() {

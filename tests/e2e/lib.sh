@@ -3,6 +3,7 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 testbed=$root/tests/testbed/testbed
+control=$root/tests/testbed/fixtures/control
 
 skip() {
         echo "$*"
@@ -12,6 +13,10 @@ skip() {
 fail() {
         echo "FAILED: $*"
         exit 1
+}
+
+muster() {
+        "$control" muster "$@"
 }
 
 # own_testbed PREFIX NET: no other testbed is touched, and this one goes when the test ends, however it ends. TEST_PREFIX

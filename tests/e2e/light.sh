@@ -2,7 +2,6 @@
 # The light fleet (tests/testbed/fixtures/light) with muster on it, whose daemons can be made to die, stand still or
 # lose their disk at a chosen write (tests/faults/write_fault.c): fleet_light PREFIX NET.
 light=$root/tests/testbed/fixtures/light
-control=$root/tests/testbed/fixtures/control
 MUSTER_BUILD=$(realpath "${MUSTER_BUILD:-$root/build/release}")
 write_fault=$MUSTER_BUILD/tests/faults/write_fault.so
 export MUSTER_BUILD CONTROL_FLEET=light CONTROL_ENV
@@ -25,10 +24,6 @@ before_down() {
         "$control" down
         rm -f "$TESTBED_DIR"/fault*
         [[ -z $work ]] || rm -rf "$work"
-}
-
-muster() {
-        "$control" muster "$@"
 }
 
 fleet_light() { # PREFIX NET

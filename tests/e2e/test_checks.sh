@@ -8,7 +8,8 @@
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-control=$root/tests/testbed/fixtures/control
+# shellcheck source=host.sh
+. "$(dirname "$0")/host.sh"
 work=$(mktemp -d)
 loop=
 
@@ -25,23 +26,6 @@ own_testbed "${TEST_PREFIX:-cc-}" "${TEST_NET:-10.91.4}"
 # The small disk is in use until the host has gone.
 trap 'status=$?; (own_testbed_end $status) || status=1; umount "$work/disk" 2>/dev/null || true
         [[ -z $loop ]] || losetup -d "$loop" || true; rm -rf "$work"; exit $status' EXIT
-
-on() {
-        "$testbed" run h1 "$@"
-}
-
-push() { # PATH LINE...
-        local path=$1
-        shift
-        printf '%s\n' "$@" >"$work/file"
-        "$testbed" push h1 "$work/file" "$path"
-}
-
-unit() { # NAME LINE...
-        local name=$1
-        shift
-        push "/usr/local/lib/systemd/system/$name" "$@"
-}
 
 # As "severity id service", and all of it in $work/found.
 check() { # ARGUMENT...

@@ -7,7 +7,8 @@
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-control=$root/tests/testbed/fixtures/control
+# shellcheck source=host.sh
+. "$(dirname "$0")/host.sh"
 own_testbed "${TEST_PREFIX:-ga-}" "${TEST_NET:-10.91.5}"
 work=$(mktemp -d)
 
@@ -19,25 +20,6 @@ before_down() {
         fi
         "$control" down
         rm -rf "$work"
-}
-
-muster() {
-        "$control" muster "$@"
-}
-
-on() {
-        "$testbed" run h1 "$@"
-}
-
-push() { # PATH LINE...
-        local path=$1
-        shift
-        printf '%s\n' "$@" >"$work/file"
-        "$testbed" push h1 "$work/file" "$path"
-}
-
-unit() { # NAME LINE...
-        push "/etc/systemd/system/$1" "${@:2}"
 }
 
 redis_file() { # NAME PORT LINE...

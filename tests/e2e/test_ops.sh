@@ -6,16 +6,14 @@
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=host.sh
+. "$(dirname "$0")/host.sh"
 driver=$(realpath "${MUSTER_BUILD:-$root/build/release}")/tests/integration/ops_driver
 [[ -x $driver ]] || fail "no $driver: build ops_driver first"
 own_testbed "${TEST_PREFIX:-to-}" "${TEST_NET:-10.96.0}"
 work=$(mktemp -d)
 before_down() { rm -rf "$work"; }
 out=$work/out
-
-on() {
-        "$testbed" run h1 "$@"
-}
 
 # Bounded, because whoever enters a host that goes down may never hear the end of it.
 op() { # EXPECTED-EXIT KIND WORD...: output in $out
@@ -27,13 +25,6 @@ op() { # EXPECTED-EXIT KIND WORD...: output in $out
 
 said() { # PATTERN (extended, of a whole line)
         grep -qxE "$1" "$out" || { cat "$out"; fail "no line like: $1"; }
-}
-
-unit() { # NAME LINE...
-        local name=$1
-        shift
-        printf '%s\n' "$@" >"$work/unit"
-        "$testbed" push h1 "$work/unit" "/usr/local/lib/systemd/system/$name"
 }
 
 is() { # UNIT STATE

@@ -6,29 +6,14 @@
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=host.sh
+. "$(dirname "$0")/host.sh"
 driver=$(realpath "${MUSTER_BUILD:-$root/build/release}")/tests/integration/probe_driver
 [[ -x $driver ]] || fail "no $driver: build probe_driver first"
 own_testbed tr- 10.99.0
 work=$(mktemp -d)
 before_down() { rm -rf "$work"; }
 out=$work/out
-
-on() {
-        "$testbed" run h1 "$@"
-}
-
-push() { # PATH LINE...
-        local path=$1
-        shift
-        printf '%s\n' "$@" >"$work/file"
-        "$testbed" push h1 "$work/file" "$path"
-}
-
-unit() { # NAME LINE...
-        local name=$1
-        shift
-        push "/usr/local/lib/systemd/system/$name" "$@"
-}
 
 see() { # PHASE SPEC...: all in that phase, WITHIN seconds; output in $out
         local phase=$1

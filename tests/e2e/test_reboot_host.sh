@@ -5,7 +5,8 @@
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-control=$root/tests/testbed/fixtures/control
+# shellcheck source=host.sh
+. "$(dirname "$0")/host.sh"
 own_testbed rh- 10.93.7
 work=$(mktemp -d)
 before_down() {
@@ -18,20 +19,9 @@ before_down() {
         rm -rf "$work"
 }
 
-muster() {
-        "$control" muster "$@"
-}
-
-on() {
-        "$testbed" run h1 "$@"
-}
-
-unit() { # NAME LINE...
-        local name=$1
-        shift
-        printf '%s\n' "$@" '[Install]' 'WantedBy=multi-user.target' >"$work/unit"
-        "$testbed" push h1 "$work/unit" "/etc/systemd/system/$name"
-        "$testbed" run h1 systemctl enable --quiet "$name"
+enabled_unit() { # NAME LINE...
+        unit "$1" "${@:2}" '[Install]' 'WantedBy=multi-user.target'
+        on systemctl enable --quiet "$1"
 }
 
 said() { # FILE PATTERN
@@ -46,10 +36,10 @@ boot() {
 "$control" install
 printf '%s\n' 'fleet: one' 'hosts:' '  h1: {}' 'services:' '  web: {kind: unit, host: h1, unit: web}' \
         >"$TESTBED_DIR/control/fleet.yaml"
-unit web.service '[Service]' 'ExecStart=/usr/bin/redis-server --port 7000 --save ""'
-unit second.service '[Service]' 'Type=oneshot' 'RemainAfterExit=yes' \
+enabled_unit web.service '[Service]' 'ExecStart=/usr/bin/redis-server --port 7000 --save ""'
+enabled_unit second.service '[Service]' 'Type=oneshot' 'RemainAfterExit=yes' \
         'ExecStart=/usr/bin/test ! -e /var/lib/booted'
-unit late.service '[Unit]' 'After=web.service' '[Service]' 'ExecStart=/usr/bin/redis-server --port 7002 --save ""'
+enabled_unit late.service '[Unit]' 'After=web.service' '[Service]' 'ExecStart=/usr/bin/redis-server --port 7002 --save ""'
 on systemctl start web.service second.service
 on touch /var/lib/booted
 on mkdir -p /srv/data /boot
@@ -90,7 +80,7 @@ muster report "$run" --format json | jq -e '.deviations | any(contains("second.s
 echo "differences: named"
 
 # A shutdown that takes its time: for as long as this test wants it to.
-unit slow.service '[Service]' 'Type=oneshot' 'RemainAfterExit=yes' 'ExecStart=/bin/true' \
+enabled_unit slow.service '[Service]' 'Type=oneshot' 'RemainAfterExit=yes' 'ExecStart=/bin/true' \
         "ExecStop=/bin/sh -c 'until test -e /run/go; do sleep 0.1; done'" 'TimeoutStopSec=300'
 on rm -f /var/lib/booted "/boot/vmlinuz-99.0.0$flavour"
 on systemctl start slow.service

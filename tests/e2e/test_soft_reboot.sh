@@ -9,7 +9,6 @@ set -euo pipefail
 newer=/var/cache/muster-testbed/systemd-254
 [[ -d $newer/usr ]] || skip "no systemd 254 for a host: deploy/install-deps test fetches it where it can be had"
 ! mountpoint -q /usr || skip "/usr is a file system of its own: no other systemd can be laid over it"
-control=$root/tests/testbed/fixtures/control
 own_testbed "${TEST_PREFIX:-sr-}" "${TEST_NET:-10.93.9}"
 work=$(mktemp -d)
 before_down() {
@@ -20,10 +19,6 @@ before_down() {
         fi
         "$control" down
         rm -rf "$work"
-}
-
-muster() {
-        "$control" muster "$@"
 }
 
 on() {
