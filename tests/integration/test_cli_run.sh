@@ -97,6 +97,7 @@ pm2_states() {
 
 test_plan() {
         expect 0 "restart: 4 steps, " "$muster" plan restart
+        if grep -q "did not look anew" "$work/err"; then fail "a host that did look is said not to have: $(cat "$work/err")"; fi
         [[ $("$muster" plan restart --json | jq -r '[.steps[].phase] | join(" ")') == "save stop restore verify" ]] ||
                 fail "plan --json: the phases are not save stop restore verify"
         expect 0 "no runs yet" "$muster" run ls
@@ -156,8 +157,11 @@ test_done() {
 test_steered() {
         local run
         hold
+        kill -STOP "$agent_pid"
         expect 0 "follow it: muster run watch" "$muster" restart --yes --detach
+        kill -CONT "$agent_pid"
         run=$(newest run)
+        expect 0 "run $run: restart of the whole fleet, not looked at anew: one$" "$muster" audit ls
         expect 0 "is paused" "$muster" run pause "$run" --why "a look around"
         expect 4 "muster run resume $run" "$muster" run watch
         expect 0 "paused +[0-9]/4" "$muster" run ls
