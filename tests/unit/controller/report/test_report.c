@@ -279,7 +279,8 @@ static void test_killed_stop(void **state)
         free(text);
 }
 
-/* What is found down was killed by the stop of an earlier attempt, if there was one; else long before. */
+/* What is found down was killed by the stop of an earlier attempt, if there was one that nobody saw end; else
+ * long before. */
 static void test_killed_before_its_stop(void **state)
 {
         char *text;
@@ -288,6 +289,13 @@ static void test_killed_before_its_stop(void **state)
         lab_done(&lab, "db1/bds redis.rewrite");
         take_down_to("app1/router unit.stop", NULL);
         done_with("app1/router unit.stop", OPERATION_DONE,
+                  (const char *const[]){"killed-before", "oom-kill", NULL});
+        lab_done(&lab, "db2/bull00 unit.stop");
+        lab_down(&lab, DB2);
+        lab_new_boot(&lab, DB2); /* what was stopped is up again, until it is killed */
+        lab_up(&lab, DB2);
+        assert_step(&lab, "db2/bull00 unit.stop", STEP_RUNNING);
+        done_with("db2/bull00 unit.stop", OPERATION_DONE,
                   (const char *const[]){"killed-before", "oom-kill", NULL});
         lab_done(&lab, "db1/bds-copy unit.stop");
         lab_report(&lab, "db1/geo unit.stop", OPERATION_INTERRUPTED, "");
@@ -298,6 +306,7 @@ static void test_killed_before_its_stop(void **state)
         expect(text, "geo was killed as it was stopped (timeout), so give its unit a longer TimeoutStopSec");
         expect(text, "- 10 off: 1 service was killed as it was stopped\n");
         assert_null(strstr(text, "router was killed"));
+        assert_null(strstr(text, "bull00 was killed"));
         free(text);
 }
 
