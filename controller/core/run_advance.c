@@ -75,8 +75,8 @@ static int doubt_machine(struct turn *turn, size_t index)
         struct run_event event = turn_event(EVENT_DOUBT, (int)index);
         char span[64];
 
-        if (turn->run->steps[index].state == STEP_DOUBT)
-                return 0;
+        if (turn->run->steps[index].state == STEP_DOUBT || turn->run->steps[index].state == STEP_WAITING)
+                return 0; /* a person is asked, or has answered */
         time_duration_text(span, sizeof(span), host->uptime_us);
         event_say(&event,
                   "another machine with this host's key answered (up for %s, which is longer than the reboot "
@@ -182,8 +182,10 @@ int run_look_at_boot(struct turn *turn, size_t index)
         struct run_event event = turn_event(EVENT_PAUSED, -1);
         int r = 0;
 
-        if (reboot && (reboot->state == STEP_RUNNING || reboot->state == STEP_RETRYING ||
-                       reboot->state == STEP_DOUBT || reboot->state == STEP_FAILED))
+        /* One that waits may have been tried before, and come after all. */
+        if (reboot &&
+            (reboot->state == STEP_WAITING || reboot->state == STEP_RUNNING ||
+             reboot->state == STEP_RETRYING || reboot->state == STEP_DOUBT || reboot->state == STEP_FAILED))
                 r = advance_reboot(turn, (size_t)host->reboot);
         if (r < 0 || !host->connected || !host->boot_now[0] || !host->boot_id[0] ||
             text_equal(host->boot_now, host->boot_id) || is_doubted(turn, host->reboot))

@@ -53,9 +53,11 @@ static const char *objection(const run *run, const struct run_event *event)
         const struct step *plan = &run->plan->steps[event->step];
         bool is_reboot = plan->operation == OPERATION_HOST_REBOOT;
 
-        /* A journal of before a boot put gates back too goes on from where it had left them. */
+        /* A journal of before a boot put gates back too goes on from where it had left them; and a reboot
+         * that is to be tried again may come after all. */
         if (step->state == STEP_WAITING && (event->kind == EVENT_DONE || event->kind == EVENT_RETRIED) &&
-            (plan->kind != STEP_GATE || !run->hosts[step->host].surprises))
+            (plan->kind != STEP_GATE || !run->hosts[step->host].surprises) &&
+            !(is_reboot && event->kind == EVENT_DONE))
                 return step_state_name(step->state);
         switch (event->kind) {
         case EVENT_INTENT:

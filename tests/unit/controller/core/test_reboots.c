@@ -301,6 +301,27 @@ static void test_reboot_outlasts_its_agents_deadline(void **state)
         }
 }
 
+/* Failed, and then it does go down; asked for again before it is back, the boot that comes is the reboot's.
+ */
+static void test_reboot_comes_before_it_is_tried_again(void **state)
+{
+        char id[ID_SIZE];
+        struct lab lab;
+
+        down(&lab);
+        TEXT_COPY(id, lab_step(&lab, "db1 host.reboot").operation);
+        lab_report(&lab, "db1 host.reboot", OPERATION_FAILED, "not done within 15 min");
+        lab_down(&lab, DB1);
+        assert_int_equal(lab_steer(&lab, STEER_RETRY, "db1 host.reboot", ""), 0);
+        assert_step(&lab, "db1 host.reboot", STEP_WAITING);
+        lab_wait(&lab, 60 * USEC_PER_SEC);
+        lab_new_boot(&lab, DB1);
+        lab_up(&lab, DB1);
+        assert_step(&lab, "db1 host.reboot", STEP_DONE);
+        assert_string_equal(lab_step(&lab, "db1 host.reboot").operation, id);
+        lab_end(&lab);
+}
+
 /* A shutdown that is called off is a failure after all, and for its agent's reason. */
 static void test_reboot_that_is_called_off(void **state)
 {
@@ -467,6 +488,7 @@ int main(void)
                 cmocka_unit_test(test_refused_by_a_shutdown),
                 cmocka_unit_test(test_step_waits_for_a_shutdown),
                 cmocka_unit_test(test_reboot_outlasts_its_agents_deadline),
+                cmocka_unit_test(test_reboot_comes_before_it_is_tried_again),
                 cmocka_unit_test(test_reboot_that_is_called_off),
                 cmocka_unit_test(test_reboot_never_returns),
                 cmocka_unit_test(test_reboot_that_did_not_happen),
