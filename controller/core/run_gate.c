@@ -129,6 +129,7 @@ static bool say(char *why, size_t size, const char *format, ...)
 bool host_is_there(const run *run, size_t index, char *why, size_t size)
 {
         const struct run_host *host = &run->hosts[index];
+        bool in_doubt = host->reboot >= 0 && run->steps[host->reboot].state == STEP_DOUBT;
 
         if (!host->connected)
                 return say(why, size, "%s is not connected", host->name);
@@ -137,7 +138,11 @@ bool host_is_there(const run *run, size_t index, char *why, size_t size)
         if (host->stopping)
                 return say(why, size, "%s is shutting down", host->name);
         if (host->boot_id[0] && !text_equal(host->boot_id, host->boot_now))
-                return say(why, size, "%s has been booted anew", host->name);
+                return in_doubt ? say(why, size,
+                                      "it is in doubt whether what answers is %s; if it is: muster run skip "
+                                      "%s %d --why TEXT",
+                                      host->name, run->id, host->reboot)
+                                : say(why, size, "%s has been booted anew", host->name);
         return true;
 }
 

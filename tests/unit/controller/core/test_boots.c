@@ -166,6 +166,36 @@ static void test_boot_after_the_run_went_on(void **state)
         }
 }
 
+/* After an abort nobody waits for a reboot; where it is in doubt which machine answers, what fails for that
+ * says what to do. */
+static void test_doubt_after_an_abort(void **state)
+{
+        char skip[64];
+        struct lab lab;
+
+        give_up_reboot(&lab, false, false);
+        lab_down(&lab, APP1);
+        lab_new_boot(&lab, APP1);
+        lab.in.states[APP1].host.uptime_ms = 86400 * 1000;
+        lab_up(&lab, APP1);
+        assert_step(&lab, "app1 host.reboot", STEP_DOUBT);
+        lab_reboot(&lab, DB1);
+        lab_reboot(&lab, DB2);
+        for (size_t h = 0; h < HOSTS; h++) {
+                lab_start_units(&lab, h);
+                lab_changed(&lab, h);
+        }
+        lab_wait(&lab, 300 * USEC_PER_SEC);
+        assert_step(&lab, "app1/router unit.start", STEP_FAILED);
+        snprintf(skip, sizeof(skip), "if it is: muster run skip r1 %d ",
+                 step_named(run_plan(lab.run), "app1 host.reboot"));
+        assert_non_null(strstr(lab_step(&lab, "app1/router unit.start").text, skip));
+        assert_int_equal(lab_steer(&lab, STEER_SKIP, "app1 host.reboot", "it is app1"), 0);
+        lab_changed(&lab, APP1);
+        assert_non_null(strstr(lab.journal[lab.events - 1], "app1 was booted anew"));
+        lab_end(&lab);
+}
+
 static void test_host_that_keeps_booting(void **state)
 {
         struct lab lab;
@@ -190,6 +220,7 @@ int main(void)
                 cmocka_unit_test(test_power_cut_after_restore),
                 cmocka_unit_test(test_power_cut_after_a_failed_gate),
                 cmocka_unit_test(test_boot_after_the_run_went_on),
+                cmocka_unit_test(test_doubt_after_an_abort),
                 cmocka_unit_test(test_host_that_keeps_booting),
         };
 
