@@ -32,7 +32,7 @@ static struct ledger_entry *ledger_find(struct sim_host *host, const char *id)
 
 static struct brief report_of(const struct ledger_entry *entry)
 {
-        struct brief report = {.state = entry->state};
+        struct brief report = {.state = entry->state, .counts = entry->counts, .as_saved = entry->as_saved};
 
         TEXT_COPY(report.id, entry->id);
         return report;
@@ -60,8 +60,14 @@ static void answer(struct sim *sim, size_t host, const struct ledger_entry *entr
                 sim_later(sim, sim_between(sim, 1, 600) * USEC_PER_SEC, late_copy, host, 0, copy);
         }
         if (sim_fault(sim, sim->odds.lost_answer)) {
-                sim_say(sim, "! the answer of h%zu about %.32s is lost with its link", host, entry->id);
-                link_cut(sim, host, sim_between(sim, 0, 15 * USEC_PER_SEC));
+                bool with_host = sim_random(sim, 4) == 0;
+
+                sim_say(sim, "! the answer of h%zu about %.32s is lost with its %s", host, entry->id,
+                        with_host ? "power" : "link");
+                if (with_host)
+                        host_power_cut(sim, host, true);
+                else
+                        link_cut(sim, host, sim_between(sim, 0, 15 * USEC_PER_SEC));
                 return;
         }
         link_from_agent(sim, host, &message);
@@ -69,8 +75,33 @@ static void answer(struct sim *sim, size_t host, const struct ledger_entry *entr
                 link_from_agent(sim, host, &message);
 }
 
+/* Done is what has all of them; whether less is enough is not its agent's to say. */
+static bool count_apps(struct ledger_entry *entry, unsigned as_saved)
+{
+        entry->counts = true;
+        entry->as_saved = as_saved;
+        return entry->as_saved == SIM_APPS;
+}
+
+/* Apps that run already are left alone. */
+static bool restore_apps(struct sim *sim, struct ledger_entry *entry)
+{
+        struct sim_service *service = &sim->services[entry->service];
+        bool may_fail = sim->fleet_services[entry->service].at_least < 1;
+        bool some_fail = sim_fault(sim, may_fail ? 4 * sim->odds.some_apps : sim->odds.some_apps);
+        unsigned up = service->instance ? service->apps : 0;
+        unsigned come = some_fail ? 1 + (unsigned)sim_random(sim, SIM_APPS - 1) : SIM_APPS;
+
+        service->verified = false;
+        if (!service->saved)
+                return false;
+        service_start(sim, (size_t)entry->service);
+        service->apps = come > up ? come : up;
+        return count_apps(entry, service->apps);
+}
+
 /* What an operation does to the world, all at once at its end. */
-static bool take_effect(struct sim *sim, size_t host, const struct ledger_entry *entry)
+static bool take_effect(struct sim *sim, size_t host, struct ledger_entry *entry)
 {
         struct sim_service *service = entry->service >= 0 ? &sim->services[entry->service] : NULL;
 
@@ -88,14 +119,11 @@ static bool take_effect(struct sim *sim, size_t host, const struct ledger_entry 
                 service->saved = true;
                 return true;
         case OPERATION_PM2_RESTORE:
-                service->verified = false;
-                if (service->saved)
-                        service_start(sim, (size_t)entry->service);
-                return service->saved;
+                return restore_apps(sim, entry);
         case OPERATION_PM2_VERIFY:
-                return service_is_ready(sim, (size_t)entry->service);
+                return count_apps(entry, service_is_ready(sim, (size_t)entry->service) ? service->apps : 0);
         case OPERATION_HOST_REBOOT:
-                host_shut_down(sim, host);
+                host_reboot(sim, host);
                 return true;
         default:
                 return true;

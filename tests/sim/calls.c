@@ -149,6 +149,14 @@ void calls_post(struct sim *sim, struct sim_call *call)
 
 /* --- what comes in ------------------------------------------------------------------------------------- */
 
+static void say_figure(struct operation_report *report, const char *name, unsigned value)
+{
+        struct figure *figure = &report->figures[report->figure_count++];
+
+        TEXT_COPY(figure->name, name);
+        snprintf(figure->value, sizeof(figure->value), "%u", value);
+}
+
 /* As the core takes reports. Valid until the next call. */
 static const struct operation_report *reports_of(struct sim *sim, const struct message *message)
 {
@@ -158,6 +166,11 @@ static const struct operation_report *reports_of(struct sim *sim, const struct m
                 TEXT_COPY(report->id, message->reports[i].id);
                 report->state = message->reports[i].state;
                 TEXT_COPY(report->text, operation_state_name(report->state));
+                report->figure_count = 0;
+                if (!message->reports[i].counts)
+                        continue;
+                say_figure(report, "expected", SIM_APPS);
+                say_figure(report, "as-saved", message->reports[i].as_saved);
         }
         return sim->reports;
 }
@@ -210,6 +223,8 @@ static void take_state(struct sim *sim, size_t index, const struct message *mess
 
         (void)host_state_of(sim, index, message);
         host->came_us = sim->now_us;
+        if (message->boot_readable)
+                host->told_boot = message->boot;
         host->introduced = true;
         if (is_first)
                 sim_say(sim, "  h%zu is connected, boot %u", index, message->boot);

@@ -136,14 +136,16 @@ static void check_before_load(struct sim *sim, size_t service)
 }
 
 /* A batch begins with all of the earlier ones up: ready now, or as lately as the controller can have seen it.
- */
+ * Of a turn whose write was kept though its fsync failed, only the controller's next life tells. */
 void check_batch_begins(struct sim *sim)
 {
+        uint64_t decided_us = sim->controller.heard_us;
+
         sim->batch++;
         for (size_t s = 0; s < sim->fleet.service_count; s++) {
                 struct sim_service *service = &sim->services[s];
                 bool in_sight = service->last_ready_us == UINT64_MAX ||
-                                (service->last_ready_us && sim->now_us - service->last_ready_us <= SIGHT_US);
+                                (service->last_ready_us && service->last_ready_us + SIGHT_US >= decided_us);
 
                 if (sim->fleet_services[s].spec.kind == SERVICE_PM2)
                         in_sight |= service->instance != 0;
@@ -176,6 +178,14 @@ static bool is_same_step(const char *a, const char *b)
         return strncmp(a + SEED_SIZE - 1, b + SEED_SIZE - 1, 8) == 0;
 }
 
+/* As the run is to take it: done, or enough of it. */
+static bool is_done(const struct sim *sim, const struct ledger_entry *entry)
+{
+        return entry->state == OPERATION_DONE ||
+               (entry->state == OPERATION_FAILED && entry->counts &&
+                entry->as_saved >= sim->fleet_services[entry->service].at_least * SIM_APPS);
+}
+
 /* None that was done on this boot, but to verify is to look once more, and apps whose daemon has died since
  * are restored again; and none while one of before is at it. */
 static void check_once(struct sim *sim, const struct sim_host *host, const struct ledger_entry *entry)
@@ -187,7 +197,7 @@ static void check_once(struct sim *sim, const struct sim_host *host, const struc
                     is_same_step(earlier->id, entry->id))
                         sim_fail(sim, "%s is done by %s, and %s does it too",
                                  operation_type(entry->kind)->name, earlier->id, entry->id);
-                if (earlier != entry && earlier->state == OPERATION_DONE && earlier->boot == entry->boot &&
+                if (earlier != entry && is_done(sim, earlier) && earlier->boot == entry->boot &&
                     entry->kind != OPERATION_PM2_VERIFY && !earlier->undone &&
                     is_same_step(earlier->id, entry->id))
                         sim_fail(sim, "%s was done by %s and is done again by %s",
@@ -255,6 +265,33 @@ static void check_booted(struct sim *sim, const struct step *plan, const struct 
         sim_fail(sim, "h%d is called rebooted by a boot that was never", host);
 }
 
+/* The newest attempt of a step that its agent knows of. */
+static const struct ledger_entry *newest_attempt(const struct sim_host *host, size_t step)
+{
+        char digits[9];
+
+        snprintf(digits, sizeof(digits), "%08x", (unsigned)step);
+        for (size_t i = host->ledger_count; i-- > 0;)
+                if (strncmp(host->ledger[i].id + SEED_SIZE - 1, digits, 8) == 0)
+                        return &host->ledger[i];
+        return NULL;
+}
+
+/* What does not survive a boot is called done only if it was done on the one that the controller knows of. */
+static void check_done(struct sim *sim, const struct step *plan, const struct run_event *event)
+{
+        const struct sim_host *host = &sim->hosts[fleet_host_find(&sim->fleet, plan->host)];
+        const struct ledger_entry *entry = newest_attempt(host, (size_t)event->step);
+
+        if (plan->phase <= PHASE_REBOOT && plan->phase != PHASE_STOP)
+                return;
+        if (!entry || !is_done(sim, entry))
+                sim_fail(sim, "%s is called done, and is not", plan->name);
+        if (entry->boot != host->told_boot)
+                sim_fail(sim, "%s is called done, and was done on boot %u; the host is on boot %u",
+                         plan->name, entry->boot, host->told_boot);
+}
+
 /* What must hold need not hold of that service any more, or of the host and all that stands on it. */
 static void pass_over(struct sim *sim, int host, int service)
 {
@@ -271,6 +308,8 @@ void check_event(struct sim *sim, const struct run_event *event)
 
         if (event->kind == EVENT_DONE && plan->operation == OPERATION_HOST_REBOOT)
                 check_booted(sim, plan, event);
+        else if (event->kind == EVENT_DONE && plan->kind == STEP_OPERATION)
+                check_done(sim, plan, event);
         if (plan && plan->operation == OPERATION_PM2_VERIFY)
                 sim->services[service].verified = event->kind == EVENT_DONE;
         if (event->kind == EVENT_DONE && plan->phase == PHASE_CHECK)
@@ -279,6 +318,41 @@ void check_event(struct sim *sim, const struct run_event *event)
             (event->kind == EVENT_FAILED && plan->on_failure != ON_FAILURE_PAUSE))
                 pass_over(sim, fleet_host_find(&sim->fleet, plan->host), service);
         sim->has_policy |= event->kind == EVENT_FAILED && plan->on_failure != ON_FAILURE_PAUSE;
+}
+
+/* Which boot it is may be for a person to say. */
+static bool is_in_doubt(const struct sim *sim, const char *host)
+{
+        struct step_view view;
+
+        for (size_t i = 0; i < sim->plan->step_count; i++) {
+                run_step(controller_run(sim), i, &view);
+                if (sim->plan->steps[i].operation == OPERATION_HOST_REBOOT && view.state == STEP_DOUBT &&
+                    text_equal(sim->plan->steps[i].host, host))
+                        return true;
+        }
+        return false;
+}
+
+/* What was brought up before a boot that the controller knows of does not count as up after it. */
+void check_held(struct sim *sim)
+{
+        struct step_view view;
+
+        for (size_t i = 0; i < sim->plan->step_count && !sim->has_left; i++) {
+                const struct step *plan = &sim->plan->steps[i];
+                const struct sim_host *host = &sim->hosts[fleet_host_find(&sim->fleet, plan->host)];
+                const struct ledger_entry *entry;
+
+                run_step(controller_run(sim), i, &view);
+                if (plan->kind != STEP_OPERATION || plan->phase <= PHASE_REBOOT || view.state != STEP_DONE ||
+                    view.again || !host->link_open || !host->introduced)
+                        continue;
+                entry = newest_attempt(host, i);
+                if (entry && entry->boot != host->told_boot && !is_in_doubt(sim, plan->host))
+                        sim_fail(sim, "%s counts as done, a boot has undone it, and it is not done again",
+                                 plan->name);
+        }
 }
 
 static void check_all_up(struct sim *sim, bool only_what_was_stopped)
@@ -358,13 +432,16 @@ static int note_left(const struct step *step, size_t index, void *userdata)
         struct sim *sim = userdata;
         int service = fleet_service_find(&sim->fleet, step->service.name);
 
-        if (service >= 0)
-                sim->services[service].left_down = false; /* it is said */
+        if (service >= 0) { /* it is said */
+                sim->services[service].left_down = false;
+                sim->services[service].undone_us = 0;
+        }
         return 0;
 }
 
 /* However the run ended: what it stopped and did not bring back, it names; and unless people or policies let
- * it, there is no such thing. */
+ * it, there is no such thing. Nor does it end over what it did bring back and a boot has undone since, but
+ * for what the controller cannot have seen yet. */
 static void check_left(struct sim *sim)
 {
         for (size_t s = 0; s < sim->fleet.service_count; s++)
@@ -377,6 +454,14 @@ static void check_left(struct sim *sim)
                 if (sim->services[s].left_down)
                         sim_fail(sim, "the run has ended (%s), has stopped %s, and does not say so",
                                  run_state_name(run_state(controller_run(sim))), name(sim, s));
+        for (size_t s = 0; s < sim->fleet.service_count; s++)
+                if (sim->services[s].undone_us && !sim->has_left &&
+                    sim->services[s].undone_us + SIGHT_US < sim->controller.heard_us)
+                        sim_fail(sim,
+                                 "the run has ended (%s), a boot of h%zu undid that %s was up again, and it "
+                                 "does not say so",
+                                 run_state_name(run_state(controller_run(sim))), sim->services[s].host,
+                                 name(sim, s));
 }
 
 void check_end(struct sim *sim)
@@ -386,6 +471,7 @@ void check_end(struct sim *sim)
         bool plain = !sim->has_aborted && !sim->has_skipped && !sim->has_policy;
 
         check_ended(sim);
+        check_held(sim);
         check_left(sim);
         if (state == RUN_DONE || state == RUN_PART)
                 check_budget(sim);

@@ -37,7 +37,10 @@ bool controller_hears(struct sim *sim)
         if (!controller->alive)
                 return false;
         controller->busy = true;
-        if (!controller->finished && ++controller->inputs > INPUTS_MAX)
+        if (controller->finished)
+                return true;
+        controller->heard_us = sim->now_us;
+        if (++controller->inputs > INPUTS_MAX)
                 sim_fail(sim, "%u inputs and no end", INPUTS_MAX);
         return true;
 }

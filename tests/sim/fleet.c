@@ -39,7 +39,7 @@ static void make_service(struct sim *sim, size_t index)
                 .host = sim_random(sim, sim->fleet.host_count),
                 .of = -1,
                 .same_as = -1,
-                .at_least = 1,
+                .at_least = sim_random(sim, 2) ? 1 : 0.5,
                 .hold_us = sim_random(sim, 4) * USEC_PER_SEC,
                 .start_limit_us = sim_between(sim, 60, 300) * USEC_PER_SEC,
         };
@@ -76,6 +76,18 @@ static void make_service(struct sim *sim, size_t index)
         sim->services[index].enabled = sim_random(sim, 4) > 0;
 }
 
+/* A reboot that takes longer than the run waits for it, which then goes on without. */
+static void draw_haste(struct sim *sim, struct step_policy *reboot)
+{
+        sim->hasty = sim_random(sim, 8) == 0;
+        if (sim->hasty)
+                *reboot = (struct step_policy){
+                        .set = POLICY_DEADLINE | POLICY_ON_FAILURE,
+                        .deadline_us = sim_between(sim, 60, 300) * USEC_PER_SEC,
+                        .on_failure = draw_on_failure(sim, 2),
+                };
+}
+
 void sim_make_fleet(struct sim *sim)
 {
         sim->fleet = (struct fleet){
@@ -93,6 +105,7 @@ void sim_make_fleet(struct sim *sim)
         for (size_t s = 0; s < sim->fleet.service_count; s++)
                 make_service(sim, s);
         draw_policies(sim, SERVICE_NONE, sim->fleet.policies);
+        draw_haste(sim, &sim->fleet.policies[OPERATION_HOST_REBOOT]);
 }
 
 /* All at once, or in batches of any size, with or without a canary. The hosts' batches are worked out here
@@ -154,9 +167,9 @@ void sim_make_plan(struct sim *sim, struct plan **ret)
         else
                 for (size_t h = 0; h < SIM_HOSTS; h++)
                         sim->batch_of[h] = 1;
-        if (sim_random(sim, 2)) {
+        if (sim->hasty || sim_random(sim, 2)) {
                 options.rollout.has_budget = true;
-                options.rollout.budget = (uint32_t)sim_random(sim, 3);
+                options.rollout.budget = (uint32_t)sim_random(sim, 3) + (sim->hasty ? 2 : 0);
         }
         if (sim_random(sim, 4) == 0)
                 options.finish_by_us = 1700000000000000ull + sim_random(sim, 7200) * USEC_PER_SEC;

@@ -71,6 +71,8 @@ void service_start(struct sim *sim, size_t index)
         if (service->instance || !sim->hosts[service->host].up)
                 return;
         service->instance = ++service->last_instance;
+        service->apps = SIM_APPS;
+        service->undone_us = 0;
         sim_say(sim, "  h%zu: %s starts (process %u)", service->host, sim->fleet_services[index].spec.name,
                 service->instance);
         begin_load(sim, index);
@@ -143,6 +145,15 @@ static void readable_again(struct sim *sim, size_t host, uint64_t tag, void *dat
         changed(sim, host);
 }
 
+/* How long until it is up again: as usual, or far beyond the deadline of a reboot. */
+static uint64_t draw_boot_us(struct sim *sim, size_t index, uint64_t low_s, uint64_t high_s)
+{
+        if (!sim_fault(sim, sim->odds.slow_boot))
+                return sim_between(sim, low_s, high_s) * USEC_PER_SEC;
+        sim_say(sim, "! h%zu takes its time to come back", index);
+        return sim_between(sim, 60, 2400) * USEC_PER_SEC;
+}
+
 void host_power_on(struct sim *sim, size_t index)
 {
         struct sim_host *host = &sim->hosts[index];
@@ -172,13 +183,18 @@ void host_power_on(struct sim *sim, size_t index)
 
 static void goes_down(struct sim *sim, size_t index)
 {
-        for (size_t s = 0; s < sim->fleet.service_count; s++)
-                if (sim->services[s].host == index) {
-                        no_longer_ready(sim, s);
-                        sim->services[s].instance = 0;
-                        sim->services[s].by_run = sim->services[s].verified = false;
-                        sim->services[s].life++;
-                }
+        for (size_t s = 0; s < sim->fleet.service_count; s++) {
+                struct sim_service *service = &sim->services[s];
+
+                if (service->host != index)
+                        continue;
+                no_longer_ready(sim, s);
+                if (service->instance && service->stopped_by_run)
+                        service->undone_us = sim->now_us;
+                service->instance = 0;
+                service->by_run = service->verified = false;
+                service->life++;
+        }
         sim->hosts[index].up = false;
         agent_kill(sim, index, false);
 }
@@ -193,7 +209,7 @@ void host_power_cut(struct sim *sim, size_t index, bool comes_back)
         host->soft = false;
         host->lost = !comes_back;
         if (comes_back)
-                sim_later(sim, sim_between(sim, 2, 120) * USEC_PER_SEC, comes_up, index, host->boot, NULL);
+                sim_later(sim, draw_boot_us(sim, index, 2, 120), comes_up, index, host->boot, NULL);
 }
 
 static void shut_down_ends(struct sim *sim, size_t index, uint64_t tag, void *data)
@@ -210,7 +226,7 @@ static void shut_down_ends(struct sim *sim, size_t index, uint64_t tag, void *da
         if (host->lost)
                 sim_say(sim, "! h%zu does not come back", index);
         else
-                sim_later(sim, sim_between(sim, 1, 90) * USEC_PER_SEC, comes_up, index, host->boot, NULL);
+                sim_later(sim, draw_boot_us(sim, index, 1, 90), comes_up, index, host->boot, NULL);
 }
 
 void host_shut_down(struct sim *sim, size_t index)
@@ -225,6 +241,26 @@ void host_shut_down(struct sim *sim, size_t index)
         sim_later(sim,
                   slow ? sim_between(sim, 60, 1200) * USEC_PER_SEC : sim_between(sim, 0, 5 * USEC_PER_SEC),
                   shut_down_ends, index, host->boot, NULL);
+}
+
+static void no_longer_held(struct sim *sim, size_t index, uint64_t tag, void *data)
+{
+        if (!sim->hosts[index].up || sim->hosts[index].boot != tag)
+                return;
+        sim_say(sim, "! the reboot of h%zu comes after all", index);
+        sim->last_fault_us = sim->now_us;
+        host_shut_down(sim, index);
+}
+
+void host_reboot(struct sim *sim, size_t index)
+{
+        if (!sim_fault(sim, sim->odds.held)) {
+                host_shut_down(sim, index);
+                return;
+        }
+        sim_say(sim, "! the reboot of h%zu is held back", index);
+        sim_later(sim, sim_between(sim, 60, 2400) * USEC_PER_SEC, no_longer_held, index,
+                  sim->hosts[index].boot, NULL);
 }
 
 /* --- what can be seen --- */

@@ -66,6 +66,7 @@ static void begin(struct sim *sim)
                         1;
                 sim->services[s].last_ready_us = UINT64_MAX;
                 sim->services[s].batch_instance = 1;
+                sim->services[s].apps = SIM_APPS;
                 if (sim->fleet_services[s].spec.kind != SERVICE_PM2 && sim_random(sim, 40) == 0)
                         sim->services[s].instance = sim->services[s].last_ready_us =
                                 0; /* it was down before */

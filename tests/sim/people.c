@@ -1,4 +1,6 @@
 /* The person who looks after the run, and the one who pulls plugs. */
+#include <string.h>
+
 #include "tests/sim/sim.h"
 
 /* Of one step by hand: what an earlier step left undone, and a budget forgave, no retry brings about. */
@@ -9,6 +11,24 @@
 static bool asks_for_another(const struct sim *sim, size_t host, const struct step_view *reboot)
 {
         return reboot->state == STEP_DOUBT || (sim->hosts[host].up && !sim->hosts[host].stopping);
+}
+
+/* After an abort the run goes on over a reboot that is in doubt; where something else fails for it, a person
+ * is told so, and says that this is the host. */
+static bool settles_doubt(struct sim *sim, size_t host)
+{
+        struct step_view view;
+
+        for (size_t i = 0; i < sim->plan->step_count; i++) {
+                run_step(controller_run(sim), i, &view);
+                if (sim->plan->steps[i].operation != OPERATION_HOST_REBOOT || view.state != STEP_DOUBT ||
+                    view.blocks || fleet_host_find(&sim->fleet, sim->plan->steps[i].host) != (int)host)
+                        continue;
+                sim->has_skipped = true;
+                controller_steer(sim, STEER_SKIP, (int)i);
+                return true;
+        }
+        return false;
 }
 
 static void help_step(struct sim *sim, size_t index)
@@ -31,9 +51,13 @@ static void help_step(struct sim *sim, size_t index)
                 if (master >= 0)
                         service_start(sim, (size_t)master);
         }
-        if (plan->operation == OPERATION_PM2_VERIFY && sim->services[service].saved)
+        if (plan->operation == OPERATION_PM2_VERIFY && sim->services[service].saved) {
                 service_start(sim, (size_t)service); /* restores by hand what has gone since the restore */
+                sim->services[service].apps = SIM_APPS;
+        }
         run_step(controller_run(sim), index, &view);
+        if (strstr(view.text, "it is in doubt whether what answers is") && settles_doubt(sim, (size_t)host))
+                return;
         if ((sim->skips && sim_random(sim, 4) == 0) || view.attempt > TRIES_MOST) {
                 sim->has_skipped = true;
                 controller_steer(sim, STEER_SKIP, (int)index);
@@ -63,6 +87,7 @@ static void looks(struct sim *sim, size_t host, uint64_t tag, void *data)
         sim_later(sim, sim_between(sim, 10, 900) * USEC_PER_SEC, looks, 0, 0, NULL);
         if (!sim->controller.alive)
                 return;
+        check_held(sim);
         for (size_t h = 0; h < sim->fleet.host_count; h++)
                 if (sim->hosts[h].lost && sim->now_us > FAULTS_UNTIL)
                         host_power_on(sim, h);
@@ -132,7 +157,8 @@ void faults_begin(struct sim *sim)
                 &sim->odds.stall,      &sim->odds.slow_shutdown, &sim->odds.never_back,
                 &sim->odds.unreadable, &sim->odds.clock_jump,    &sim->odds.disk_full,
                 &sim->odds.sync_fails, &sim->odds.ledger_full,   &sim->odds.one_way,
-                &sim->odds.slow,
+                &sim->odds.slow,       &sim->odds.held,          &sim->odds.slow_boot,
+                &sim->odds.some_apps,
         };
         double *ends[] = {&sim->odds.crash, &sim->odds.disk_full, &sim->odds.sync_fails};
         static const double steps[] = {0, 0, 0.01, 0.05, 0.2};
@@ -141,6 +167,8 @@ void faults_begin(struct sim *sim)
                 *odds[i] = steps[sim_random(sim, sizeof(steps) / sizeof(steps[0]))];
         if (sim_random(sim, 20) == 0)
                 sim->odds = (struct odds){0}; /* a fine day */
+        if (sim->hasty)
+                sim->odds.held = 0.4;
         for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
                 if (*ends[i] > 0.05)
                         *ends[i] = 0.05;

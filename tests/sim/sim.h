@@ -25,6 +25,7 @@
 #define SIM_LEDGER   512
 #define SIM_JOURNAL  8192
 #define SIM_CALLS    128
+#define SIM_APPS     4 /* of a PM2 */
 #define FAULTS_UNTIL (3600 * USEC_PER_SEC)
 #define HORIZON      (72 * 3600 * USEC_PER_SEC)
 #define INPUTS_MAX   400000u
@@ -56,6 +57,8 @@ struct glimpse {
 struct brief {
         char id[ID_SIZE];
         enum operation_state state;
+        bool counts; /* says how many apps are as saved */
+        unsigned as_saved;
 };
 
 struct message {
@@ -99,6 +102,8 @@ struct ledger_entry {
         bool over;   /* the work has ended, with or without its agent */
         bool took;   /* and did what it was to do */
         bool undone; /* what it did is gone since */
+        bool counts; /* says how many apps are as saved */
+        unsigned as_saved;
         bool looked_for;
         uint64_t deadline_us;
 };
@@ -119,10 +124,12 @@ struct sim_service {
         uint64_t ready_since_us;
         uint64_t last_ready_us; /* last moment it was ready in truth; UINT64_MAX: it is now */
         bool stopped_by_run;
-        bool left_down; /* and has not been ready since */
-        bool saved;     /* pm2: the run's snapshot is there, */
-        bool verified;  /* and its apps were verified since the restore */
-        unsigned life;  /* of loads: stale timers are ignored */
+        bool left_down;     /* and has not been ready since */
+        uint64_t undone_us; /* when what the run had brought up went down with its host; 0: it is not so */
+        bool saved;         /* pm2: the run's snapshot is there, */
+        bool verified;      /* and its apps were verified since the restore */
+        unsigned apps;      /* of a process: how many of SIM_APPS came up */
+        unsigned life;      /* of loads: stale timers are ignored */
 };
 
 struct sim_host {
@@ -137,6 +144,7 @@ struct sim_host {
         bool deaf, dumb;            /* one way: what is sent to the agent, what it sends, is lost */
         uint64_t slow_until_us;     /* what goes to and fro takes seconds */
         uint64_t came_us;           /* when the controller last heard its state */
+        unsigned told_boot;         /* the last one that it heard of */
         uint64_t last_to_agent_us, last_from_agent_us; /* order on the link */
         struct ledger_entry ledger[SIM_LEDGER];
         size_t ledger_count;
@@ -183,6 +191,7 @@ struct sim_controller {
         struct sim_call calls[SIM_CALLS];
         size_t calls_used;
         uint64_t call_count;
+        uint64_t heard_us;           /* the newest turn of the run */
         uint64_t watch, seen, shown; /* a person's; the newest event: told, and told for certain */
         unsigned inputs;
         bool finished;
@@ -192,7 +201,7 @@ struct sim_controller {
 struct odds {
         double crash, agent_kill, power_cut, link_cut, lost_answer, doubled, late, failed, service_crash,
                 stall, slow_shutdown, never_back, unreadable, clock_jump, disk_full, sync_fails, ledger_full,
-                one_way, slow;
+                one_way, slow, held, slow_boot, some_apps;
 };
 
 struct sim {
@@ -216,6 +225,7 @@ struct sim {
         unsigned batch_of[SIM_HOSTS]; /* from 1; 0: the plan does nothing to the host itself */
         struct odds odds;
         bool impatient, skips; /* the person aborts; skips */
+        bool hasty;            /* reboots are not waited for as long as they may take */
         bool has_aborted, has_left, has_skipped;
         bool has_policy;   /* a step failed whose policy is not to wait for a person */
         bool stale;        /* agents look seldom, and speak of what they saw before */
@@ -253,6 +263,9 @@ void sim_make_plan(struct sim *sim, struct plan **ret);
 void host_power_on(struct sim *sim, size_t host);
 void host_power_cut(struct sim *sim, size_t host, bool comes_back);
 void host_shut_down(struct sim *sim, size_t host);
+/* As an operation asks for: at once, or when what holds it back is over, though its agent knows of nothing.
+ */
+void host_reboot(struct sim *sim, size_t host);
 void service_start(struct sim *sim, size_t service);
 void service_stop(struct sim *sim, size_t service);
 bool service_is_ready(const struct sim *sim, size_t service);
@@ -324,4 +337,6 @@ void check_event(struct sim *sim, const struct run_event *event);
 void check_batch_begins(struct sim *sim);
 /* Another run of the same hosts, while this one has them. */
 void check_lock(struct sim *sim);
+/* What the run counts as up. */
+void check_held(struct sim *sim);
 void check_end(struct sim *sim);
