@@ -18,7 +18,7 @@ struct run_summary {
         char user[NAME_SIZE];
         uint64_t started_us, finished_us;
         uint32_t steps_done, steps_total;
-        char waiting_for[TEXT_SIZE * 2]; /* paused: what for, and the commands that move it */
+        char waiting_for[RUN_WAITING_SIZE]; /* paused: what for, and the commands that move it */
 };
 
 /* One thing to show: a journaled event (event > 0) or progress (event 0). */

@@ -29,7 +29,7 @@ enum pm2_status {
 };
 
 struct pm2_app {
-        json_t *env; /* the whole pm2_env; owned; all texts below point into it */
+        json_t *env; /* the whole pm2_env; owned; the texts below point into it, or live for ever */
         int64_t pm_id;
         const char *name;
         const char *space;       /* PM2's namespace */
@@ -81,8 +81,9 @@ struct pm2_daemon_facts {
 const char *pm2_status_name(enum pm2_status status);
 enum pm2_status pm2_status_parse(const char *text);
 /* What PM2's word means. With a restart delay PM2 calls an app "waiting restart" whenever it ends, also one
- * that it will not start again: given up (created_at is null then, until the next start), or one that is to
- * end for good (autorestart is false). Source: God.handleExit of PM2 5 to 7. */
+ * that it will not start again. Told here: given up (created_at is null then, until the next start), and to
+ * end for good (autorestart is false). Not told, and taken for waiting: one that ended with one of its
+ * stop_exit_codes, one that ended after a stop had failed. Source: God.handleExit of PM2 5 to 7. */
 enum pm2_status pm2_status_judge(enum pm2_status status, bool given_up, bool ends);
 /* Whether an app in this state is meant to run: online, launching or waiting for its restart. */
 bool pm2_status_runs(enum pm2_status status);

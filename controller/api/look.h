@@ -17,7 +17,7 @@ struct api_looked {
 };
 
 struct api_looking {
-        const char *failure; /* what a call is told that ends for want of memory: "no plan can be made" */
+        const char *failure; /* what a call is told that cannot even be begun: "no plan can be made" */
         bool pm2;            /* PM2 homes are compared with what was saved, too */
         void (*go_on)(struct api_looked *looked); /* ends the call, or has somebody watch it who will */
 };

@@ -151,6 +151,8 @@ void run_request(const run *run, size_t step, struct operation_request *ret);
 /* The operations of a host whose fate is to be asked for. Returns how many (at most limit). */
 size_t run_pending(const run *run, const char *host, char (*ids)[ID_SIZE], size_t limit);
 
+#define RUN_WAITING_SIZE (4 * TEXT_SIZE) /* of out: a step's text, and the commands, whole */
+
 /* What the run waits for and the commands that move it; "" when finished. */
 void run_waiting_for(const run *run, char *out, size_t size);
 /* How to bring up by hand what the run has left down, were it to go no further: what that is, then commands

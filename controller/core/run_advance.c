@@ -182,10 +182,10 @@ int run_look_at_boot(struct turn *turn, size_t index)
         struct run_event event = turn_event(EVENT_PAUSED, -1);
         int r = 0;
 
-        /* One that waits may have been tried before, and come after all. */
-        if (reboot &&
-            (reboot->state == STEP_WAITING || reboot->state == STEP_RUNNING ||
-             reboot->state == STEP_RETRYING || reboot->state == STEP_DOUBT || reboot->state == STEP_FAILED))
+        /* One that waits to be tried again may come after all; while its stops are done again, it is none. */
+        if (reboot && ((reboot->state == STEP_WAITING && step_is_reached(turn->run, (size_t)host->reboot)) ||
+                       reboot->state == STEP_RUNNING || reboot->state == STEP_RETRYING ||
+                       reboot->state == STEP_DOUBT || reboot->state == STEP_FAILED))
                 r = advance_reboot(turn, (size_t)host->reboot);
         if (r < 0 || !host->connected || !host->boot_now[0] || !host->boot_id[0] ||
             text_equal(host->boot_now, host->boot_id) || is_doubted(turn, host->reboot))

@@ -269,7 +269,7 @@ static int refuse(struct turn *turn, const char *format, ...)
 static int steer_run(struct turn *turn, const struct run_input *input, struct run_event *event)
 {
         run *run = turn->run;
-        char waiting[TEXT_SIZE * 2];
+        char waiting[RUN_WAITING_SIZE];
 
         switch (input->action) {
         case STEER_PAUSE:

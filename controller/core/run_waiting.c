@@ -45,7 +45,7 @@ static void say_blocked(const run *run, size_t index, char *out, size_t size)
         if (run->held)
                 snprintf(held, sizeof(held), "; and it is paused: muster run resume %s", id);
         snprintf(line, sizeof(line),
-                 "step %zu%s: %.180s%s; to move it: muster run retry %s %zu, muster run skip %s %zu --why "
+                 "step %zu%s: %s%s; to move it: muster run retry %s %zu, muster run skip %s %zu --why "
                  "TEXT, "
                  "or muster run abort %s%s%s",
                  index, step->state == STEP_DOUBT ? " is in doubt" : "", step->text, more, id, index, id,

@@ -236,7 +236,7 @@ static int follow_way_up(const char *line, void *userdata)
 int report_follow_ups(const struct report_facts *facts, report_line each, void *userdata)
 {
         struct lines lines = {each, userdata, 0};
-        char waiting[4 * TEXT_SIZE] = "";
+        char waiting[RUN_WAITING_SIZE] = "";
 
         if (!run_finished(facts->run)) {
                 run_waiting_for(facts->run, waiting, sizeof(waiting));

@@ -10,36 +10,7 @@ static void test_same_as_the_reader(void **state)
                 5, "w\\\"\\u00e9\\n", "online",
                 ",\"restart_time\":3,\"pm_uptime\":1700000000000,\"x\":[{},"
                 "[\"]}\\\\\",1.5e3,null]],\"pmx_module\":true") " ,\n " APP(0, "plain", "waiting restart",
-                                                                            ",\"created_at\":1") "," APP(1,
-                                                                                                         "giv"
-                                                                                                         "en "
-                                                                                                         "up",
-                                                                                                         "wai"
-                                                                                                         "tin"
-                                                                                                         "g "
-                                                                                                         "res"
-                                                                                                         "tar"
-                                                                                                         "t",
-                                                                                                         ",\""
-                                                                                                         "cre"
-                                                                                                         "ate"
-                                                                                                         "d_"
-                                                                                                         "at"
-                                                                                                         "\":"
-                                                                                                         "nul"
-                                                                                                         "l") "," APP(2,
-                                                                                                                      "one-shot",
-                                                                                                                      "waiting restart",
-                                                                                                                      ",\"autorestart\":false") "," APP(3,
-                                                                                                                                                        "same",
-                                                                                                                                                        "waiting restart",
-                                                                                                                                                        ",\"autorestart\":\"false\"") "," APP(4,
-                                                                                                                                                                                              "again",
-                                                                                                                                                                                              "waiting restart",
-                                                                                                                                                                                              ",\"autorestart\":null") "," APP(6,
-                                                                                                                                                                                                                               "new",
-                                                                                                                                                                                                                               "a word of tomorrow",
-                                                                                                                                                                                                                               ",\"created_at\":null") "]";
+                                                                            "") "]";
         struct pm2_list list = list_of(text);
         struct pm2_brief *apps = NULL;
         size_t count = 0;
@@ -60,6 +31,30 @@ static void test_same_as_the_reader(void **state)
         assert_string_equal(apps[1].name, "plain");
         free(apps);
         pm2_list_clear(&list);
+}
+
+/* "waiting restart" is read as the reader of values does. */
+static void test_what_waits_for_nothing(void **state)
+{
+        static const char *const settings[] = {
+                ",\"created_at\":1",          ",\"created_at\":null",        ",\"autorestart\":false",
+                ",\"autorestart\":\"false\"", ",\"autorestart\":\"false \"", ",\"autorestart\":null",
+        };
+
+        for (size_t i = 0; i < ELEMENTS(settings); i++) {
+                struct pm2_brief *apps = NULL;
+                struct pm2_list list;
+                char text[512];
+                size_t count;
+
+                snprintf(text, sizeof(text), "[" APP(0, "a", "waiting restart", "%s") "]", settings[i]);
+                list = list_of(text);
+                assert_int_equal(pm2_scan(text, strlen(text), &apps, &count), 0);
+                assert_int_equal(apps[0].status, list.apps[0].status);
+                assert_string_equal(apps[0].status_text, list.apps[0].status_text);
+                free(apps);
+                pm2_list_clear(&list);
+        }
 }
 
 static void test_empty(void **state)
@@ -122,6 +117,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_same_as_the_reader),
+                cmocka_unit_test(test_what_waits_for_nothing),
                 cmocka_unit_test(test_empty),
                 cmocka_unit_test(test_every_cut_is_refused),
                 cmocka_unit_test(test_refused),

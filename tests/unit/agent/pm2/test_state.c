@@ -50,18 +50,14 @@ static void test_what_waits_for_nothing(void **state)
         };
 
         for (size_t i = 0; i < ELEMENTS(cases); i++) {
-                struct pm2_list list = {0};
-                struct error error = {0};
+                struct pm2_list list;
                 char text[512];
-                json_t *data;
 
                 snprintf(text, sizeof(text), "[" APP(0, "a", "waiting restart", "%s") "]", cases[i].settings);
-                data = json_loads(text, 0, NULL);
-                assert_int_equal(pm2_list_decode(&list, data, &error), 0);
+                list = list_of(text);
                 assert_int_equal(list.apps[0].status, cases[i].status);
                 assert_string_equal(list.apps[0].status_text, pm2_status_name(cases[i].status));
                 pm2_list_clear(&list);
-                json_decref(data);
         }
 }
 

@@ -322,6 +322,29 @@ static void test_reboot_comes_before_it_is_tried_again(void **state)
         lab_end(&lab);
 }
 
+/* What was stopped for it is stopped anew, for another machine had answered: a boot in that time is not it.
+ */
+static void test_boot_while_its_stops_are_done_again(void **state)
+{
+        struct lab lab;
+
+        down(&lab);
+        lab_report(&lab, "db1 host.reboot", OPERATION_FAILED, "held back by an inhibitor");
+        lab_down(&lab, DB1);
+        lab_new_boot(&lab, DB1);
+        lab.in.states[DB1].host.uptime_ms = 86400 * 1000;
+        lab_up(&lab, DB1);
+        assert_step(&lab, "db1 host.reboot", STEP_DOUBT);
+        assert_int_equal(lab_steer(&lab, STEER_RETRY, "db1 host.reboot", ""), 0);
+        lab_changed(&lab, DB1);
+        assert_step(&lab, "db1/geo unit.stop", STEP_RUNNING);
+        lab_down(&lab, DB1);
+        lab_new_boot(&lab, DB1);
+        lab_up(&lab, DB1);
+        assert_step(&lab, "db1 host.reboot", STEP_WAITING);
+        lab_end(&lab);
+}
+
 /* A shutdown that is called off is a failure after all, and for its agent's reason. */
 static void test_reboot_that_is_called_off(void **state)
 {
@@ -489,6 +512,7 @@ int main(void)
                 cmocka_unit_test(test_step_waits_for_a_shutdown),
                 cmocka_unit_test(test_reboot_outlasts_its_agents_deadline),
                 cmocka_unit_test(test_reboot_comes_before_it_is_tried_again),
+                cmocka_unit_test(test_boot_while_its_stops_are_done_again),
                 cmocka_unit_test(test_reboot_that_is_called_off),
                 cmocka_unit_test(test_reboot_never_returns),
                 cmocka_unit_test(test_reboot_that_did_not_happen),

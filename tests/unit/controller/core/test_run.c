@@ -80,9 +80,10 @@ static void test_hold_is_the_apps(void **state)
 
 static void test_retry_then_pause_then_retry(void **state)
 {
-        char first[ID_SIZE], waiting[512];
+        char first[ID_SIZE], waiting[RUN_WAITING_SIZE], reason[200];
         struct lab lab;
 
+        snprintf(reason, sizeof(reason), "%0190d full", 0); /* the longest are told whole */
         lab_start(&lab, PLAN_REBOOT);
         TEXT_COPY(first, lab_step(&lab, "app1/apps pm2.save").operation);
         lab_report(&lab, "app1/apps pm2.save", OPERATION_FAILED, "disk full");
@@ -91,11 +92,11 @@ static void test_retry_then_pause_then_retry(void **state)
         lab_wait(&lab, 5 * USEC_PER_SEC);
         assert_step(&lab, "app1/apps pm2.save", STEP_RUNNING);
         assert_string_not_equal(lab_step(&lab, "app1/apps pm2.save").operation, first);
-        lab_report(&lab, "app1/apps pm2.save", OPERATION_FAILED, "disk full");
+        lab_report(&lab, "app1/apps pm2.save", OPERATION_FAILED, reason);
         assert_step(&lab, "app1/apps pm2.save", STEP_FAILED);
         assert_run(&lab, RUN_PAUSED);
         run_waiting_for(lab.run, waiting, sizeof(waiting));
-        assert_non_null(strstr(waiting, "disk full"));
+        assert_non_null(strstr(waiting, "00 full; to move it: "));
         assert_non_null(strstr(waiting, "muster run retry r1"));
         assert_non_null(strstr(waiting, "--why"));
 
@@ -103,7 +104,7 @@ static void test_retry_then_pause_then_retry(void **state)
         lab_done(&lab, "db2/bull00 redis.rewrite");
         assert_step(&lab, "db2/bull01 redis.rewrite", STEP_WAITING);
         assert_int_equal(lab_steer(&lab, STEER_RESUME, NULL, ""), -EINVAL);
-        assert_non_null(strstr(lab.error.text, "disk full"));
+        assert_non_null(strstr(lab.error.text, "00 full; to move it: "));
         assert_int_equal(lab_steer(&lab, STEER_RETRY, "app1/apps pm2.save", ""), 0);
         assert_run(&lab, RUN_RUNNING);
         assert_step(&lab, "db2/bull01 redis.rewrite", STEP_RUNNING);
