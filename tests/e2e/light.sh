@@ -11,6 +11,7 @@ work=
 . "$root/tests/runner/sample.sh"
 
 before_down() {
+        local host
         if [[ $1 -ne 0 && -e $work/run ]]; then
                 echo "-- the last command's words:"
                 tail -n 30 "$work/run"
@@ -19,6 +20,10 @@ before_down() {
         if [[ $1 -ne 0 && -e $TESTBED_DIR/control/log ]]; then
                 echo "-- the controller's log:"
                 tail -n 40 "$TESTBED_DIR/control/log"
+                for host in db1 db2 app1; do
+                        echo "-- the agent of $host:"
+                        timeout 10 "$testbed" run "$host" journalctl --quiet --unit=muster-agent --lines=20 --output=short-precise || true
+                done
         fi
         [[ $(type -t light_before_down) != function ]] || light_before_down
         "$control" down
