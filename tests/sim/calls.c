@@ -223,8 +223,10 @@ static void take_state(struct sim *sim, size_t index, const struct message *mess
 
         (void)host_state_of(sim, index, message);
         host->came_us = sim->now_us;
-        if (message->boot_readable)
+        if (message->boot_readable) {
                 host->told_boot = message->boot;
+                host->boot_is_heard = true;
+        }
         host->introduced = true;
         if (is_first)
                 sim_say(sim, "  h%zu is connected, boot %u", index, message->boot);

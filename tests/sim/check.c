@@ -346,7 +346,7 @@ void check_held(struct sim *sim)
 
                 run_step(controller_run(sim), i, &view);
                 if (plan->kind != STEP_OPERATION || plan->phase <= PHASE_REBOOT || view.state != STEP_DONE ||
-                    view.again || !host->link_open || !host->introduced)
+                    view.again || !host->link_open || !host->introduced || !host->boot_is_heard)
                         continue;
                 entry = newest_attempt(host, i);
                 if (entry && entry->boot != host->told_boot && !is_in_doubt(sim, plan->host))

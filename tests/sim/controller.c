@@ -319,6 +319,7 @@ void controller_kill(struct sim *sim, const char *when)
                 sim->hosts[h].link_drains = sim->hosts[h].link_alive && sim_random(sim, 2);
                 link_cut(sim, h, 0);
                 sim->hosts[h].link_open = sim->hosts[h].introduced = false;
+                sim->hosts[h].boot_is_heard = false;
         }
         sim_later(sim, sim_between(sim, USEC_PER_SEC / 10, 60 * USEC_PER_SEC), rises, 0, 0, NULL);
 }

@@ -144,7 +144,8 @@ struct sim_host {
         bool deaf, dumb;            /* one way: what is sent to the agent, what it sends, is lost */
         uint64_t slow_until_us;     /* what goes to and fro takes seconds */
         uint64_t came_us;           /* when the controller last heard its state */
-        unsigned told_boot;         /* the last one that it heard of */
+        unsigned told_boot;         /* the last one that it heard of, in whichever of its lives */
+        bool boot_is_heard;         /* in its present life: what died with another one it need not know */
         uint64_t last_to_agent_us, last_from_agent_us; /* order on the link */
         struct ledger_entry ledger[SIM_LEDGER];
         size_t ledger_count;
