@@ -140,11 +140,7 @@ static void test_boot_after_the_run_went_on(void **state)
                 assert_step(&lab, "app1/apps pm2.verify", STEP_DONE);
                 assert_run(&lab, RUN_RUNNING);
                 if (way == ANSWERED_BY_ANOTHER) {
-                        lab_down(&lab, APP1);
-                        lab_new_boot(&lab, APP1);
-                        lab.in.states[APP1].host.uptime_ms = 86400 * 1000;
-                        lab_up(&lab, APP1);
-                        assert_step(&lab, "app1 host.reboot", STEP_DOUBT);
+                        lab_another_answers(&lab, APP1);
                 }
                 lab_down(&lab, APP1);
                 lab_new_boot(&lab, APP1);
@@ -174,11 +170,7 @@ static void test_doubt_after_an_abort(void **state)
         struct lab lab;
 
         give_up_reboot(&lab, false, false);
-        lab_down(&lab, APP1);
-        lab_new_boot(&lab, APP1);
-        lab.in.states[APP1].host.uptime_ms = 86400 * 1000;
-        lab_up(&lab, APP1);
-        assert_step(&lab, "app1 host.reboot", STEP_DOUBT);
+        lab_another_answers(&lab, APP1);
         lab_reboot(&lab, DB1);
         lab_reboot(&lab, DB2);
         for (size_t h = 0; h < HOSTS; h++) {
